@@ -1,0 +1,111 @@
+"""
+An async-first client for fine-tuning and model-import jobs on Alibaba Cloud Model Studio.
+
+Names load on first use, so that `import dashscope_ft` stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .bulk import AsyncOutcomes as AsyncOutcomes
+    from .cleanup import Plan as Plan
+    from .cleanup import Selection as Selection
+    from .client import AsyncClient as AsyncClient
+    from .errors import APIError as APIError
+    from .errors import AuthenticationFailed as AuthenticationFailed
+    from .errors import ClientClosed as ClientClosed
+    from .errors import ConfigurationError as ConfigurationError
+    from .errors import Conflict as Conflict
+    from .errors import ConnectionFailed as ConnectionFailed
+    from .errors import DashScopeError as DashScopeError
+    from .errors import DeadlineExceeded as DeadlineExceeded
+    from .errors import GuardExceeded as GuardExceeded
+    from .errors import InvalidArgument as InvalidArgument
+    from .errors import InvalidRequest as InvalidRequest
+    from .errors import JobFailed as JobFailed
+    from .errors import ListingInconsistent as ListingInconsistent
+    from .errors import MalformedResponse as MalformedResponse
+    from .errors import NotFound as NotFound
+    from .errors import OutcomeUnknown as OutcomeUnknown
+    from .errors import PermissionDenied as PermissionDenied
+    from .errors import PlanRefused as PlanRefused
+    from .errors import QuotaExceeded as QuotaExceeded
+    from .errors import ServiceError as ServiceError
+    from .errors import StateConflict as StateConflict
+    from .errors import Throttled as Throttled
+    from .models import Checkpoint as Checkpoint
+    from .models import FineTuneJob as FineTuneJob
+    from .models import ImportJob as ImportJob
+    from .models import ImportStatus as ImportStatus
+    from .models import JobStatus as JobStatus
+    from .models import Outcome as Outcome
+    from .models import Page as Page
+    from .models import Receipt as Receipt
+    from .models import Report as Report
+    from .pagination import AsyncPager as AsyncPager
+    from .sync import Client as Client
+    from .sync import Outcomes as Outcomes
+    from .sync import Pager as Pager
+
+_HOME = {
+    "bulk": ("AsyncOutcomes",),
+    "cleanup": ("Plan", "Selection"),
+    "client": ("AsyncClient",),
+    "errors": (
+        "APIError",
+        "AuthenticationFailed",
+        "ClientClosed",
+        "ConfigurationError",
+        "Conflict",
+        "ConnectionFailed",
+        "DashScopeError",
+        "DeadlineExceeded",
+        "GuardExceeded",
+        "InvalidArgument",
+        "InvalidRequest",
+        "JobFailed",
+        "ListingInconsistent",
+        "MalformedResponse",
+        "NotFound",
+        "OutcomeUnknown",
+        "PermissionDenied",
+        "PlanRefused",
+        "QuotaExceeded",
+        "ServiceError",
+        "StateConflict",
+        "Throttled",
+    ),
+    "models": (
+        "Checkpoint",
+        "FineTuneJob",
+        "ImportJob",
+        "ImportStatus",
+        "JobStatus",
+        "Outcome",
+        "Page",
+        "Receipt",
+        "Report",
+    ),
+    "pagination": ("AsyncPager",),
+    "sync": ("Client", "Outcomes", "Pager"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> object:
+    try:
+        module = _MODULE[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

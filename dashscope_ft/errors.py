@@ -1,0 +1,255 @@
+"""
+What can go wrong, as exceptions.
+
+    DashScopeError
+        ConfigurationError (also ValueError)      settings; nothing was sent
+        InvalidArgument (also ValueError)         an id, a page number; nothing was sent
+        ConnectionFailed                          no answer, and nothing can have happened
+        DeadlineExceeded (also TimeoutError)      likewise, out of time
+        OutcomeUnknown                            sent, and no way to know what came of it
+        MalformedResponse                         an answer that is not the documented one
+        ListingInconsistent                       a listing that cannot be proven complete
+        JobFailed                                 the job ended, but not in success
+        GuardExceeded                             a clean-up larger than its bounds
+        PlanRefused                               a plan that must not be applied here, or now
+        ClientClosed                              the client's life is over
+        APIError                                  the service said no
+            InvalidRequest                        400
+            StateConflict                         the job's state forbids it
+            AuthenticationFailed                  401
+            PermissionDenied                      403
+            NotFound                              404
+            Conflict                              409
+            Throttled                             429, a request rate
+            QuotaExceeded                         429, a job quota
+            ServiceError                          5xx, 408
+
+Each is built from facts alone, never from another library's exception, so that
+it can be pickled, logged and compared anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from .models import FineTuneJob, ImportJob
+
+
+class DashScopeError(Exception):
+    """
+    Anything that this library reports as failed.
+
+    Attributes:
+        message: What went wrong, in the service's words where it had some.
+        code: The service's error code, or the job's own for `JobFailed`.
+        status: The HTTP status of the answer; None where there was none.
+        request_id: The service's id of the request, for its support.
+        hint: What to do next, where that is known.
+        attempts: How many requests were sent for this call.
+        retryable: True where the same call may succeed later and is safe to repeat.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        hint: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+        self.request_id = request_id
+        self.hint = hint
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        facts = [
+            f"code {self.code}" if self.code else "",
+            f"HTTP {self.status}" if self.status else "",
+            f"request {self.request_id}" if self.request_id else "",
+            f"{self.attempts} attempts" if self.attempts > 1 else "",
+        ]
+        known = ", ".join(fact for fact in facts if fact)
+        text = self.message or type(self).__name__
+        if known:
+            text += f" ({known})"
+        return f"{text} {self.hint}" if self.hint else text
+
+
+class ConfigurationError(DashScopeError, ValueError):
+    """
+    A setting is missing or wrong; nothing was sent.
+    """
+
+
+class InvalidArgument(DashScopeError, ValueError):
+    """
+    An argument cannot be sent, such as an empty job id; nothing was sent.
+    """
+
+
+class ConnectionFailed(DashScopeError):
+    """
+    No answer came, and nothing can have happened.
+    """
+
+    retryable = True
+
+
+class DeadlineExceeded(DashScopeError, TimeoutError):
+    """
+    Time ran out, and nothing can have happened.
+
+    Attributes:
+        last_status: The last status seen of a job that was waited for.
+    """
+
+    retryable = True
+    last_status: str | None = None
+
+
+class OutcomeUnknown(DashScopeError):
+    """
+    A request was sent, and there is no way to know what came of it.
+
+    The facts are those of the last answer or failure; the hint says what to look at
+    before doing it again.
+    """
+
+
+class MalformedResponse(DashScopeError):
+    """
+    The answer is not what the service documents.
+
+    Attributes:
+        path: The JSON path of what was missing or unreadable, such as `output.jobs[3].job_id`.
+        excerpt: A short printable piece of the answer.
+    """
+
+    path: str | None = None
+    excerpt: str = ""
+
+
+class ListingInconsistent(DashScopeError):
+    """
+    A listing could not be proven complete, so it was not called complete.
+
+    Attributes:
+        seen: How many jobs the walk saw.
+        total: How many the service claimed last.
+    """
+
+    retryable = True
+    seen: int = 0
+    total: int | None = None
+
+
+class JobFailed(DashScopeError):
+    """
+    A job that was waited for ended as `FAILED` or `CANCELED`; code and message are its own.
+
+    Attributes:
+        job: The finished job.
+    """
+
+    job: FineTuneJob | ImportJob | None = None
+
+
+class GuardExceeded(DashScopeError):
+    """
+    A clean-up would delete more than its bounds allow; nothing was deleted.
+    """
+
+
+class PlanRefused(DashScopeError):
+    """
+    A plan is altered, too old, or made for another endpoint or workspace; nothing was deleted.
+    """
+
+
+class ClientClosed(DashScopeError):
+    """
+    The client was closed before or during the call.
+    """
+
+
+class APIError(DashScopeError):
+    """
+    The service said no.
+
+    Attributes:
+        retry_after: Seconds that the service asked to wait; None where it did not.
+    """
+
+    retry_after: float | None = None
+
+
+class InvalidRequest(APIError):
+    """
+    The service could not accept the request as it was: `InvalidParameter`, or another 400.
+    """
+
+
+class StateConflict(APIError):
+    """
+    The job's state forbids the operation: `UnsupportedOperation`, `OperationDenied`.
+
+    Attributes:
+        job_status: The job's status at a look just after; None where that look failed.
+    """
+
+    job_status: str | None = None
+
+
+class AuthenticationFailed(APIError):
+    """
+    The key is missing, wrong, or bound to another region.
+    """
+
+
+class PermissionDenied(APIError):
+    """
+    The account may not do this, or has to settle its bill first.
+    """
+
+
+class NotFound(APIError):
+    """
+    No such job, or none that this key and workspace may see.
+    """
+
+
+class Conflict(APIError):
+    """
+    A name is taken.
+    """
+
+
+class Throttled(APIError):
+    """
+    Too many requests in a span of time; waiting helps.
+    """
+
+    retryable = True
+
+
+class QuotaExceeded(APIError):
+    """
+    Too many jobs are running or kept; waiting does not help, deleting some does.
+    """
+
+
+class ServiceError(APIError):
+    """
+    The service failed: HTTP 5xx or 408.
+    """
+
+    retryable = True

@@ -1,0 +1,417 @@
+"""
+What the service speaks of, and what became of what was asked.
+
+Jobs carry the wire's own field names. Only `job_id` is certain: whatever else is
+absent or cannot be read is None, and the raw value of the latter stays in `extra`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Generic, Literal, TypeVar
+
+from attrs import define, field, fields, frozen
+
+from .errors import DashScopeError
+
+T = TypeVar("T")
+
+
+class JobStatus:
+    """
+    The words for a fine-tuning job's state. A service may use others.
+    """
+
+    PENDING: Final = "PENDING"
+    QUEUING: Final = "QUEUING"
+    RUNNING: Final = "RUNNING"
+    CANCELING: Final = "CANCELING"
+    SUCCEEDED: Final = "SUCCEEDED"
+    FAILED: Final = "FAILED"
+    CANCELED: Final = "CANCELED"
+
+    FINISHED: Final = frozenset({SUCCEEDED, FAILED, CANCELED})
+
+
+class ImportStatus:
+    """
+    The words for an import job's state, spelt as the service spells them.
+    """
+
+    PENDING: Final = "PENDING"
+    RUNNING: Final = "RUNNING"
+    SUCCESSED: Final = "SUCCESSED"
+    FAILED: Final = "FAILED"
+
+    FINISHED: Final = frozenset({SUCCESSED, FAILED})
+
+
+@define
+class FineTuneJob:
+    """
+    A fine-tuning job.
+    """
+
+    job_id: str
+    """The job's id, such as `ft-202410291653-1c7f`."""
+
+    status: str = ""
+    """A word of `JobStatus`, or one that is newer; empty where the service sent none."""
+
+    job_name: str | None = None
+    """The job's name; the service takes the id unless one was given."""
+
+    model: str | None = None
+    """The model that is tuned."""
+
+    base_model: str | None = None
+    """The root of that model."""
+
+    finetuned_output: str | None = None
+    """The name of the result. Present before success too."""
+
+    model_name: str | None = None
+    """The result's display name."""
+
+    training_type: str | None = None
+    """`sft`, `efficient_sft`, `cpt`, `dpo_full`, `dpo_lora`, or one that is newer."""
+
+    training_file_ids: list[str] | None = None
+    """The files trained on."""
+
+    validation_file_ids: list[str] | None = None
+    """The files validated with."""
+
+    training_datasets: list[dict[str, Any]] | None = None
+    """The newer form of `training_file_ids`."""
+
+    validation_datasets: list[dict[str, Any]] | None = None
+    """The newer form of `validation_file_ids`."""
+
+    hyper_parameters: dict[str, Any] | None = None
+    """What the job was created with, untouched: a number may come as a string."""
+
+    create_time: datetime | None = None
+    """When the job was created, aware."""
+
+    end_time: datetime | None = None
+    """When the job ended, aware."""
+
+    usage: int | None = None
+    """Tokens used."""
+
+    output_cnt: int | None = None
+    """How many checkpoints there are, for models that keep several."""
+
+    max_output_cnt: int | None = None
+    """How many checkpoints there can be."""
+
+    charge_type: str | None = None
+    """How the job is billed."""
+
+    priority: str | None = None
+    """The job's place in the queue."""
+
+    workspace_id: str | None = None
+    """The workspace it belongs to."""
+
+    user_identity: str | None = None
+    """The account it belongs to."""
+
+    creator: str | None = None
+    """Who created it."""
+
+    modifier: str | None = None
+    """Who changed it last."""
+
+    group: str | None = None
+    """The service's name for the kind of job, such as `llm`."""
+
+    code: str | None = None
+    """The job's own failure code, not the request's."""
+
+    message: str | None = None
+    """The job's own failure message, not the request's."""
+
+    extra: dict[str, Any] = field(factory=dict)
+    """Fields that are newer than this library, and raw values that could not be read."""
+
+    @property
+    def is_finished(self) -> bool:
+        """
+        Whether the status is one that no job leaves. An unknown word is not.
+        """
+        return self.status in JobStatus.FINISHED
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the job back in the wire's shape and words; what is None is left out.
+        """
+        return _wire_dict(self, _format_local_time)
+
+
+@define
+class ImportJob:
+    """
+    A model-import job.
+    """
+
+    job_id: str
+    """The job's id, a UUID."""
+
+    status: str = ""
+    """A word of `ImportStatus` (`SUCCEEDED` is read as `SUCCESSED`), or one that is newer."""
+
+    model_name: str | None = None
+    """The generated name, such as `qwen3-32b-offline-20240101-abc1`."""
+
+    display_name: str | None = None
+    """The name that was given."""
+
+    source: str | None = None
+    """Where the weights come from: `OSS`."""
+
+    weight_type: str | None = None
+    """`full` or `lora`; the service tells it on creation only."""
+
+    storage_info: dict[str, Any] | None = None
+    """Where the weights lie: `bucket_name`, `object_key`."""
+
+    gmt_create: datetime | None = None
+    """When the job was created, aware."""
+
+    error_code: str | None = None
+    """Why it failed, in free text."""
+
+    extra: dict[str, Any] = field(factory=dict)
+    """Fields that are newer than this library, and raw values that could not be read."""
+
+    @property
+    def is_finished(self) -> bool:
+        """
+        Whether the status is one that no job leaves. An unknown word is not.
+        """
+        return self.status in ImportStatus.FINISHED
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the job back in the wire's shape and words; what is None is left out.
+        """
+        return _wire_dict(self, _format_offset_time)
+
+
+@define
+class Checkpoint:
+    """
+    A state of the model that training kept.
+    """
+
+    checkpoint: str
+    """Its name within the job, such as `checkpoint-30`."""
+
+    checkpoint_id: str | None = None
+    """Job id and name, joined by a colon."""
+
+    full_name: str | None = None
+    """The service's full name for it."""
+
+    job_id: str | None = None
+    """The job that it belongs to."""
+
+    step: int | None = None
+    """The training step that it was taken at."""
+
+    status: str = ""
+    """Of its export: `PENDING`, `PROCESSING`, `SUCCEEDED`, `FAILED`, `UNSUPPORTED`, or newer."""
+
+    model_name: str | None = None
+    """The model it was published as."""
+
+    model_display_name: str | None = None
+    """That model's display name."""
+
+    create_time: datetime | None = None
+    """When it was taken, aware."""
+
+    expire_time: datetime | None = None
+    """When the service drops it, aware."""
+
+    extra: dict[str, Any] = field(factory=dict)
+    """Fields that are newer than this library, and raw values that could not be read."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the checkpoint back in the wire's shape; what is None is left out.
+        """
+        return _wire_dict(self, _format_zoneless_iso_time)
+
+
+@frozen(kw_only=True)
+class Page(Generic[T]):
+    """
+    One page of a listing, as the service gave it.
+    """
+
+    items: list[T]
+    """The jobs on it."""
+
+    page_no: int
+    """Its number, from 1."""
+
+    page_size: int
+    """How many jobs a full page has, as the service says: it may differ from what was asked."""
+
+    total: int
+    """How many jobs the service counts in all."""
+
+    request_id: str | None = None
+    """The service's id of the request."""
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@frozen(kw_only=True)
+class Receipt:
+    """
+    What the service, or the evidence, says of one change.
+    """
+
+    job_id: str
+    """The job it is about."""
+
+    request_id: str | None = None
+    """The service's id of the request that settled it."""
+
+    confirmed: bool = True
+    """
+    True where the service acknowledged it. False where it was inferred after a lost
+    answer, or where nothing was there and `missing_ok` said that this will do.
+    """
+
+    job: ImportJob | None = None
+    """The import job that the service says it deleted."""
+
+
+Action = Literal["cancel", "delete"]
+Result = Literal["done", "skipped", "failed"]
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """
+    What became of one job in a run over many.
+    """
+
+    job_id: str
+    """The job it is about."""
+
+    action: Action
+    """What was to be done."""
+
+    result: Result
+    """Whether it was."""
+
+    reason: str
+    """
+    Done: `confirmed`, `inferred`. Skipped: `already_gone`, `changed`, `state`, `protected`,
+    `undecidable`, `not_attempted`. Failed: an error's code, or `unknown_outcome`.
+    """
+
+    error: DashScopeError | None = None
+    """What went wrong."""
+
+    request_id: str | None = None
+    """The service's id of the request that settled it."""
+
+    job: FineTuneJob | ImportJob | None = None
+    """The job, where it was seen."""
+
+
+@frozen(kw_only=True)
+class Report:
+    """
+    What became of every job of a run, each exactly once.
+    """
+
+    outcomes: Sequence[Outcome] = ()
+    """One for each job, in the order in which they ended."""
+
+    @property
+    def selected(self) -> int:
+        """
+        How many jobs the run was about: always `done + skipped + failed`.
+        """
+        return len(self.outcomes)
+
+    @property
+    def done(self) -> int:
+        """
+        How many were cancelled or deleted.
+        """
+        return self._count("done")
+
+    @property
+    def skipped(self) -> int:
+        """
+        How many were left alone, for a reason.
+        """
+        return self._count("skipped")
+
+    @property
+    def failed(self) -> int:
+        """
+        How many could not be cancelled or deleted, or may have been.
+        """
+        return self._count("failed")
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """
+        How many jobs ended for which reason, the most frequent first.
+        """
+        return dict(Counter(outcome.reason for outcome in self.outcomes).most_common())
+
+    def raise_for_failures(self) -> None:
+        """
+        Raise the first failure, with a note on how many others there were.
+
+        Raises:
+            DashScopeError: Where any job failed.
+        """
+        errors = [outcome.error for outcome in self.outcomes if outcome.error and outcome.result == "failed"]
+        if errors:
+            errors[0].add_note(f"{self.failed} of {self.selected} jobs failed; this is the first.")
+            raise errors[0]
+
+    def _count(self, result: Result) -> int:
+        return sum(outcome.result == result for outcome in self.outcomes)
+
+
+def _wire_dict(model: Any, format_time: Any) -> dict[str, Any]:
+    wire: dict[str, Any] = {}
+    for attribute in fields(type(model)):
+        value = getattr(model, attribute.name)
+        if value is None or attribute.name == "extra" or (attribute.name == "status" and not value):
+            continue
+        if isinstance(value, datetime):
+            value = format_time(value)
+        wire[attribute.name] = value
+    return wire | model.extra
+
+
+def _format_local_time(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _format_zoneless_iso_time(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _format_offset_time(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
