@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from attrs import define, field, fields, frozen
@@ -161,7 +161,7 @@ class ImportJob:
     job_id: str
     """The job's id, a UUID."""
 
-    status: str = ""
+    status: str = field(default="", metadata={"spellings": {"SUCCEEDED": "SUCCESSED"}})
     """A word of `ImportStatus` (`SUCCEEDED` is read as `SUCCESSED`), or one that is newer."""
 
     model_name: str | None = None
@@ -208,7 +208,7 @@ class Checkpoint:
     A state of the model that training kept.
     """
 
-    checkpoint: str
+    checkpoint: str = ""
     """Its name within the job, such as `checkpoint-30`."""
 
     checkpoint_id: str | None = None
@@ -384,7 +384,11 @@ class Report:
         Raises:
             DashScopeError: Where any job failed.
         """
-        errors = [outcome.error for outcome in self.outcomes if outcome.error and outcome.result == "failed"]
+        errors = [
+            outcome.error
+            for outcome in self.outcomes
+            if outcome.error and outcome.result == "failed"
+        ]
         if errors:
             errors[0].add_note(f"{self.failed} of {self.selected} jobs failed; this is the first.")
             raise errors[0]

@@ -1,0 +1,181 @@
+"""
+From the wire's rows to models.
+
+Rows are read by a function compiled for the very order of their keys where every value is
+what the documentation says, and by a careful one where any is not. Both give the same
+models; the first only gives them sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
+from typing import Any, TypeVar, cast
+
+import attrs
+from attrs import frozen
+from cattrs import Converter
+
+from .envelope import Row
+from .models import Checkpoint, FineTuneJob, ImportJob
+
+T = TypeVar("T")
+
+_MOST_SHAPES, _LONGEST_SHAPE = 64, 64  # key orders beyond these are not worth compiling for
+
+
+class Codec:
+    """
+    Turns rows into models, with times in one zone where the wire names none.
+    """
+
+    def __init__(self, time_zone: tzinfo) -> None:
+        self.read_time = _time_reader(time_zone)
+        self.converter = Converter()
+        self.converter.register_structure_hook_factory(
+            attrs.has, lambda model: _row_reader(model, self.read_time)
+        )
+        self.fine_tune_job = self._reader(FineTuneJob)
+        self.import_job = self._reader(ImportJob)
+        self.checkpoint = self._reader(Checkpoint)
+
+    def _reader(self, model: type[T]) -> Callable[[Row], T]:
+        hook = self.converter.get_structure_hook(model)
+        return lambda row: hook(row, model)
+
+
+@frozen
+class _Kind:
+    """
+    How a field of one type is read.
+    """
+
+    read: Callable[[Any], Any]
+    """Gives the value for the model, or raises ValueError where it cannot be read."""
+
+    quick: str
+    """A condition, as source, under which the raw value is sure to be readable."""
+
+    raw: bool = True
+    """Whether, under that condition, the raw value is the model's."""
+
+
+def _row_reader(model: type[T], read_time: Callable[[str | None], Any]) -> Callable[..., T]:
+    fields = attrs.fields_dict(attrs.resolve_types(cast(Any, model)))
+    kinds = {name: _kind(field, read_time) for name, field in fields.items() if name != "extra"}
+    build = cast(Callable[..., T], model)
+    compiled: dict[tuple[str, ...], Callable[[Row], T]] = {}
+
+    def careful(row: Row) -> T:
+        known, extra = {}, {}
+        for name, value in row.items():
+            try:
+                known[name] = kinds[name].read(value)
+            except (KeyError, ValueError):
+                extra[name] = value
+        return build(**known, extra=extra)
+
+    def structure(row: Row, _: object = None) -> T:
+        shape = tuple(row)
+        read = compiled.get(shape)
+        if read is None:
+            if len(compiled) >= _MOST_SHAPES or len(shape) > _LONGEST_SHAPE:
+                return careful(row)
+            read = compiled[shape] = _compile(build, fields, kinds, shape, careful)
+        return read(row)
+
+    return structure
+
+
+def _compile(
+    build: Callable[..., T],
+    fields: Mapping[str, attrs.Attribute[Any]],
+    kinds: Mapping[str, _Kind],
+    shape: tuple[str, ...],
+    careful: Callable[[Row], T],
+) -> Callable[[Row], T]:
+    # Key names come from the service: they enter the source only as quoted literals.
+    local = {name: f"v{index}" for index, name in enumerate(shape)}
+    names: dict[str, Any] = {"build": build, "careful": careful}
+    conditions, arguments = ["True"], []
+    for name, kind in kinds.items():
+        if name not in local:
+            arguments.append(repr(fields[name].default))
+            continue
+        conditions.append(kind.quick.format(local[name]))
+        names[f"read_{name}"] = kind.read
+        arguments.append(local[name] if kind.raw else f"read_{name}({local[name]})")
+    extra = ", ".join(f"{name!r}: {local[name]}" for name in shape if name not in kinds)
+    source = f"""
+def read(row):
+    {", ".join(local.values())}, = row.values()
+    if {" and ".join(conditions)}:
+        try:
+            return build({", ".join(arguments)}, {{{extra}}})
+        except ValueError:
+            pass
+    return careful(row)
+"""
+    exec(source, names)  # noqa: S102
+    read: Callable[[Row], T] = names["read"]
+    return read
+
+
+def _kind(field: attrs.Attribute[Any], read_time: Callable[[str | None], Any]) -> _Kind:
+    spellings: Mapping[str, str] | None = field.metadata.get("spellings")
+    if spellings:
+        return _Kind(
+            lambda value: spellings.get(_text(value), value), "type({0}) is str", raw=False
+        )
+    if field.type == datetime | None:
+        return _Kind(read_time, "({0} is None or type({0}) is str)", raw=False)
+    return _KINDS[field.type]
+
+
+def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
+    raise ValueError
+
+
+def _only(*types: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if value is None or type(value) in types:
+            return value
+        raise ValueError
+
+    return read
+
+
+def _list_of(item: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if value is None or (type(value) is list and all(type(each) is item for each in value)):
+            return value
+        raise ValueError
+
+    return read
+
+
+_KINDS: dict[Any, _Kind] = {
+    str: _Kind(_text, "type({0}) is str"),
+    str | None: _Kind(_only(str), "(type({0}) is str or {0} is None)"),
+    int | None: _Kind(_only(int), "(type({0}) is int or {0} is None)"),
+    dict[str, Any] | None: _Kind(_only(dict), "(type({0}) is dict or {0} is None)"),
+    list[str] | None: _Kind(_list_of(str), "(type({0}) is list or {0} is None)", raw=False),
+    list[Row] | None: _Kind(_list_of(dict), "(type({0}) is list or {0} is None)", raw=False),
+}
+
+
+def _time_reader(zone: tzinfo) -> Callable[[str | None], datetime | None]:
+    parse, combine = datetime.fromisoformat, datetime.combine
+
+    def read(text: str | None) -> datetime | None:
+        if text is None:
+            return None
+        time = parse(_text(text))
+        if time.tzinfo is not None:
+            return time
+        # Four times as fast as time.replace(tzinfo=zone), and this runs twice a job.
+        return combine(time.date(), time.time(), zone)
+
+    return read

@@ -1,0 +1,226 @@
+"""
+From bytes to an envelope: what the service said, before any of it is a model.
+
+The content decides, never a header: gateways answer HTML, successes come with codes,
+and refusals come with HTTP 200.
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from http import HTTPStatus
+from math import isfinite
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+from .errors import MalformedResponse
+
+Row = dict[str, Any]
+
+_EXCERPT = 120  # characters of a strange answer that an error keeps
+
+
+@frozen(kw_only=True)
+class Reply:
+    """
+    One answer of the service, taken apart.
+    """
+
+    status: int
+    """The HTTP status."""
+
+    output: Any = None
+    """The payload of a success."""
+
+    failed: bool = False
+    """Whether the service said no, by status or by code."""
+
+    is_json: bool = True
+    """Whether the body was JSON at all."""
+
+    code: str | None = None
+    """The envelope's failing code."""
+
+    message: str = ""
+    """What the service said of its failure, or else the name of the HTTP status."""
+
+    request_id: str | None = None
+    """The service's id of the request: the body's, else the header's."""
+
+    retry_after: float | None = None
+    """Seconds that the service asked to wait."""
+
+    excerpt: str = ""
+    """The beginning of the body, printable."""
+
+
+def read_reply(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Reply:
+    """
+    Take one answer apart, by its content and not by its headers.
+
+    Args:
+        status: The HTTP status.
+        headers: Looked up as `x-request-id` and `Retry-After`.
+        body: The whole body.
+        now: The wall clock, seconds since the epoch, for a `Retry-After` that is a date.
+    """
+    try:
+        envelope = orjson.loads(body)
+        is_json = True
+    except orjson.JSONDecodeError:
+        envelope, is_json = None, False
+    fields: Row = envelope if isinstance(envelope, dict) else {}
+    output = fields.get("output")
+    code, message = _failure(fields)
+    failed = status >= 300 or (code is not None and output is None)
+    request_id = fields.get("request_id")
+    return Reply(
+        status=status,
+        output=output,
+        failed=failed,
+        is_json=is_json,
+        code=code if failed else None,
+        message=(message or _phrase(status)) if failed else "",
+        request_id=request_id if _is_word(request_id) else headers.get("x-request-id"),
+        retry_after=_seconds(headers.get("Retry-After"), now) if failed else None,
+        excerpt="" if fields and not failed else _excerpt(body),
+    )
+
+
+def malformed(path: str, reply: Reply, expected: str) -> MalformedResponse:
+    """
+    Build the error for an answer that is not the documented one.
+    """
+    error = MalformedResponse(
+        f"The answer's {path} is not {expected}.",
+        status=reply.status,
+        request_id=reply.request_id,
+    )
+    error.path = path
+    error.excerpt = reply.excerpt or _excerpt(orjson.dumps(reply.output, default=str))
+    return error
+
+
+@frozen(kw_only=True)
+class Rows:
+    """
+    A page of a listing before its rows are models.
+    """
+
+    rows: list[Row]
+    """The rows, each with a usable `job_id`."""
+
+    page_no: int
+    """The page's number, as the service echoes it, else as asked."""
+
+    page_size: int
+    """The page's size, likewise."""
+
+    total: int | None
+    """How many jobs the service counts; None where it said nothing of use."""
+
+    request_id: str | None = None
+    """The service's id of the request."""
+
+
+def read_rows(reply: Reply, key: str, *, page_no: int, page_size: int) -> Rows:
+    """
+    Find the rows of a listing.
+
+    Args:
+        reply: A success.
+        key: Where under `output` the rows lie.
+        page_no: What was asked for; the reply's own word wins.
+        page_size: Likewise.
+
+    Raises:
+        MalformedResponse: A row is not an object with a `job_id`, or there is no listing.
+    """
+    output = {} if reply.output is None else reply.output
+    if not isinstance(output, dict):
+        raise malformed("output", reply, "a listing")
+    rows = output.get(key)
+    if rows is None:
+        rows = []
+    if not isinstance(rows, list):
+        raise malformed(f"output.{key}", reply, "a list")
+    for index, row in enumerate(rows):
+        if type(row) is not dict:
+            raise malformed(f"output.{key}[{index}]", reply, "a job")
+        if not _is_word(row.get("job_id")):
+            raise malformed(f"output.{key}[{index}].job_id", reply, "a non-empty string")
+    return Rows(
+        rows=rows,
+        page_no=_count(output.get("page_no"), 1) or page_no,
+        page_size=_count(output.get("page_size"), 1) or page_size,
+        total=_count(output.get("total"), 0),
+        request_id=reply.request_id,
+    )
+
+
+def read_acknowledgement(reply: Reply) -> None:
+    """
+    Make sure that a change was acknowledged: `output.status` is `success`.
+
+    Raises:
+        MalformedResponse: It was not.
+    """
+    output = reply.output
+    status = output.get("status") if isinstance(output, dict) else None
+    if not (isinstance(status, str) and status.lower() == "success"):
+        raise malformed("output.status", reply, "'success'")
+
+
+def _failure(fields: Row) -> tuple[str | None, str]:
+    inner = fields.get("error")
+    error: Row = inner if isinstance(inner, dict) else {}
+    code = fields.get("code")
+    if _succeeded(code):
+        code = error.get("code") or error.get("type")
+    message = fields.get("message") or fields.get("msg") or error.get("message") or inner
+    return (
+        None if _succeeded(code) else str(code),
+        message if isinstance(message, str) else "",
+    )
+
+
+def _succeeded(code: object) -> bool:
+    if isinstance(code, str):
+        return code.lower() in ("", "0", "200", "success", "ok")
+    return not isinstance(code, int) or code in (0, 200)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def _seconds(text: str | None, now: float) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
+        except ValueError:
+            return None
+    return max(0.0, seconds) if isfinite(seconds) else None
+
+
+def _count(value: object, least: int) -> int | None:
+    return value if type(value) is int and value >= least else None
+
+
+def _is_word(value: object) -> bool:
+    return type(value) is str and bool(value)
+
+
+def _excerpt(body: bytes) -> str:
+    text = body[: 4 * _EXCERPT].decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else " " for char in text)[:_EXCERPT]
