@@ -30,6 +30,7 @@ it can be pickled, logged and compared anywhere.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -253,3 +254,102 @@ class ServiceError(APIError):
     """
 
     retryable = True
+
+
+_BY_CODE: dict[str, type[APIError]] = {
+    "InvalidParameter": InvalidRequest,
+    "UnsupportedOperation": StateConflict,
+    "OperationDenied": StateConflict,
+    "InvalidApiKey": AuthenticationFailed,
+    "AccessDenied": PermissionDenied,
+    "Arrearage": PermissionDenied,
+    "NotFound": NotFound,
+    "Conflict": Conflict,
+    "Throttling": Throttled,
+    "InternalError": ServiceError,
+}
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: InvalidRequest,
+    401: AuthenticationFailed,
+    403: PermissionDenied,
+    404: NotFound,
+    408: ServiceError,
+    409: Conflict,
+    429: Throttled,
+}
+_JOBS = re.compile(r"\bjobs?\b|\btasks?\b|任务", re.IGNORECASE)
+_TOO_MANY = re.compile(
+    r"too many|maximum|at most|limit|quota|exceed|上限|最多|超过|过多", re.IGNORECASE
+)
+_RATE = re.compile(r"\brequests?\b|\brate\b|frequen|per (second|minute)|频率|请求", re.IGNORECASE)
+
+
+def refusal_class(status: int, code: str | None, message: str) -> type[APIError]:
+    """
+    Tell which error an answer is: by its code where that is known, else by its HTTP status.
+
+    One code, `Throttling…`, means two things. The message tells a job quota from a request
+    rate; where it does not, a rate is meant, since waiting for it does no harm.
+    """
+    found = next((each for word, each in _BY_CODE.items() if code and code.startswith(word)), None)
+    found = found or _BY_STATUS.get(status) or (ServiceError if status >= 500 else APIError)
+    if found is Throttled and _JOBS.search(message) and _TOO_MANY.search(message):
+        return Throttled if _RATE.search(message) else QuotaExceeded
+    return found
+
+
+def refusal(
+    *,
+    status: int,
+    code: str | None,
+    message: str,
+    request_id: str | None,
+    retry_after: float | None,
+    asked: str,
+    attempts: int,
+) -> APIError:
+    """
+    Build the error for an answer that says no.
+
+    Args:
+        status: The HTTP status.
+        code: The envelope's code.
+        message: The envelope's message.
+        request_id: The service's id of the request.
+        retry_after: Seconds that the service asked to wait.
+        asked: The region and host that were asked, for the hint.
+        attempts: How many requests were sent for this call.
+    """
+    error = refusal_class(status, code, message)(
+        message, code=code, status=status, request_id=request_id, attempts=attempts
+    )
+    error.retry_after = retry_after
+    error.hint = _hint(error, asked)
+    return error
+
+
+def _hint(error: APIError, asked: str) -> str | None:
+    match error:
+        case AuthenticationFailed():
+            return (
+                f"{asked} was asked, and a key is bound to one region: "
+                "check that yours belongs to this one, or name another region."
+            )
+        case QuotaExceeded():
+            return (
+                "This is a quota of jobs, which no waiting clears: cancel running jobs, "
+                "or delete finished ones that nobody needs."
+            )
+        case NotFound():
+            return (
+                f"{asked} was asked; a job of another region, workspace or account "
+                "is answered in the same way."
+            )
+        case PermissionDenied(code="Arrearage"):
+            return "The account has a bill to settle."
+        case PermissionDenied():
+            return f"{asked} was asked; the key's account or workspace lacks this permission."
+        case Throttled(retry_after=float(seconds)):
+            return f"The service asks to wait {seconds:.0f} s."
+        case _:
+            return None

@@ -1,0 +1,248 @@
+"""
+What to do after an attempt that did not succeed.
+
+The heart is `decide`, a pure function over one table: what was asked, what came of the
+attempt, and what came of those before it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+
+import backoff
+from attrs import define, field
+
+from .envelope import Reply
+from .errors import (
+    NotFound,
+    QuotaExceeded,
+    ServiceError,
+    StateConflict,
+    Throttled,
+    refusal_class,
+)
+
+
+class Operation(Enum):
+    """
+    The kinds of call that differ in what a lost answer means.
+    """
+
+    READ = auto()
+    """Changes nothing: list, get, logs."""
+
+    DELETE = auto()
+    """May be repeated: what is deleted stays deleted."""
+
+    CANCEL = auto()
+    """Shows in the job's status whether it happened."""
+
+    CREATE = auto()
+    """Must not happen twice: create, and the export that publishes."""
+
+
+class Evidence(Enum):
+    """
+    What came of one attempt.
+    """
+
+    UNSENT = auto()
+    """Provably not received: refused, no such host, connecting failed or took too long."""
+
+    UNREACHABLE = auto()
+    """Provably not received, and no better next time: certificate, URL, proxy refusal."""
+
+    LOST = auto()
+    """Sent, and no whole answer came."""
+
+    NOT_JSON = auto()
+    """A success that is not JSON."""
+
+    OTHER_SHAPE = auto()
+    """A success that is JSON, but not the documented one."""
+
+    SERVICE_ERROR = auto()
+    """HTTP 408 or 5xx."""
+
+    THROTTLED = auto()
+    """A request rate."""
+
+    QUOTA = auto()
+    """A job quota."""
+
+    NOT_FOUND = auto()
+    """An envelope with that code, not any 404."""
+
+    STATE = auto()
+    """The job's state forbids it."""
+
+    REFUSED = auto()
+    """Any other refusal, redirects included."""
+
+
+class Verdict(Enum):
+    """
+    What to do next.
+    """
+
+    AGAIN = auto()
+    """Send it again; nothing has happened."""
+
+    AGAIN_ONCE = auto()
+    """Likewise, but only the first time."""
+
+    AGAIN_UNSURE = auto()
+    """Send it again; it may have happened already."""
+
+    AGAIN_UNSURE_ONCE = auto()
+    """Likewise, but only the first time."""
+
+    LOOK = auto()
+    """Look at the job, then decide."""
+
+    UNKNOWN = auto()
+    """Stop: nobody can know what happened."""
+
+    RAISE = auto()
+    """Stop: the evidence is the answer."""
+
+    INFERRED = auto()
+    """Stop: it has happened."""
+
+
+COST, COST_AFTER_TIMEOUT = 5, 10  # tokens of the budget that a repetition takes
+
+
+def _table(text: str) -> dict[tuple[Operation, Evidence], Verdict]:
+    head, *rows = (line.split() for line in text.strip().splitlines())
+    return {
+        (Operation[column], Evidence[row[0]]): Verdict[word]
+        for row in rows
+        for column, word in zip(head, row[1:], strict=True)
+    }
+
+
+_TABLE = _table(
+    """
+                    READ         DELETE              CANCEL   CREATE
+    UNSENT          AGAIN        AGAIN               AGAIN    AGAIN
+    UNREACHABLE     RAISE        RAISE               RAISE    RAISE
+    LOST            AGAIN        AGAIN_UNSURE        LOOK     UNKNOWN
+    NOT_JSON        AGAIN_ONCE   AGAIN_UNSURE_ONCE   LOOK     UNKNOWN
+    OTHER_SHAPE     RAISE        AGAIN_UNSURE_ONCE   LOOK     UNKNOWN
+    SERVICE_ERROR   AGAIN        AGAIN_UNSURE        LOOK     UNKNOWN
+    THROTTLED       AGAIN        AGAIN               AGAIN    AGAIN
+    QUOTA           RAISE        RAISE               RAISE    RAISE
+    NOT_FOUND       RAISE        RAISE               RAISE    RAISE
+    STATE           RAISE        RAISE               RAISE    RAISE
+    REFUSED         RAISE        RAISE               RAISE    RAISE
+    """
+)
+
+_AFTER_A_DOUBT = {
+    # Asked again, the service knows no such job: the attempt in doubt deleted it.
+    (Operation.DELETE, Evidence.NOT_FOUND): Verdict.INFERRED,
+    # A job that is there was not deleted.
+    (Operation.DELETE, Evidence.STATE): Verdict.RAISE,
+    # The attempt in doubt may be the very reason why the job cannot be cancelled any more.
+    (Operation.CANCEL, Evidence.STATE): Verdict.LOOK,
+    (Operation.CANCEL, Evidence.NOT_FOUND): Verdict.RAISE,
+}
+
+
+@define
+class History:
+    """
+    What came of the attempts of one call so far.
+    """
+
+    attempts: int = 0
+    """How many requests were sent, or could not be."""
+
+    in_doubt: bool = False
+    """Whether an attempt to change something may have been received."""
+
+    seen: Counter[Evidence] = field(factory=Counter)
+    """How often each evidence was met."""
+
+
+def decide(operation: Operation, evidence: Evidence, history: History) -> Verdict:
+    """
+    Decide what to do after an attempt.
+
+    Args:
+        operation: What was asked.
+        evidence: What came of this attempt.
+        history: What came of the attempts before it.
+    """
+    verdict = _TABLE[operation, evidence]
+    if verdict is Verdict.AGAIN_ONCE and history.seen[evidence]:
+        return Verdict.RAISE
+    if verdict is Verdict.AGAIN_UNSURE_ONCE and history.seen[evidence]:
+        return Verdict.UNKNOWN
+    if history.in_doubt and verdict is Verdict.RAISE:
+        return _AFTER_A_DOUBT.get((operation, evidence), Verdict.UNKNOWN)
+    return verdict
+
+
+def evidence_of(reply: Reply) -> Evidence | None:
+    """
+    Tell what an answer is evidence of; None for a success in JSON, whose shape is still to see.
+    """
+    if not reply.failed:
+        return None if reply.is_json else Evidence.NOT_JSON
+    error = refusal_class(reply.status, reply.code, reply.message)
+    if error is NotFound and reply.code is None:
+        return Evidence.REFUSED
+    return _EVIDENCE.get(error, Evidence.REFUSED)
+
+
+_EVIDENCE = {
+    ServiceError: Evidence.SERVICE_ERROR,
+    Throttled: Evidence.THROTTLED,
+    QuotaExceeded: Evidence.QUOTA,
+    NotFound: Evidence.NOT_FOUND,
+    StateConflict: Evidence.STATE,
+}
+
+
+def waits(jitter: Callable[[float], float] = backoff.full_jitter) -> Iterator[float]:
+    """
+    Yield the seconds to wait before the second attempt, the third, and so on.
+
+    Args:
+        jitter: Given a bound, how long to wait within it.
+    """
+    bounds = backoff.expo(base=2, factor=0.5, max_value=20)
+    next(bounds)
+    return (jitter(bound) for bound in bounds)
+
+
+@define
+class RetryBudget:
+    """
+    How much a client may repeat, so that a service in trouble is not hit harder.
+    """
+
+    most: int = 50
+    tokens: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.tokens = self.most
+
+    def spend(self, cost: int) -> bool:
+        """
+        Take `cost` tokens and say True, or say False where there are fewer.
+        """
+        if self.tokens < cost:
+            return False
+        self.tokens -= cost
+        return True
+
+    def earn(self, tokens: int) -> None:
+        """
+        Give tokens back, up to the most.
+        """
+        self.tokens = min(self.most, self.tokens + tokens)
