@@ -1,0 +1,194 @@
+"""
+The emulator as one object, for async and for blocking code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from attrs import evolve
+
+from . import seeding
+from .account import Account
+from .clock import Clock, RealClock
+from .faults import Fault, Faults
+from .journal import Journal
+from .rules import Pace, Rules
+from .server import Server
+
+if TYPE_CHECKING:
+    from dashscope_ft.portal import Portal
+
+REGIONS = ("intl", "cn")
+
+
+class Emulator:
+    """
+    A Model Studio with an account in each of two regions.
+
+    Usable as `async with`, on the running loop, and as `with`, on a thread of its own. In both
+    forms everything below can be read and changed from any thread while it runs.
+
+    Args:
+        clock: Its time; the machine's own unless given.
+        seed: What its randomness starts from.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any that is free.
+        rate: Requests admitted a second, of each account; None for no bound.
+        retry_after: Seconds told to requests refused by the rate; None to tell nothing.
+        latency: Seconds before each request takes effect.
+        speed: How many times faster jobs live than `pace` says.
+        pace: How many seconds a job spends in each state.
+        rules: How both accounts behave at first; each has a copy of its own.
+
+    Attributes:
+        faults: What happens to requests to come.
+        journal: The requests that came.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        rate: float | None = None,
+        retry_after: float | None = None,
+        latency: float = 0.0,
+        speed: float = 1.0,
+        pace: Pace | None = None,
+        rules: Rules | None = None,
+    ) -> None:
+        self.clock = clock or RealClock()
+        self.faults = Faults()
+        self.journal = Journal()
+        self._host = host
+        self._port = port
+        self._portal: Portal | None = None
+        rules = evolve(rules or Rules())
+        if rate is not None:
+            rules.rate = rate
+        if retry_after is not None:
+            rules.retry_after = retry_after
+        pace = (pace or Pace()).faster(speed)
+        self._accounts = {
+            region: Account(
+                region,
+                clock=self.clock,
+                random=Random(f"{seed} {region}"),  # noqa: S311
+                rules=evolve(rules),
+                pace=pace,
+            )
+            for region in REGIONS
+        }
+        self._server = Server(
+            self._accounts,
+            faults=self.faults,
+            journal=self.journal,
+            clock=self.clock,
+            latency=latency,
+            random=Random(f"{seed} requests"),  # noqa: S311
+        )
+
+    @property
+    def port(self) -> int:
+        """
+        The port that it listens on, once it runs.
+        """
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """
+        The base URL of `intl`.
+        """
+        return self.base_url("intl")
+
+    def base_url(self, region: str = "intl") -> str:
+        """
+        Return the base URL of a region, with `/api/v1`.
+        """
+        self.account(region)
+        return f"http://{self._host}:{self._port}/{region}/api/v1"
+
+    def key(self, region: str = "intl") -> str:
+        """
+        Return the demo key that is bound to a region; not a secret.
+        """
+        return self.account(region).key
+
+    def account(self, region: str = "intl") -> Account:
+        """
+        Return the account in a region.
+        """
+        return self._accounts[region]
+
+    def seed(
+        self,
+        region: str = "intl",
+        *,
+        jobs: int = 0,
+        imports: int = 0,
+        statuses: Sequence[str] | None = None,
+        import_statuses: Sequence[str] | None = None,
+        models: Sequence[str] = seeding.MODELS,
+        same_second: int = 0,
+        workspace: str | None = None,
+    ) -> list[str]:
+        """
+        Add jobs to an account, as `Account.seed` does, and return their ids.
+        """
+        return self.account(region).seed(
+            jobs=jobs,
+            imports=imports,
+            statuses=statuses,
+            import_statuses=import_statuses,
+            models=models,
+            same_second=same_second,
+            workspace=workspace,
+        )
+
+    def inject(self, *faults: Fault) -> None:
+        """
+        Let faults happen to requests to come.
+        """
+        self.faults.add(*faults)
+
+    async def __aenter__(self) -> Self:
+        self._port = await self._server.start(self._host, self._port)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._server.stop()
+
+    def __enter__(self) -> Self:
+        from dashscope_ft.portal import Portal
+
+        self._portal = Portal(self)
+        self._portal.run(_begin())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._portal is not None:
+            self._portal.close()
+            self._portal = None
+
+
+async def _begin() -> None:
+    """
+    Come back once the emulator listens.
+    """

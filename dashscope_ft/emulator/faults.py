@@ -1,0 +1,146 @@
+"""
+What can happen to a request, as data.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from attrs import define, field, frozen
+
+
+@frozen(kw_only=True)
+class Fault:
+    """
+    Something that happens to requests that match.
+
+        Fault(operation="fine_tunes.delete", lose="after")           # done, but never told
+        Fault(method="GET", status=503, times=2)                     # twice unavailable
+        Fault(operation="*.delete", lose="after", every=50, times=None)
+    """
+
+    operation: str = "*"
+    """A pattern for the operation, such as `fine_tunes.*`."""
+
+    method: str = "*"
+    """A pattern for the method."""
+
+    path: str = "*"
+    """A pattern for the path below the base URL, as sent, such as `/fine-tunes/ft-1*`."""
+
+    region: str = "*"
+    """A pattern for the region."""
+
+    times: int | None = 1
+    """How many requests it strikes; None for no end."""
+
+    every: int = 1
+    """It strikes each request whose count among those that match is a multiple of this."""
+
+    lose: Literal["before", "after"] | None = None
+    """The connection ends without an answer, before or after the request took effect."""
+
+    torn: int | None = None
+    """The connection ends after so many bytes of the body."""
+
+    reset: bool = False
+    """Whether an ending connection is reset, rather than closed."""
+
+    delay: float = 0.0
+    """Seconds before the request takes effect; `math.inf` until the emulator ends."""
+
+    answer_delay: float = 0.0
+    """Seconds from there to the answer."""
+
+    drip: float | None = None
+    """Seconds between the bytes of the body."""
+
+    status: int | None = None
+    """The HTTP status instead of the true one."""
+
+    headers: Mapping[str, str] = field(factory=dict)
+    """Headers added to the answer, or replacing its own."""
+
+    body: bytes | str | Mapping[str, Any] | list[Any] | None = None
+    """The body instead of the true one; what is not text is sent as JSON."""
+
+    effect: bool | None = None
+    """Whether the request takes effect; None: unless it is lost before, or failed by `status`."""
+
+    @property
+    def takes_effect(self) -> bool:
+        """
+        Whether a request that it strikes takes effect all the same.
+        """
+        if self.effect is not None:
+            return self.effect
+        return self.lose != "before" and (self.status or 0) < 400
+
+    def matches(self, *, operation: str, method: str, path: str, region: str) -> bool:
+        """
+        Tell whether a request is one that it is meant for.
+        """
+        return (
+            fnmatchcase(operation, self.operation)
+            and fnmatchcase(method, self.method)
+            and fnmatchcase(path, self.path)
+            and fnmatchcase(region, self.region)
+        )
+
+
+@define(eq=False)
+class _Pending:
+    fault: Fault
+    seen: int = 0
+    struck: int = 0
+
+
+class Faults:
+    """
+    Faults in the order in which they are used up; one at most strikes a request.
+    """
+
+    def __init__(self) -> None:
+        self._pending: list[_Pending] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter([pending.fault for pending in self._pending])
+
+    def add(self, *faults: Fault) -> None:
+        """
+        Put faults behind those that are waiting.
+        """
+        with self._lock:
+            self._pending += [_Pending(fault) for fault in faults]
+
+    def clear(self) -> None:
+        """
+        Forget those that are waiting.
+        """
+        with self._lock:
+            self._pending.clear()
+
+    def strike(self, *, operation: str, method: str, path: str, region: str) -> Fault | None:
+        """
+        Return the first fault that strikes a request, and count it as used.
+        """
+        with self._lock:
+            for pending in self._pending:
+                fault = pending.fault
+                if not fault.matches(operation=operation, method=method, path=path, region=region):
+                    continue
+                pending.seen += 1
+                if pending.seen % fault.every:
+                    continue
+                pending.struck += 1
+                if pending.struck == fault.times:
+                    self._pending.remove(pending)
+                return fault
+        return None

@@ -1,0 +1,186 @@
+"""
+What an account keeps: jobs in the order of a listing, and books of what was done to them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from attrs import define, field, frozen
+
+Noun = Literal["fine_tunes", "imports"]
+Action = Literal["created", "canceled", "deleted", "exported"]
+
+
+class Refusal(Exception):
+    """
+    The service says no, with the HTTP status, code and text that it documents.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status, code, message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+@define(eq=False, kw_only=True)
+class Record:
+    """
+    A job of either noun, with what the service knows of it but doesn't show.
+    """
+
+    wire: dict[str, Any]
+    """What the service shows."""
+
+    created: float
+    """When it was created, on the emulator's clock."""
+
+    number: int
+    """How many were created before it; tells jobs of one second apart."""
+
+    workspace: str
+    """The workspace it belongs to."""
+
+    plan: deque[tuple[float, str]] = field(factory=deque)
+    """What becomes of it, and when."""
+
+    begins: float | None = None
+    """When training begins, or began."""
+
+    ends: float | None = None
+    """When training is due to be complete."""
+
+    ended: float | None = None
+    """When training did end, for whatever reason."""
+
+    log: list[str] | None = None
+    """Lines set from outside; None for those that the training itself writes."""
+
+    exports: dict[str, tuple[float, str]] = field(factory=dict)
+    """Checkpoints being published: when that began, and the model's name."""
+
+    @property
+    def job_id(self) -> str:
+        """
+        The job's id.
+        """
+        return str(self.wire["job_id"])
+
+    @property
+    def place(self) -> tuple[float, int]:
+        """
+        Where it stands in a listing, which begins with the highest.
+        """
+        return self.created, self.number
+
+
+class Shelf:
+    """
+    Records by id, and in the order in which they were created.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Record] = {}
+        self._oldest_first: list[Record] = []
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._by_id
+
+    def __iter__(self) -> Iterator[Record]:
+        return reversed(self._oldest_first)
+
+    def find(self, job_id: str) -> Record | None:
+        """
+        Return the record with that id, or None.
+        """
+        return self._by_id.get(job_id)
+
+    def add(self, record: Record) -> None:
+        """
+        Put a record where its time of creation belongs.
+        """
+        self._by_id[record.job_id] = record
+        insort(self._oldest_first, record, key=lambda other: other.place)
+
+    def remove(self, record: Record) -> None:
+        """
+        Take a record out.
+        """
+        del self._by_id[record.job_id]
+        index = bisect_left(self._oldest_first, record.place, key=lambda other: other.place)
+        del self._oldest_first[index]
+
+
+@frozen(kw_only=True)
+class Entry:
+    """
+    One change to an account.
+    """
+
+    action: Action
+    """What was done."""
+
+    noun: Noun
+    """To which kind of job."""
+
+    job_id: str
+    """To which one."""
+
+    time: float
+    """When, on the emulator's clock."""
+
+    request_id: str | None
+    """The request that did it; None where a test or a seed did."""
+
+    job: dict[str, Any]
+    """The job as it was just before, or as it was created."""
+
+
+class Books:
+    """
+    Every change to an account, in order: what a client's own account is audited against.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    @property
+    def created(self) -> list[str]:
+        """
+        The ids of all jobs that ever were, oldest entry first.
+        """
+        return self._ids("created")
+
+    @property
+    def canceled(self) -> list[str]:
+        """
+        The ids of the jobs whose cancellation was accepted.
+        """
+        return self._ids("canceled")
+
+    @property
+    def deleted(self) -> list[str]:
+        """
+        The ids of the jobs that were deleted.
+        """
+        return self._ids("deleted")
+
+    @property
+    def exported(self) -> list[str]:
+        """
+        The ids of the jobs of which a checkpoint was published, once for each.
+        """
+        return self._ids("exported")
+
+    def _ids(self, action: Action) -> list[str]:
+        return [entry.job_id for entry in self.entries if entry.action == action]

@@ -1,0 +1,101 @@
+"""
+How the emulated service behaves where sources disagree, or where a test wants it otherwise.
+"""
+
+from __future__ import annotations
+
+from attrs import define, frozen
+
+from dashscope_ft.models import ImportStatus, JobStatus
+
+
+@define(kw_only=True)
+class Rules:
+    """
+    What an account allows. Each can be changed at any time, and holds from the next request on.
+    """
+
+    deletable_jobs: frozenset[str] = JobStatus.FINISHED
+    """The states in which a fine-tuning job can be deleted."""
+
+    deletable_imports: frozenset[str] = ImportStatus.FINISHED
+    """The states in which an import job can be deleted."""
+
+    import_denied_status: int = 400
+    """The HTTP status of `OperationDenied`, which is documented nowhere."""
+
+    job_quota: int | None = None
+    """
+    How many fine-tuning jobs may be running or succeeded; the service allows 20.
+
+    None for no bound, so that a seeded account can create.
+    """
+
+    running_quota: int | None = None
+    """How many fine-tuning jobs may be unfinished at once; None for no bound."""
+
+    rate: float | None = None
+    """Requests admitted a second; None for no bound."""
+
+    burst: float | None = None
+    """Requests admitted at once after a rest; None for those of one second."""
+
+    retry_after: float | None = None
+    """Seconds told in `Retry-After` where the rate refuses; None for no such header."""
+
+    max_page_size: int = 100
+    """A larger `page_size` is an `InvalidParameter`."""
+
+    page_size_cap: int | None = None
+    """A larger `page_size` is silently served, and echoed, as this one; None for no cap."""
+
+    ignores_filters: bool = False
+    """Whether `model`, `status` and `model_name` of a listing have no effect."""
+
+    shuffles_ties: bool = False
+    """Whether jobs of one second change places from read to read."""
+
+    failure_rate: float = 0.0
+    """How many of the jobs created from now on are to fail, from 0 to 1."""
+
+
+@frozen(kw_only=True)
+class Pace:
+    """
+    How many seconds a job spends in each state.
+    """
+
+    pending: float = 2.0
+    """From creation to `QUEUING`."""
+
+    queuing: float = 3.0
+    """From there to `RUNNING`."""
+
+    running: float = 60.0
+    """From there to the end."""
+
+    canceling: float = 2.0
+    """From an accepted cancellation to `CANCELED`."""
+
+    import_pending: float = 2.0
+    """From an import's creation to `RUNNING`."""
+
+    import_running: float = 20.0
+    """From there to its end."""
+
+    exporting: float = 5.0
+    """From the export of a checkpoint to `SUCCEEDED`."""
+
+    def faster(self, factor: float) -> Pace:
+        """
+        Return a pace with each span divided by a factor.
+        """
+        return Pace(
+            pending=self.pending / factor,
+            queuing=self.queuing / factor,
+            running=self.running / factor,
+            canceling=self.canceling / factor,
+            import_pending=self.import_pending / factor,
+            import_running=self.import_running / factor,
+            exporting=self.exporting / factor,
+        )

@@ -1,0 +1,339 @@
+"""
+HTTP on a real socket, written out so that an answer can be cut, dripped or lost at any byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Mapping
+from random import Random
+from typing import Any, Literal, cast
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+from attrs import field, frozen
+
+from . import routes
+from .account import Account
+from .clock import Clock
+from .faults import Fault, Faults
+from .journal import Journal, Request
+from .records import Refusal
+from .seeding import uuid_text
+
+_LARGEST_HEAD = 64 * 1024
+_LARGEST_BODY = 16 * 1024 * 1024
+_BASE = "/api/v1"
+_PLAIN = Fault()
+_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
+
+
+@frozen
+class Message:
+    """
+    A request as it came over the wire.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@frozen
+class Answer:
+    """
+    What goes back.
+    """
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(factory=dict)
+
+    def head(self) -> bytes:
+        """
+        Return the status line and the headers.
+        """
+        lines = [f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Status')}"]
+        headers = {"content-length": str(len(self.body))} | self.headers
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+class Server:
+    """
+    Accounts behind a port: `/intl/api/v1`, `/cn/api/v1`, and `/api/v1`, which is the former.
+    """
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Account],
+        *,
+        faults: Faults,
+        journal: Journal,
+        clock: Clock,
+        latency: float,
+        random: Random,
+    ) -> None:
+        self._accounts = accounts
+        self._faults = faults
+        self._journal = journal
+        self._clock = clock
+        self._latency = latency
+        self._random = random
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int) -> int:
+        """
+        Begin to listen, and return the port.
+        """
+        self._server = await asyncio.start_server(
+            self._serve, host, port, limit=_LARGEST_HEAD, backlog=1024
+        )
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """
+        End the connections, and listen no longer.
+        """
+        if self._server is not None:
+            self._server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks)
+            await self._server.wait_closed()
+            self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = cast(asyncio.Task[None], asyncio.current_task())
+        self._tasks.add(task)
+        connection = self._journal.connect()
+        try:
+            while (message := await _read(reader)) is not None:
+                if not await self._exchange(message, writer, connection):
+                    break
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client left, or the emulator ends: either way there is nobody to tell
+        finally:
+            self._journal.disconnect()
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _exchange(
+        self, message: Message, writer: asyncio.StreamWriter, connection: int
+    ) -> bool:
+        """
+        Serve one request; tell whether the connection goes on.
+        """
+        request, route, path = self._record(message, connection)
+        fault = _PLAIN
+        status = None
+        self._journal.arrive(request)
+        try:
+            if struck := self._faults.strike(
+                operation=request.operation,
+                method=request.method,
+                path=request.path,
+                region=request.region,
+            ):
+                fault = request.fault = struck
+            delay = self._latency + fault.delay
+            # Without one, give way all the same, so that whatever came together is counted so.
+            await (self._clock.sleep(delay) if delay else asyncio.sleep(0))
+            answer = Answer(fault.status or 200, b"{}")
+            if fault.takes_effect:
+                answer = self._perform(request, route, path)
+            answer = _altered(answer, fault, request.request_id)
+            if fault.answer_delay:
+                await self._clock.sleep(fault.answer_delay)
+            if fault.lose is None:
+                whole = await self._send(answer, fault, writer)
+                status = answer.status
+            if fault.lose is not None or not whole:
+                _cut(writer, reset=fault.reset)
+                return False
+        finally:
+            self._journal.depart(request, status, self._clock.time())
+        return message.headers.get("connection", "").lower() != "close"
+
+    def _record(
+        self, message: Message, connection: int
+    ) -> tuple[Request, routes.Route | None, tuple[str, ...]]:
+        raw_path, _, raw_query = message.target.partition("?")
+        region, path = _below_base(raw_path)
+        found = routes.find(
+            message.method, tuple(unquote(segment) for segment in path.split("/")[1:])
+        )
+        route, variable = found or (None, ())
+        headers = dict(message.headers)
+        given = headers.pop("authorization", None)
+        key: Literal["known", "unknown", "missing"] = "missing"
+        if given is not None:
+            known = given == f"Bearer {self._accounts[region].key}"
+            key = "known" if known else "unknown"
+        request = Request(
+            method=message.method,
+            target=message.target,
+            path=path,
+            operation=route.name if route else "",
+            job_id=variable[0] if variable else None,
+            region=region,
+            key=key,
+            workspace=headers.get("x-dashscope-workspace"),
+            query=dict(parse_qsl(raw_query, keep_blank_values=True)),
+            headers=headers,
+            body=_parsed(message.body),
+            request_id=uuid_text(self._random),
+            connection=connection,
+            time=self._clock.time(),
+            in_flight=0,
+        )
+        return request, route, variable
+
+    def _perform(
+        self, request: Request, route: routes.Route | None, path: tuple[str, ...]
+    ) -> Answer:
+        if route is None:
+            return _no_such_path(request)
+        account = self._accounts[request.region]
+        call = routes.Call(
+            path=path,
+            query=request.query,
+            body=request.body,
+            workspace=request.workspace,
+            request_id=request.request_id,
+        )
+        try:
+            if request.key != "known":
+                raise Refusal(401, "InvalidApiKey", "Invalid API-key provided.")
+            account.admit()
+            output = route.perform(account, call)
+        except Refusal as refusal:
+            return _refused(refusal, request.request_id)
+        return _json(200, {"request_id": request.request_id, "output": output})
+
+    async def _send(self, answer: Answer, fault: Fault, writer: asyncio.StreamWriter) -> bool:
+        """
+        Send an answer as far as its fault lets it; tell whether that was all.
+        """
+        body = answer.body if fault.torn is None else answer.body[: fault.torn]
+        if fault.drip is None:
+            writer.write(answer.head() + body)
+        else:
+            writer.write(answer.head())
+            for byte in body:
+                await writer.drain()
+                await self._clock.sleep(fault.drip)
+                writer.write(bytes((byte,)))
+        await writer.drain()
+        return fault.torn is None
+
+
+async def _read(reader: asyncio.StreamReader) -> Message | None:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    method, target, _ = first.split(" ", 2)
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    if "chunked" in headers.get("transfer-encoding", ""):
+        return Message(method, target, headers, await _read_chunks(reader))
+    length = int(headers.get("content-length", "0"))
+    if length > _LARGEST_BODY:
+        return None
+    return Message(method, target, headers, await reader.readexactly(length) if length else b"")
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    chunks = []
+    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
+        chunks.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    while await reader.readuntil(b"\r\n") != b"\r\n":
+        pass
+    return b"".join(chunks)
+
+
+def _below_base(path: str) -> tuple[str, str]:
+    for region in ("intl", "cn"):
+        base = f"/{region}{_BASE}"
+        if path == base or path.startswith(f"{base}/"):
+            return region, path.removeprefix(base)
+    return "intl", path.removeprefix(_BASE)
+
+
+def _parsed(body: bytes) -> Any:
+    if not body:
+        return None
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _json(status: int, content: Any) -> Answer:
+    headers = {"content-type": "application/json"}
+    request_id = content.get("request_id") if isinstance(content, dict) else None
+    if request_id:
+        headers["x-request-id"] = request_id
+    return Answer(status, orjson.dumps(content), headers)
+
+
+def _refused(refusal: Refusal, request_id: str) -> Answer:
+    content = {"code": refusal.code, "request_id": request_id, "message": refusal.message}
+    answer = _json(refusal.status, content)
+    if refusal.retry_after is not None:
+        answer.headers["retry-after"] = f"{refusal.retry_after:g}"
+    return answer
+
+
+def _no_such_path(request: Request) -> Answer:
+    """
+    Answer as a gateway does, which knows nothing of envelopes.
+    """
+    methods = {route.method for route in routes.ROUTES} - {request.method}
+    segments = tuple(request.path.split("/")[1:])
+    if any(routes.find(method, segments) for method in methods):
+        page = b"<html><body><h1>405 Not Allowed</h1></body></html>"
+        return Answer(405, page, {"content-type": "text/html"})
+    return Answer(404, b"", {"x-request-id": request.request_id})
+
+
+def _altered(answer: Answer, fault: Fault, request_id: str) -> Answer:
+    status, body, headers = answer.status, answer.body, answer.headers | dict(fault.headers)
+    if fault.status is not None:
+        status = fault.status
+    if isinstance(fault.body, bytes):
+        body = fault.body
+    elif isinstance(fault.body, str):
+        body = fault.body.encode()
+    elif fault.body is not None:
+        body = orjson.dumps(fault.body)
+    elif status >= 400 and fault.status is not None:
+        return _refused(Refusal(status, *_USUAL.get(status, _INTERNAL)), request_id)
+    return Answer(status, body, headers)
+
+
+_INTERNAL = ("InternalError", "An internal error has occurred, please try again later.")
+_USUAL = {
+    401: ("InvalidApiKey", "Invalid API-key provided."),
+    403: ("AccessDenied", "Access denied."),
+    404: ("NotFound", "Not Found!"),
+    429: ("Throttling.RateQuota", "Requests rate limit exceeded, please try again later."),
+}
+
+
+def _cut(writer: asyncio.StreamWriter, *, reset: bool) -> None:
+    if reset:
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+    else:
+        writer.close()
