@@ -298,7 +298,8 @@ def check_filter(name: str, value: object) -> str | None:
         raise TypeError(f"{name} is a string, not {type(value).__name__}")
     if not 1 <= len(value) <= 256 or not value.isprintable():
         raise InvalidArgument(f"{name} must be 1 to 256 printable characters, not {_shown(value)}.")
-    return value
+    # A plain string, whatever an enum's own `__str__` says.
+    return str.__str__(value)
 
 
 def check_seconds(name: str, value: object) -> float:
@@ -394,12 +395,15 @@ def _place(
         url = _checked_url(environ[source], source) if source else ""
 
     known = _region_of_url(url)
-    if known is not None and chosen is not None and known != chosen:
-        raise ConfigurationError(
-            f"base_url is a host of region {known}, but region is {chosen}: give one of them only."
-        )
-    if (chosen or known) and source == "base_url":
-        return url, chosen or known or ""
+    if chosen is not None:
+        if known not in (chosen, None):
+            raise ConfigurationError(
+                f"base_url is a host of region {known}, but region is {chosen}: "
+                "give one of them only."
+            )
+        return url, chosen
+    if known is not None and base_url is not None:
+        return url, known
 
     variable = _preferred(
         environ,
@@ -407,7 +411,7 @@ def _place(
         lambda word: _REGION_BY_WORD.get(word, word),
         disagreements,
     )
-    if known:
+    if known is not None:
         if variable and _REGION_BY_WORD.get(environ[variable]) != known:
             disagreements.append(
                 f"{source} is a host of region {known}, {variable} differs: {source} is used."
