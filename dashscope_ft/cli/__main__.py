@@ -1,0 +1,12 @@
+"""
+Run the command line as `python -m dashscope_ft.cli`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import main
+
+if __name__ == "__main__":
+    sys.exit(main())

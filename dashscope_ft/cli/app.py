@@ -1,0 +1,34 @@
+"""
+The whole command line, put together.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from . import demo, emulator, imports, jobs
+from .command import command, group
+from .terminal import prepare_streams, say
+
+_ENDS = """
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not confirmed or refused by a guard,
+4 authentication, 5 some jobs failed, 6 some skipped (with --strict), 7 listing not proven complete,
+75 out of time or rate limited: run it again, 130 and 143 interrupted, 141 output not read to its end.
+"""
+
+app = group(
+    "See, stop and delete fine-tuning and import jobs on Alibaba Cloud Model Studio.", epilog=_ENDS
+)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(imports.app, name="imports")
+command(app, "demo", shared=False)(demo.show)
+command(app, "emulator", shared=False)(emulator.serve)
+
+
+def run() -> None:
+    """
+    Run what this process's arguments say, and exit.
+    """
+    prepare_streams()
+    warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")
+    app(prog_name="dashscope-ft")

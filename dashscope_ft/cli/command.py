@@ -1,0 +1,238 @@
+"""
+What all commands share: the options, whom they ask, how they run and how they end.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from dashscope_ft import DashScopeError
+
+from .exits import ExitCode, exit_code
+from .terminal import ask, can_ask, drop_stdout, say
+
+if TYPE_CHECKING:
+    from dashscope_ft import AsyncClient
+
+P = ParamSpec("P")
+
+
+class Output(StrEnum):
+    """
+    The forms in which data is written.
+    """
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+Region = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="intl, cn, hk, us, or a region id.", show_default=False),
+]
+Workspace = Annotated[
+    str | None, typer.Option(metavar="ID", help="A workspace's id.", show_default=False)
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="Another endpoint, such as an emulator's.", show_default=False
+    ),
+]
+OutputForm = Annotated[
+    Output | None,
+    typer.Option(
+        "--output", "-o", metavar="FORM", help="table, json, jsonl or csv.", show_default=False
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Session:
+    """
+    Whom a command asks, and the form in which it answers.
+    """
+
+    region: str | None = None
+    workspace: str | None = None
+    base_url: str | None = None
+    output: Output | None = None
+
+    @property
+    def form(self) -> Output:
+        """
+        The form to write data in.
+        """
+        return self.output or Output.TABLE
+
+    def client(self) -> AsyncClient:
+        """
+        Make a client of these settings; the environment fills in what was not given.
+        """
+        from dashscope_ft import AsyncClient
+
+        return AsyncClient(region=self.region, workspace=self.workspace, base_url=self.base_url)
+
+    def place(self, client: AsyncClient) -> str:
+        """
+        Say whose jobs a client is about.
+        """
+        return f"region {client.region} ({client.host})" + (
+            f", workspace {client.workspace}" if client.workspace else ""
+        )
+
+    def refined(self, **given: Any) -> Session:
+        """
+        Let options that stand further right on the command line win.
+        """
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+
+class Refused(Exception):
+    """
+    Nobody confirmed it, so nothing was changed.
+    """
+
+
+def confirm(question: str, subjects: Sequence[str], *, yes: bool) -> None:
+    """
+    Go on only if somebody says yes, or said so beforehand.
+
+    Raises:
+        Refused: Nobody did.
+    """
+    if yes:
+        return
+    if not can_ask():
+        raise Refused(f"{question} Nothing was sent: with no terminal to ask on, it takes --yes.")
+    for subject in subjects:
+        say(f"  {subject}")
+    if not ask(question):
+        raise Refused("Nothing was sent.")
+
+
+def group(help: str, *, epilog: str | None = None) -> typer.Typer:
+    """
+    Make a group of commands that takes the shared options before their names.
+    """
+    app = typer.Typer(
+        help=help,
+        epilog=epilog,
+        add_completion=False,
+        no_args_is_help=True,
+        # Plain help costs 90 ms less than rich's, and looks the same on a pipe.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def remember(
+        context: typer.Context,
+        region: Region = None,
+        workspace: Workspace = None,
+        base_url: BaseUrl = None,
+        output: OutputForm = None,
+    ) -> None:
+        session = context.obj if isinstance(context.obj, Session) else Session()
+        context.obj = session.refined(
+            region=region, workspace=workspace, base_url=base_url, output=output
+        )
+
+    return app
+
+
+def command(
+    app: typer.Typer, name: str, *, shared: bool = True
+) -> Callable[[Callable[Concatenate[Session, P], Any]], Callable[Concatenate[Session, P], Any]]:
+    """
+    Add a function to a group as a command; unless told otherwise, the shared options come
+    by themselves.
+
+    The function takes a `Session` and then what it declares. It may be a coroutine
+    function, or ask its questions first and then give back a coroutine; either ends in
+    an exit code, or None for success.
+    """
+
+    def add(
+        function: Callable[Concatenate[Session, P], Any],
+    ) -> Callable[Concatenate[Session, P], Any]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        shared = list(inspect.signature(_shared, eval_str=True).parameters.values())
+
+        def invoke(context: typer.Context, **values: Any) -> None:
+            given = {parameter.name: values.pop(parameter.name) for parameter in shared[1:]}
+            session = context.obj if isinstance(context.obj, Session) else Session()
+            raise typer.Exit(_end(function, session.refined(**given), values))
+
+        parameters = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in (*own, *shared[1:])
+        ]
+        signature = inspect.Signature([shared[0], *parameters])
+        invoke.__signature__ = signature  # type: ignore[attr-defined]
+        invoke.__annotations__ = {
+            each.name: each.annotation for each in signature.parameters.values()
+        }
+        invoke.__doc__ = function.__doc__
+        app.command(name)(invoke)
+        return function
+
+    return add
+
+
+def _shared(
+    context: typer.Context,
+    region: Region = None,
+    workspace: Workspace = None,
+    base_url: BaseUrl = None,
+    output: OutputForm = None,
+) -> None:
+    """
+    Hold the parameters that every command has.
+    """
+
+
+def _end(function: Callable[..., Any], session: Session, values: dict[str, Any]) -> int:
+    """
+    Run a command to its exit code; nothing escapes it but mistakes in usage.
+    """
+    try:
+        result = function(session, **values)
+        if inspect.iscoroutine(result):
+            # asyncio costs 40 ms, which `--help` need not pay.
+            from .interrupts import run
+
+            result = run(result)
+    except DashScopeError as error:
+        say(f"Error: {error}", style="red")
+        return exit_code(error)
+    except Refused as refusal:
+        say(str(refusal))
+        return ExitCode.REFUSED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        drop_stdout()
+        return ExitCode.READER_LEFT
+    except (typer.Exit, typer.BadParameter, typer.Abort):
+        raise
+    except Exception as error:  # the last line of defence against tracebacks
+        if os.environ.get("DASHSCOPE_FT_DEBUG"):
+            raise
+        say(
+            f"Error: {type(error).__name__}: {error} (a fault in dashscope-ft;"
+            " DASHSCOPE_FT_DEBUG=1 shows where)",
+            style="red",
+        )
+        return ExitCode.FAILED
+    return int(result or 0)

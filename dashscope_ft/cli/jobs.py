@@ -1,0 +1,115 @@
+"""
+`dashscope-ft jobs`: fine-tuning jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from .changes import Confirmed, JobIds, MissingOk, Work, change
+from .command import Session, command, group
+from .listing import show_listing, show_one
+from .noun import Column, Noun, minute
+
+
+def _given_name(row: Mapping[str, Any]) -> Any:
+    name = row.get("job_name")
+    return None if name == row.get("job_id") else name
+
+
+JOB = Noun(
+    word="fine-tuning job",
+    columns=(
+        Column("JOB ID", "job_id"),
+        Column("STATUS", "status"),
+        Column("MODEL", "model", rank=1, elastic=True),
+        Column("CREATED (UTC+8)", minute("create_time"), rank=2),
+        Column("TYPE", "training_type", rank=4),
+        Column("NAME", _given_name, rank=3, elastic=True),
+    ),
+    fields=(
+        "job_id",
+        "job_name",
+        "status",
+        "model",
+        "base_model",
+        "training_type",
+        "create_time",
+        "end_time",
+        "finetuned_output",
+        "usage",
+        "creator",
+        "workspace_id",
+        "code",
+        "message",
+    ),
+)
+
+app = group("Fine-tuning jobs.")
+
+
+@command(app, "list")
+async def list_jobs(
+    session: Session,
+    model: Annotated[
+        str | None, Option(metavar="NAME", help="Only of this model or base model.")
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        Option(metavar="WORD", help="Only with this status; can be given several times."),
+    ] = None,
+    limit: Annotated[int | None, Option(min=1, metavar="N", help="The newest so many.")] = None,
+) -> None:
+    """
+    List fine-tuning jobs, newest first: all of them, or an error.
+    """
+    async with session.client() as client:
+        pager = client.fine_tunes.list(model=model, status=_words(status))
+        await show_listing(session, pager, noun=JOB, limit=limit)
+
+
+@command(app, "show")
+async def show_job(
+    session: Session, job_id: Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
+) -> None:
+    """
+    Show one fine-tuning job in full.
+    """
+    async with session.client() as client:
+        show_one(session, await client.fine_tunes.get(job_id), noun=JOB)
+
+
+@command(app, "cancel")
+def cancel_jobs(session: Session, job_ids: JobIds, yes: Confirmed = False) -> Work:
+    """
+    Cancel fine-tuning jobs. They pass through CANCELING first.
+    """
+    client = session.client()
+    return change(session, client, "cancel", JOB, job_ids, client.fine_tunes.cancel, yes=yes)
+
+
+@command(app, "delete")
+def delete_jobs(
+    session: Session, job_ids: JobIds, yes: Confirmed = False, missing_ok: MissingOk = False
+) -> Work:
+    """
+    Delete fine-tuning jobs for good.
+    """
+    client = session.client()
+    return change(
+        session,
+        client,
+        "delete",
+        JOB,
+        job_ids,
+        client.fine_tunes.delete,
+        yes=yes,
+        missing_ok=missing_ok,
+    )
+
+
+def _words(status: list[str] | None) -> list[str] | None:
+    return [word.upper() for word in status] if status else None
