@@ -198,7 +198,7 @@ def resolve(
 
     disagreements: list[str] = []
     key = _found_key(environ, home) if api_key is None else _checked_key(api_key, "api_key")
-    url, region = _place(environ, base_url, region, workspace, disagreements)
+    url, region = _place(environ, base_url, region, disagreements)
     settings = Settings(
         base_url=url,
         region=region,
@@ -376,7 +376,6 @@ def _place(
     environ: _Environment,
     base_url: str | None,
     region: str | None,
-    workspace: str | None,
     disagreements: list[str],
 ) -> tuple[str, str]:
     chosen = None if region is None else _region_name(region, "region")
