@@ -914,7 +914,7 @@ def test_import_is_cheap() -> None:
         "print(*heavy & {*sys.modules})"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
 
     assert done.stdout.strip() == ""
