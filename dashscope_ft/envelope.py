@@ -41,6 +41,9 @@ class Reply:
     is_json: bool = True
     """Whether the body was JSON at all."""
 
+    is_oversized: bool = False
+    """Whether the body was larger than anyone would read to its end."""
+
     code: str | None = None
     """The envelope's failing code."""
 
@@ -57,16 +60,17 @@ class Reply:
     """The beginning of the body, printable."""
 
 
-def read_reply(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Reply:
+def read_reply(status: int, headers: Mapping[str, str], body: bytes | None, *, now: float) -> Reply:
     """
     Take one answer apart, by its content and not by its headers.
 
     Args:
         status: The HTTP status.
         headers: Looked up as `x-request-id` and `Retry-After`.
-        body: The whole body.
+        body: The whole body; None where it was too large to be read.
         now: The wall clock, seconds since the epoch, for a `Retry-After` that is a date.
     """
+    is_oversized, body = body is None, body or b""
     try:
         envelope = orjson.loads(body)
         is_json = True
@@ -82,6 +86,7 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, *, now: flo
         output=output,
         failed=failed,
         is_json=is_json,
+        is_oversized=is_oversized,
         code=code if failed else None,
         message=(message or _phrase(status)) if failed else "",
         request_id=request_id if _is_word(request_id) else headers.get("x-request-id"),

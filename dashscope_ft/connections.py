@@ -1,0 +1,281 @@
+"""
+One attempt: a request on the wire, at most once, and what came of it.
+
+All that knows aiohttp is here. Its exceptions do not tell whether a request was sent, and
+by itself it sends some requests twice; a trace tells the one, and a middleware stops the
+other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from ssl import SSLContext
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, TraceConfig
+from attrs import define, field, frozen
+from yarl import URL
+
+from .envelope import Reply, read_reply
+from .retry import Evidence
+from .settings import Settings
+
+LARGEST_BODY = 8 * 1024 * 1024  # bytes, decoded
+
+
+@frozen(kw_only=True)
+class Request:
+    """
+    What is to be sent.
+    """
+
+    method: str
+    """The HTTP method."""
+
+    path: str
+    """The path below the base URL, beginning with a slash, of segments that were checked."""
+
+    query: Mapping[str, str | int] = field(factory=dict)
+    """The query, not yet quoted."""
+
+    body: bytes | None = None
+    """The body, JSON."""
+
+    fresh_connection: bool = False
+    """
+    Whether to open a connection for it alone. One from the pool may just have been dropped
+    by the server, which looks the same as a lost answer.
+    """
+
+
+@frozen(kw_only=True)
+class NoReply:
+    """
+    An attempt without a whole answer.
+    """
+
+    evidence: Evidence
+    """`UNSENT`, `UNREACHABLE` or `LOST`."""
+
+    reason: str
+    """What happened, in words."""
+
+    timed_out: bool = False
+    """Whether time ran out."""
+
+
+class Connections:
+    """
+    The connections of one client: a pool for each event loop that it is used on.
+
+    A pool ends with its loop, or with `aclose()`.
+
+    Args:
+        settings: Where to connect, as whom, and how often at once.
+        ssl_context: What to trust; the system's authorities where None.
+        trace_configs: The caller's own traces.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        ssl_context: SSLContext | None = None,
+        trace_configs: Sequence[TraceConfig] = (),
+    ) -> None:
+        self._settings = settings
+        self._ssl_context = ssl_context
+        self._trace_configs = trace_configs
+        self._proxy = URL(settings.proxy) if settings.proxy else None
+        self._headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        if settings.workspace:
+            self._headers["X-DashScope-WorkSpace"] = settings.workspace
+        self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
+
+    async def attempt(self, request: Request, *, timeout: float) -> Reply | NoReply:
+        """
+        Send a request once.
+
+        Args:
+            request: What to send.
+            timeout: Seconds for all of it: connecting, sending, and reading the answer.
+        """
+        session = await self._session(request.fresh_connection)
+        url = URL(self._settings.base_url + request.path, encoded=True)
+        trip = _Trip(self._settings.api_key, url.raw_path)
+        if request.query:
+            url = URL(f"{url}?{urlencode(request.query)}", encoded=True)
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                session.request(
+                    request.method,
+                    url,
+                    data=request.body,
+                    headers=self._headers,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    middlewares=(trip,),
+                    trace_request_ctx=trip,
+                ) as response,
+            ):
+                body = await _read(response)
+                return read_reply(response.status, response.headers, body, now=time.time())
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return trip.without_reply(error, timeout)
+
+    async def aclose(self) -> None:
+        """
+        Close the pools of the running loop.
+        """
+        here = asyncio.get_running_loop()
+        for loop, fresh in list(self._pools):
+            if loop is here:
+                await self._pools.pop((loop, fresh)).aclose()
+
+    async def _session(self, fresh_connection: bool) -> ClientSession:
+        place = (asyncio.get_running_loop(), fresh_connection)
+        pool = self._pools.get(place)
+        if pool is None or pool.session.closed:
+            # Those of closed loops ended with them. Others may be a parent process's: closing
+            # or collecting one here would take the parent's sockets out of its selector.
+            for other in [each for each in self._pools if each[0].is_closed()]:
+                del self._pools[other]
+            pool = self._pools[place] = _Pool(self._open(fresh_connection))
+            await pool.start()
+        return pool.session
+
+    async def _open(self, fresh_connection: bool) -> AsyncGenerator[ClientSession, None]:
+        """
+        Yield a session, and close it when the generator ends: the loop ends it with its own life.
+        """
+        trace = TraceConfig()
+        trace.on_request_start.append(_on_start)
+        trace.on_connection_create_end.append(_on_connected)
+        trace.on_connection_reuseconn.append(_on_connected)
+        connector = aiohttp.TCPConnector(
+            limit=self._settings.concurrency,
+            force_close=fresh_connection,
+            ssl=self._ssl_context or True,
+        )
+        async with ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            trust_env=False,
+            trace_configs=[trace, *self._trace_configs],
+        ) as session:
+            yield session
+
+
+class _Pool:
+    def __init__(self, life: AsyncGenerator[ClientSession, None]) -> None:
+        self._life = life
+        self.session: ClientSession
+
+    async def start(self) -> None:
+        self.session = await anext(self._life)
+
+    async def aclose(self) -> None:
+        await self._life.aclose()
+
+
+class _NotReplayed(aiohttp.ClientError):
+    """
+    Stands for a failure on which aiohttp would send the request again.
+    """
+
+
+@define(eq=False)
+class _Trip:
+    """
+    One attempt's way through aiohttp: its middleware, and what its trace saw.
+    """
+
+    _key: str = field(repr=False)
+    _path: str
+    traced: bool = False
+    connected: bool = False
+
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        if request.url.raw_path != self._path:
+            raise aiohttp.InvalidURL(request.url.raw_path, "not the path that was asked for")
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        try:
+            return await handler(request)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            reason = _words(error)
+        raise _NotReplayed(reason)
+
+    def without_reply(self, error: Exception, timeout: float) -> NoReply:
+        unsent = self.traced and not self.connected
+        if isinstance(error, TimeoutError):
+            doing = "connection" if unsent else "whole answer"
+            return NoReply(
+                evidence=Evidence.UNSENT if unsent else Evidence.LOST,
+                reason=f"no {doing} within {timeout:.3g} s",
+                timed_out=True,
+            )
+        evidence = Evidence.LOST
+        if isinstance(error, _HOPELESS):
+            evidence = Evidence.UNREACHABLE
+        elif unsent:
+            evidence = Evidence.UNSENT
+        return NoReply(evidence=evidence, reason=_words(error))
+
+
+_HOPELESS = (
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+)
+
+
+async def _on_start(_session: ClientSession, context: Any, _params: Any) -> None:
+    context.trace_request_ctx.traced = True
+
+
+async def _on_connected(_session: ClientSession, context: Any, _params: Any) -> None:
+    context.trace_request_ctx.connected = True
+
+
+async def _read(response: ClientResponse) -> bytes | None:
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _words(error: BaseException) -> str:
+    """
+    Say what happened without the URL, headers or proxy credentials that some exceptions carry.
+    """
+    if isinstance(error, _NotReplayed):
+        return str(error)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "the host's certificate was not accepted"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refused with HTTP {error.status}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "no such host"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was closed without an answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the answer broke off"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer was not HTTP"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower() if error.errno > 0 else "the host has no address"
+    return type(error).__name__

@@ -1,0 +1,437 @@
+"""
+One call: as many attempts as it takes and its bounds allow, and what it came to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from copy import copy
+from typing import Generic, TypeVar
+
+import backoff
+from attrs import define, field, frozen
+
+from .connections import LARGEST_BODY, Connections, NoReply, Request
+from .envelope import Reply, malformed
+from .errors import (
+    ClientClosed,
+    ConnectionFailed,
+    DashScopeError,
+    DeadlineExceeded,
+    MalformedResponse,
+    NotFound,
+    OutcomeUnknown,
+    StateConflict,
+    Throttled,
+    refusal,
+)
+from .limiter import LONGEST_PAUSE, Limiter
+from .models import JobStatus
+from .retry import (
+    COST,
+    COST_AFTER_TIMEOUT,
+    Evidence,
+    History,
+    Operation,
+    RetryBudget,
+    Verdict,
+    decide,
+    evidence_of,
+    waits,
+)
+from .settings import Settings
+
+T = TypeVar("T")
+
+_log = logging.getLogger("dashscope_ft")
+
+_UNSURE = frozenset({Verdict.AGAIN_UNSURE, Verdict.AGAIN_UNSURE_ONCE})
+_CANCELLED = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
+
+
+@frozen(kw_only=True)
+class Call(Generic[T]):
+    """
+    What is asked of the service, and how its answer is read.
+    """
+
+    what: str
+    """The call in words, for errors: `Deleting ft-…`."""
+
+    operation: Operation
+    """What a lost answer to it means."""
+
+    request: Request
+    """What to send."""
+
+    read: Callable[[Reply], T]
+    """Reads a success; raises MalformedResponse where it has another shape."""
+
+    look: Call[str] | None = None
+    """Reads the job's status, where that tells what happened or why it did not."""
+
+    when_unknown: str = ""
+    """What to look at when nobody can know what happened."""
+
+    patient: bool = False
+    """Whether only the deadline ends the waiting for a service that refuses for its rate."""
+
+
+@frozen(kw_only=True)
+class Answer(Generic[T]):
+    """
+    What a call came to.
+    """
+
+    value: T | None
+    """What was read; None where the outcome was inferred."""
+
+    request_id: str | None
+    """The service's id of the request that settled it."""
+
+    attempts: int
+    """How many requests were sent."""
+
+
+@define
+class _Setback:
+    """
+    An attempt that did not succeed.
+    """
+
+    evidence: Evidence
+    error: DashScopeError
+    retry_after: float = 0.0
+
+
+@define(eq=False)
+class _Shared:
+    """
+    What every view of a client has in common.
+    """
+
+    connections: Connections
+    new_limiter: Callable[[], Limiter]
+    limiter: Limiter = field(init=False)
+    budget: RetryBudget = field(init=False)
+    closed: bool = False
+    process: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._start()
+
+    def here(self) -> _Shared:
+        """
+        Give what is this process's own: a child does not owe the turns that its parent took.
+        """
+        if self.process != os.getpid():
+            self._start()
+        return self
+
+    def _start(self) -> None:
+        self.limiter = self.new_limiter()
+        self.budget = RetryBudget()
+        self.process = os.getpid()
+
+
+class Transport:
+    """
+    Sends calls for one client.
+
+    Args:
+        settings: Bounds and credentials.
+        connections: What sends a single attempt.
+        clock: Seconds, monotonic.
+        sleep: Waits for some seconds.
+        jitter: Given a bound, how long to wait within it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        connections: Connections,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[float], float] = backoff.full_jitter,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.sleep = sleep
+        self.jitter = jitter
+        concurrency = settings.concurrency
+        self.shared = _Shared(
+            connections, lambda: Limiter(concurrency, clock=clock, sleep=sleep, jitter=jitter)
+        )
+
+    def with_settings(self, settings: Settings) -> Transport:
+        """
+        Give a view with other bounds, over the same connections, limiter and budget.
+        """
+        view = copy(self)
+        view.settings = settings
+        return view
+
+    @property
+    def asked(self) -> str:
+        """
+        Who is asked, for errors.
+        """
+        return f"Region {self.settings.region!r} at {self.settings.host}"
+
+    async def send(
+        self, call: Call[T], *, within: float | None = None, max_attempts: int | None = None
+    ) -> Answer[T]:
+        """
+        Make a call.
+
+        Args:
+            call: What to ask.
+            within: Seconds for all of it, from its turn at the limiter; else the settings'.
+            max_attempts: How often to send it at most; else the settings'.
+
+        Raises:
+            DashScopeError: Any error of the tree but those of jobs, plans and listings.
+        """
+        effort = _Effort(
+            self,
+            call,
+            self.settings.deadline if within is None else within,
+            max_attempts or self.settings.max_attempts,
+        )
+        return await effort.run()
+
+    async def aclose(self) -> None:
+        """
+        Close the connections; calls under way end in `ClientClosed`, or `OutcomeUnknown`.
+        """
+        self.shared.closed = True
+        await self.shared.connections.aclose()
+
+
+class _Effort(Generic[T]):
+    """
+    One call on its way: attempt, judge, pause, until it is settled or its bounds are met.
+    """
+
+    def __init__(
+        self, transport: Transport, call: Call[T], deadline: float, max_attempts: int
+    ) -> None:
+        self._transport = transport
+        self._shared = transport.shared.here()
+        self._call = call
+        self._deadline = deadline
+        self._most = max_attempts
+        self._history = History()
+        self._waits = waits(transport.jitter)
+        self._ends_at: float | None = None
+        self._spent = 0
+        self._looked = False
+
+    async def run(self) -> Answer[T]:
+        history = self._history
+        while True:
+            got = await self._attempt()
+            if isinstance(got, Answer):
+                return got
+            verdict = decide(self._call.operation, got.evidence, history)
+            if verdict is Verdict.LOOK:
+                verdict, got = await self._look(got)
+            history.seen[got.evidence] += 1
+            history.in_doubt |= verdict in _UNSURE
+            if verdict is Verdict.INFERRED:
+                return self._answer(None, got.error.request_id)
+            if verdict is Verdict.RAISE:
+                raise await self._explained(got.error)
+            if verdict is Verdict.UNKNOWN:
+                raise self._unknown(got.error)
+            if error := await self._pause(got):
+                raise self._end(error)
+
+    async def _attempt(self) -> Answer[T] | _Setback:
+        """
+        Wait for a turn, send once, and say what came of it.
+        """
+        await self._enter()
+        limiter, transport = self._shared.limiter, self._transport
+        try:
+            sent_at = transport.clock()
+            if self._ends_at is None:
+                self._ends_at = sent_at + self._deadline
+            if sent_at >= self._ends_at:
+                return _Setback(Evidence.UNSENT, self._late("Its turn came too late."))
+            self._history.attempts += 1
+            got = await self._shared.connections.attempt(
+                self._call.request,
+                timeout=min(transport.settings.timeout, self._ends_at - sent_at),
+            )
+        finally:
+            limiter.leave()
+        if isinstance(got, NoReply):
+            return self._silence(got)
+        evidence = evidence_of(got)
+        if evidence is Evidence.THROTTLED:
+            limiter.refused(sent_at, got.retry_after)
+        else:
+            limiter.admitted()
+        return self._success(got) if evidence is None else self._refusal(evidence, got)
+
+    async def _enter(self) -> None:
+        error: DashScopeError
+        if self._shared.closed:
+            error = ClientClosed("This client is closed.")
+        else:
+            try:
+                return await self._shared.limiter.enter(self._left())
+            except Throttled as pause:
+                error = pause
+        raise self._end(error)
+
+    def _silence(self, got: NoReply) -> _Setback:
+        kind: type[DashScopeError] = DeadlineExceeded if got.timed_out else ConnectionFailed
+        if self._shared.closed:
+            kind = ClientClosed
+        text = f"{self._call.what}: {got.reason}. {self._transport.asked} was asked."
+        return _Setback(got.evidence, kind(text, attempts=self._history.attempts))
+
+    def _refusal(self, evidence: Evidence, reply: Reply) -> _Setback:
+        if evidence is Evidence.NOT_JSON:
+            error: DashScopeError = malformed("body", reply, "JSON")
+            error.attempts = self._history.attempts
+            return _Setback(evidence, error)
+        error = refusal(
+            status=reply.status,
+            code=reply.code,
+            message=reply.message,
+            request_id=reply.request_id,
+            retry_after=reply.retry_after,
+            asked=self._transport.asked,
+            attempts=self._history.attempts,
+        )
+        obeyed = evidence is Evidence.THROTTLED or reply.status == 503
+        return _Setback(evidence, error, (reply.retry_after or 0.0) if obeyed else 0.0)
+
+    def _success(self, reply: Reply) -> Answer[T] | _Setback:
+        try:
+            if reply.is_oversized:
+                raise malformed("body", reply, f"at most {LARGEST_BODY} bytes long")
+            value = self._call.read(reply)
+        except MalformedResponse as error:
+            error.attempts = self._history.attempts
+            return _Setback(Evidence.OTHER_SHAPE, error)
+        self._shared.budget.earn(self._spent or 1)
+        return self._answer(value, reply.request_id)
+
+    def _answer(self, value: T | None, request_id: str | None) -> Answer[T]:
+        return Answer(value=value, request_id=request_id, attempts=self._history.attempts)
+
+    async def _look(self, setback: _Setback) -> tuple[Verdict, _Setback]:
+        """
+        Ask for the job's status, and tell from it whether the attempt in doubt took effect.
+        """
+        looked, self._looked = self._looked, True
+        if self._call.look is None or self._left() <= 0:
+            return Verdict.UNKNOWN, setback
+        try:
+            seen = await self._transport.send(self._call.look, within=self._left())
+        except NotFound as missing:
+            return Verdict.RAISE, _Setback(Evidence.NOT_FOUND, missing)
+        except DashScopeError:
+            return Verdict.UNKNOWN, setback
+        if seen.value in _CANCELLED:
+            setback.error.request_id = seen.request_id
+            return Verdict.INFERRED, setback
+        if seen.value in JobStatus.FINISHED:
+            error = StateConflict(
+                f"{self._call.what}: the job has ended.", request_id=seen.request_id
+            )
+            error.job_status = seen.value
+            return Verdict.RAISE, _Setback(Evidence.STATE, error)
+        return Verdict.UNKNOWN if looked else Verdict.AGAIN_UNSURE, setback
+
+    async def _explained(self, error: DashScopeError) -> DashScopeError:
+        """
+        Add the job's status to a refusal for its state, as far as one look gives it.
+        """
+        error.attempts = self._history.attempts
+        if not isinstance(error, StateConflict) or self._call.look is None:
+            return error
+        if error.job_status is None and self._left() > 0:
+            try:
+                seen = await self._transport.send(
+                    self._call.look, within=self._left(), max_attempts=1
+                )
+                error.job_status = seen.value
+            except DashScopeError:
+                return error
+        error.hint = _state_hint(self._call.operation, error.job_status)
+        return error
+
+    async def _pause(self, setback: _Setback) -> DashScopeError | None:
+        """
+        Wait before the next attempt; give the error where the bounds do not allow one.
+        """
+        wait = setback.retry_after
+        if self._call.patient and setback.evidence is Evidence.THROTTLED:
+            self._most += 1  # only the deadline ends it, and the limiter does the waiting
+            pause = 0.0
+        else:
+            timed_out = isinstance(setback.error, DeadlineExceeded)
+            cost = COST_AFTER_TIMEOUT if timed_out else COST
+            if self._history.attempts >= self._most or self._shared.closed:
+                return setback.error
+            if not self._shared.budget.spend(cost):
+                return setback.error
+            self._spent += cost
+            pause = wait = max(wait, next(self._waits))
+        if setback.retry_after > LONGEST_PAUSE:
+            return setback.error
+        if wait >= self._left():
+            if isinstance(setback.error, ConnectionFailed):
+                return self._late(setback.error.message)
+            return setback.error
+        _log.debug("%s: %s; again in %.2f s", self._call.what, setback.evidence.name, wait)
+        await self._transport.sleep(pause)
+        return None
+
+    def _left(self) -> float:
+        if self._ends_at is None:
+            return self._deadline
+        return self._ends_at - self._transport.clock()
+
+    def _late(self, last: str) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"{self._call.what}: not done within {self._deadline:.3g} s. {last}",
+            attempts=self._history.attempts,
+        )
+
+    def _end(self, error: DashScopeError) -> DashScopeError:
+        """
+        Give the error that the call ends in: nothing is claimed of what is in doubt.
+        """
+        error.attempts = self._history.attempts
+        return self._unknown(error) if self._history.in_doubt else error
+
+    def _unknown(self, last: DashScopeError) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"{self._call.what}: sent, and nobody can know what came of it. {last.message}",
+            code=last.code,
+            status=last.status,
+            request_id=last.request_id,
+            hint=self._call.when_unknown,
+            attempts=self._history.attempts,
+        )
+
+
+def _state_hint(operation: Operation, job_status: str | None) -> str | None:
+    if job_status is None:
+        return None
+    if job_status in JobStatus.FINISHED:
+        return f"The job is {job_status}."
+    if operation is Operation.DELETE:
+        return f"The job is {job_status}: cancel it, wait for CANCELED, then delete it."
+    return f"The job is {job_status}."
