@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .journal import Request as Request
     from .records import Books as Books
     from .records import Entry as Entry
-    from .records import Refusal as Refusal
+    from .refusals import Refusal as Refusal
     from .rules import Pace as Pace
     from .rules import Rules as Rules
 
@@ -41,7 +41,7 @@ _MODULE = {
     "ManualClock": "clock",
     "Pace": "rules",
     "RealClock": "clock",
-    "Refusal": "records",
+    "Refusal": "refusals",
     "Request": "journal",
     "Rules": "rules",
 }

@@ -67,6 +67,7 @@ class Emulator:
         self.faults = Faults()
         self.journal = Journal()
         self._host = host
+        self._wanted_port = port
         self._port = port
         self._portal: Portal | None = None
         rules = evolve(rules or Rules())
@@ -159,7 +160,7 @@ class Emulator:
         self.faults.add(*faults)
 
     async def __aenter__(self) -> Self:
-        self._port = await self._server.start(self._host, self._port)
+        self._port = await self._server.start(self._host, self._wanted_port)
         return self
 
     async def __aexit__(

@@ -1,5 +1,5 @@
 """
-What an account keeps: jobs in the order of a listing, and books of what was done to them.
+A job and its life, the shelf that jobs stand on, and the books of what was done to them.
 """
 
 from __future__ import annotations
@@ -11,23 +11,12 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
+from dashscope_ft.models import ImportStatus, JobStatus
+
+from .wire import local_time
+
 Noun = Literal["fine_tunes", "imports"]
 Action = Literal["created", "canceled", "deleted", "exported"]
-
-
-class Refusal(Exception):
-    """
-    The service says no, with the HTTP status, code and text that it documents.
-    """
-
-    def __init__(
-        self, status: int, code: str, message: str, *, retry_after: float | None = None
-    ) -> None:
-        super().__init__(status, code, message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.retry_after = retry_after
 
 
 @define(eq=False, kw_only=True)
@@ -38,6 +27,9 @@ class Record:
 
     wire: dict[str, Any]
     """What the service shows."""
+
+    noun: Noun
+    """Which kind of job it is."""
 
     created: float
     """When it was created, on the emulator's clock."""
@@ -74,16 +66,49 @@ class Record:
         return str(self.wire["job_id"])
 
     @property
+    def status(self) -> str:
+        """
+        The job's status.
+        """
+        return str(self.wire["status"])
+
+    @property
     def place(self) -> tuple[float, int]:
         """
         Where it stands in a listing, which begins with the highest.
         """
         return self.created, self.number
 
+    def live(self, now: float) -> None:
+        """
+        Go through all that is due.
+        """
+        while self.plan and self.plan[0][0] <= now:
+            time, status = self.plan.popleft()
+            self.enter(status, time)
+
+    def enter(self, status: str, time: float) -> None:
+        """
+        Take on a status, and what comes with it.
+        """
+        self.wire["status"] = status
+        if self.noun == "fine_tunes" and status in JobStatus.FINISHED:
+            self.ended = time
+            self.wire |= {"end_time": local_time(time)} | _ENDINGS[status]
+        elif self.noun == "imports" and status == ImportStatus.FAILED:
+            self.wire["error_code"] = "The weights' configuration could not be read."
+
+
+_ENDINGS: dict[str, dict[str, Any]] = {
+    JobStatus.SUCCEEDED: {"usage": 279_808},
+    JobStatus.FAILED: {"code": "InternalError", "message": "Training diverged."},
+    JobStatus.CANCELED: {"code": "1"},
+}
+
 
 class Shelf:
     """
-    Records by id, and in the order in which they were created.
+    Records by id, and newest first.
     """
 
     def __init__(self) -> None:
@@ -92,9 +117,6 @@ class Shelf:
 
     def __len__(self) -> int:
         return len(self._by_id)
-
-    def __contains__(self, job_id: str) -> bool:
-        return job_id in self._by_id
 
     def __iter__(self) -> Iterator[Record]:
         return reversed(self._oldest_first)
@@ -119,6 +141,22 @@ class Shelf:
         del self._by_id[record.job_id]
         index = bisect_left(self._oldest_first, record.place, key=lambda other: other.place)
         del self._oldest_first[index]
+
+
+@frozen(kw_only=True)
+class Caller:
+    """
+    On whose behalf an operation is done.
+    """
+
+    workspace: str | None = None
+    """The workspace that is meant; None for the account's own."""
+
+    request_id: str | None = None
+    """The request that asks for it, which goes into the books."""
+
+
+SOMEBODY = Caller()
 
 
 @frozen(kw_only=True)
@@ -157,7 +195,7 @@ class Books:
     @property
     def created(self) -> list[str]:
         """
-        The ids of all jobs that ever were, oldest entry first.
+        The ids of all jobs that ever were, in the order in which they were added.
         """
         return self._ids("created")
 
@@ -183,4 +221,4 @@ class Books:
         return self._ids("exported")
 
     def _ids(self, action: Action) -> list[str]:
-        return [entry.job_id for entry in self.entries if entry.action == action]
+        return [entry.job_id for entry in list(self.entries) if entry.action == action]

@@ -4,7 +4,9 @@ How the emulated service behaves where sources disagree, or where a test wants i
 
 from __future__ import annotations
 
-from attrs import define, frozen
+import math
+
+from attrs import asdict, define, frozen
 
 from dashscope_ft.models import ImportStatus, JobStatus
 
@@ -86,16 +88,48 @@ class Pace:
     exporting: float = 5.0
     """From the export of a checkpoint to `SUCCEEDED`."""
 
+    def job_plan(self, born: float, last: str) -> list[tuple[float, str]]:
+        """
+        Return when a fine-tuning job born at a time enters which state, the last one included.
+        """
+        begins = born + self.pending + self.queuing
+        return [
+            (born + self.pending, JobStatus.QUEUING),
+            (begins, JobStatus.RUNNING),
+            (begins + self.running, last),
+        ]
+
+    def import_plan(self, born: float, last: str) -> list[tuple[float, str]]:
+        """
+        Return when an import job born at a time enters which state, the last one included.
+        """
+        begins = born + self.import_pending
+        return [(begins, ImportStatus.RUNNING), (begins + self.import_running, last)]
+
     def faster(self, factor: float) -> Pace:
         """
         Return a pace with each span divided by a factor.
         """
-        return Pace(
-            pending=self.pending / factor,
-            queuing=self.queuing / factor,
-            running=self.running / factor,
-            canceling=self.canceling / factor,
-            import_pending=self.import_pending / factor,
-            import_running=self.import_running / factor,
-            exporting=self.exporting / factor,
-        )
+        return Pace(**{name: span / factor for name, span in asdict(self).items()})
+
+
+class Bucket:
+    """
+    Tokens that refill with time; a request takes one.
+    """
+
+    def __init__(self) -> None:
+        self._tokens = 0.0
+        self._filled: float | None = None
+
+    def take(self, now: float, *, rate: float, burst: float) -> bool:
+        """
+        Take a token, if there is one.
+        """
+        elapsed = math.inf if self._filled is None else now - self._filled
+        self._filled = now
+        self._tokens = min(burst, self._tokens + elapsed * rate)
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True

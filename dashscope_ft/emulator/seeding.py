@@ -10,6 +10,8 @@ from typing import Any
 
 from dashscope_ft.models import ImportStatus, JobStatus
 
+from .wire import uuid_text
+
 MODELS = ("qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen2.5-7b-instruct", "qwen2.5-72b-instruct")
 
 _LIVE = (JobStatus.PENDING, JobStatus.QUEUING, JobStatus.RUNNING, JobStatus.RUNNING)
@@ -39,16 +41,18 @@ def import_statuses(random: Random, count: int, chosen: Sequence[str] | None) ->
     return [*over[:-1], ImportStatus.RUNNING] if count > 1 else over
 
 
-def times(random: Random, count: int, now: float, same_second: int) -> list[float]:
+def times(random: Random, count: int, now: float, same_second: int = 0) -> list[float]:
     """
     Return times before now, oldest first.
 
     Each is another second, but for the given number of jobs in the middle, which share one.
     """
-    tied = range((count - same_second) // 2, (count + same_second) // 2)
+    same_second = min(same_second, count)
+    first = (count - same_second) // 2
+    tied = range(first + 1, first + same_second)
     moment, newest_first = float(int(now)), []
     for index in range(count):
-        if index not in tied or index == tied[0]:
+        if index not in tied:
             moment -= random.randint(1, 7_200)
         newest_first.append(moment)
     return newest_first[::-1]
@@ -99,11 +103,3 @@ def import_fields(random: Random, status: str, models: Sequence[str]) -> dict[st
     if status == ImportStatus.FAILED:
         fields["error_code"] = "The weights' configuration could not be read."
     return fields
-
-
-def uuid_text(random: Random) -> str:
-    """
-    Return a random UUID.
-    """
-    digits = f"{random.getrandbits(128):032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

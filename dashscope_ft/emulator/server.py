@@ -13,15 +13,15 @@ from typing import Any, Literal, cast
 from urllib.parse import parse_qsl, unquote
 
 import orjson
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from . import routes
 from .account import Account
 from .clock import Clock
 from .faults import Fault, Faults
 from .journal import Journal, Request
-from .records import Refusal
-from .seeding import uuid_text
+from .refusals import Refusal, unknown_key, usual
+from .wire import uuid_text
 
 _LARGEST_HEAD = 64 * 1024
 _LARGEST_BODY = 16 * 1024 * 1024
@@ -150,9 +150,9 @@ class Server:
             if fault.answer_delay:
                 await self._clock.sleep(fault.answer_delay)
             if fault.lose is None:
-                whole = await self._send(answer, fault, writer)
+                await self._send(answer, fault, writer)
                 status = answer.status
-            if fault.lose is not None or not whole:
+            if fault.lose is not None or fault.torn is not None:
                 _cut(writer, reset=fault.reset)
                 return False
         finally:
@@ -199,25 +199,18 @@ class Server:
         if route is None:
             return _no_such_path(request)
         account = self._accounts[request.region]
-        call = routes.Call(
-            path=path,
-            query=request.query,
-            body=request.body,
-            workspace=request.workspace,
-            request_id=request.request_id,
-        )
         try:
             if request.key != "known":
-                raise Refusal(401, "InvalidApiKey", "Invalid API-key provided.")
+                raise unknown_key()
             account.admit()
-            output = route.perform(account, call)
+            output = route.perform(account, path, request)
         except Refusal as refusal:
             return _refused(refusal, request.request_id)
         return _json(200, {"request_id": request.request_id, "output": output})
 
-    async def _send(self, answer: Answer, fault: Fault, writer: asyncio.StreamWriter) -> bool:
+    async def _send(self, answer: Answer, fault: Fault, writer: asyncio.StreamWriter) -> None:
         """
-        Send an answer as far as its fault lets it; tell whether that was all.
+        Send an answer as far as its fault lets it.
         """
         body = answer.body if fault.torn is None else answer.body[: fault.torn]
         if fault.drip is None:
@@ -229,7 +222,6 @@ class Server:
                 await self._clock.sleep(fault.drip)
                 writer.write(bytes((byte,)))
         await writer.drain()
-        return fault.torn is None
 
 
 async def _read(reader: asyncio.StreamReader) -> Message | None:
@@ -307,27 +299,17 @@ def _no_such_path(request: Request) -> Answer:
 
 
 def _altered(answer: Answer, fault: Fault, request_id: str) -> Answer:
-    status, body, headers = answer.status, answer.body, answer.headers | dict(fault.headers)
-    if fault.status is not None:
-        status = fault.status
-    if isinstance(fault.body, bytes):
-        body = fault.body
-    elif isinstance(fault.body, str):
-        body = fault.body.encode()
+    status = fault.status or answer.status
+    if isinstance(fault.body, (bytes, str)):
+        body = fault.body if isinstance(fault.body, bytes) else fault.body.encode()
+        altered = Answer(status, body, answer.headers)
     elif fault.body is not None:
-        body = orjson.dumps(fault.body)
-    elif status >= 400 and fault.status is not None:
-        return _refused(Refusal(status, *_USUAL.get(status, _INTERNAL)), request_id)
-    return Answer(status, body, headers)
-
-
-_INTERNAL = ("InternalError", "An internal error has occurred, please try again later.")
-_USUAL = {
-    401: ("InvalidApiKey", "Invalid API-key provided."),
-    403: ("AccessDenied", "Access denied."),
-    404: ("NotFound", "Not Found!"),
-    429: ("Throttling.RateQuota", "Requests rate limit exceeded, please try again later."),
-}
+        altered = _json(status, fault.body)
+    elif fault.status is not None and status >= 400:
+        altered = _refused(usual(status), request_id)
+    else:
+        altered = Answer(status, answer.body, answer.headers)
+    return evolve(altered, headers=altered.headers | dict(fault.headers))
 
 
 def _cut(writer: asyncio.StreamWriter, *, reset: bool) -> None:

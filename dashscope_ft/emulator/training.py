@@ -5,30 +5,14 @@ What a training run leaves behind: log lines and checkpoints, the same ones at e
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta, timezone
 from random import Random
 from typing import Any
 
 from .records import Record
-
-SERVICE_TIME = timezone(timedelta(hours=8))
+from .wire import local_time
 
 _STEPS_PER_EPOCH = 20
 _DAY = 86_400.0
-
-
-def local_time(time: float, form: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """
-    Write a time as the service does, which tells no zone.
-    """
-    return datetime.fromtimestamp(time, SERVICE_TIME).strftime(form)
-
-
-def offset_time(time: float) -> str:
-    """
-    Write a time as import jobs do, with its offset.
-    """
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
 
 
 def log_lines(record: Record, now: float) -> list[str]:

@@ -1,5 +1,5 @@
 """
-What the service wants of a request before it looks at any job.
+What the service says no to, and in which words.
 """
 
 from __future__ import annotations
@@ -7,19 +7,93 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .records import Refusal
+
+class Refusal(Exception):
+    """
+    The service says no, with an HTTP status, a code and a text.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status, code, message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+def usual(status: int) -> Refusal:
+    """
+    Return what the service says most often with an HTTP status.
+    """
+    internal = ("InternalError", "An internal error has occurred, please try again later.")
+    return Refusal(status, *_USUAL.get(status, internal))
+
+
+def not_found() -> Refusal:
+    """
+    Refuse a job that does not exist, or not in this workspace.
+    """
+    return usual(404)
+
+
+def unknown_key() -> Refusal:
+    """
+    Refuse a key that is missing, wrong, or another region's.
+    """
+    return usual(401)
+
+
+def too_fast(retry_after: float | None) -> Refusal:
+    """
+    Refuse a request beyond the rate.
+    """
+    return Refusal(429, *_USUAL[429], retry_after=retry_after)
+
+
+def too_many_running() -> Refusal:
+    """
+    Refuse a job beyond the quota of running ones.
+    """
+    text = "Too many fine-tuning jobs are running, please try again later."
+    return Refusal(429, "Throttling", text)
+
+
+def too_many_kept(quota: int) -> Refusal:
+    """
+    Refuse a job beyond the quota of running and succeeded ones.
+    """
+    text = f"You have reached the maximum of {quota} running or succeeded fine-tuning jobs."
+    return Refusal(429, "Throttling", text)
+
+
+def unsupported(verb: str, status: str) -> Refusal:
+    """
+    Refuse what the state of a fine-tuning job forbids.
+    """
+    text = f"The fine-tuning job can not be {verb} because it is {status.lower()}."
+    return Refusal(400, "UnsupportedOperation", text)
+
+
+def denied(status: int) -> Refusal:
+    """
+    Refuse what the state of an import job forbids.
+    """
+    text = "The import job is currently running and cannot be deleted."
+    return Refusal(status, "OperationDenied", text)
 
 
 def invalid(text: str) -> Refusal:
     """
-    Return the refusal of a parameter.
+    Refuse a parameter.
     """
     return Refusal(400, "InvalidParameter", text)
 
 
 def missing(name: str) -> Refusal:
     """
-    Return the refusal of a request without a parameter.
+    Refuse a request without a parameter.
     """
     return invalid(f"Missing required parameter: {name}.")
 
@@ -75,3 +149,12 @@ def _check_text(fields: Mapping[str, Any], name: str) -> None:
         raise missing(name)
     if not isinstance(fields[name], str):
         raise invalid(f"Parameter {name} must be a string.")
+
+
+_USUAL = {
+    401: ("InvalidApiKey", "Invalid API-key provided."),
+    403: ("AccessDenied", "Access denied."),
+    404: ("NotFound", "Not Found!"),
+    409: ("Conflict", "The name is taken."),
+    429: ("Throttling.RateQuota", "Requests rate limit exceeded, please try again later."),
+}

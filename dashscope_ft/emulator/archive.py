@@ -1,0 +1,115 @@
+"""
+The jobs of one account, as they live on the clock.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+
+from .clock import Clock
+from .records import Action, Books, Entry, Noun, Record, Shelf
+from .refusals import not_found
+
+
+class Archive:
+    """
+    Both kinds of jobs, what becomes of them, and the books.
+
+    Attributes:
+        books: Every change, in order.
+        lock: To be held while anything here is read or changed.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.books = Books()
+        self.lock = threading.RLock()
+        self._clock = clock
+        self._shelves: dict[Noun, Shelf] = {"fine_tunes": Shelf(), "imports": Shelf()}
+        self._alive: dict[str, Record] = {}
+        self._next_change = math.inf
+
+    def shelf(self, noun: Noun) -> Shelf:
+        """
+        Return the jobs of one kind.
+        """
+        return self._shelves[noun]
+
+    def settle(self) -> None:
+        """
+        Let all jobs live until now.
+        """
+        now = self._clock.time()
+        if now < self._next_change:
+            return
+        for record in list(self._alive.values()):
+            record.live(now)
+            if not record.plan:
+                del self._alive[record.job_id]
+        changes = (record.plan[0][0] for record in self._alive.values())
+        self._next_change = min(changes, default=math.inf)
+
+    def watch(self, record: Record) -> None:
+        """
+        Take note of a changed plan.
+        """
+        if record.plan:
+            self._alive[record.job_id] = record
+            self._next_change = min(self._next_change, record.plan[0][0])
+        else:
+            self._alive.pop(record.job_id, None)
+
+    def add(self, record: Record, request_id: str | None) -> None:
+        """
+        Take in a new job.
+        """
+        self._shelves[record.noun].add(record)
+        self.watch(record)
+        self.note("created", record, request_id)
+
+    def remove(self, record: Record, request_id: str | None) -> None:
+        """
+        Delete a job.
+        """
+        self._shelves[record.noun].remove(record)
+        self._alive.pop(record.job_id, None)
+        self.note("deleted", record, request_id)
+
+    def note(self, action: Action, record: Record, request_id: str | None) -> None:
+        """
+        Enter a change into the books.
+        """
+        self.books.entries.append(
+            Entry(
+                action=action,
+                noun=record.noun,
+                job_id=record.job_id,
+                time=self._clock.time(),
+                request_id=request_id,
+                job=dict(record.wire),
+            )
+        )
+
+    def find(self, noun: Noun, job_id: str, workspace: str) -> Record:
+        """
+        Return a job of a workspace.
+
+        Raises:
+            Refusal: Where there is none.
+        """
+        record = self._shelves[noun].find(job_id)
+        if record is None or record.workspace != workspace:
+            raise not_found()
+        return record
+
+    def find_any(self, job_id: str) -> Record:
+        """
+        Return a job of either noun and any workspace.
+
+        Raises:
+            KeyError: Where there is none.
+        """
+        for shelf in self._shelves.values():
+            if record := shelf.find(job_id):
+                return record
+        raise KeyError(job_id)

@@ -1,0 +1,103 @@
+"""
+How jobs come into an account: created by someone, or with a past that a seed gave them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from dashscope_ft.models import ImportStatus, JobStatus
+
+from . import wire
+from .records import Noun, Record
+from .rules import Pace
+
+
+class Births:
+    """
+    The records of new jobs, with ids that never come again.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._job_ids: set[str] = set()
+        self._count = 0
+
+    def job(
+        self, fields: Mapping[str, Any], *, status: str, created: float, workspace: str
+    ) -> Record:
+        """
+        Return a fine-tuning job without a future.
+        """
+        job = wire.fine_tune(
+            fields,
+            job_id=self._new_job_id(created),
+            status=status,
+            created=created,
+            workspace=workspace,
+        )
+        return self._record("fine_tunes", job, created, workspace)
+
+    def model_import(
+        self, fields: Mapping[str, Any], *, status: str, created: float, workspace: str
+    ) -> Record:
+        """
+        Return an import job without a future.
+        """
+        job = wire.model_import(fields, random=self._random, status=status, created=created)
+        return self._record("imports", job, created, workspace)
+
+    def _record(self, noun: Noun, job: dict[str, Any], created: float, workspace: str) -> Record:
+        self._count += 1
+        return Record(wire=job, noun=noun, created=created, number=self._count, workspace=workspace)
+
+    def _new_job_id(self, created: float) -> str:
+        minute, digits = wire.local_time(created, "%Y%m%d%H%M"), 4
+        while True:
+            job_id = f"ft-{minute}-{self._random.randrange(16**digits):0{digits}x}"
+            if job_id not in self._job_ids:
+                self._job_ids.add(job_id)
+                return job_id
+            digits += 1
+
+
+def send_off(record: Record, pace: Pace, *, born: float, fails: bool) -> None:
+    """
+    Give a job its future.
+    """
+    if record.noun == "fine_tunes":
+        last = JobStatus.FAILED if fails else JobStatus.SUCCEEDED
+        record.plan = deque(pace.job_plan(born, last))
+        _, (record.begins, _), (record.ends, _) = record.plan
+    else:
+        last = ImportStatus.FAILED if fails else ImportStatus.SUCCESSED
+        record.plan = deque(pace.import_plan(born, last))
+
+
+def bring_to_life(record: Record, pace: Pace, random: Random, now: float) -> None:
+    """
+    Give a job that has a status already the past, and the future, that go with it.
+    """
+    status = record.status
+    ages = {
+        JobStatus.PENDING: 0.0,
+        JobStatus.QUEUING: pace.pending,
+        JobStatus.RUNNING: pace.pending + pace.queuing,
+    }
+    if record.noun == "imports":
+        ages = {ImportStatus.PENDING: 0.0, ImportStatus.RUNNING: pace.import_pending}
+    if status in ages:
+        send_off(record, pace, born=now - ages[status], fails=False)
+        while record.plan[0][0] <= now:
+            record.plan.popleft()
+    elif status == JobStatus.CANCELING:
+        record.plan.append((now + pace.canceling, JobStatus.CANCELED))
+    elif record.noun == "fine_tunes" and status in JobStatus.FINISHED:
+        record.begins = record.created + 300
+        record.ends = record.begins + random.randint(600, 6_000)
+        reached = 1.0 if status == JobStatus.SUCCEEDED else random.random()
+        record.ended = record.begins + (record.ends - record.begins) * reached
+        record.wire["end_time"] = wire.local_time(record.ended)
