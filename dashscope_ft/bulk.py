@@ -1,0 +1,400 @@
+"""
+Many jobs, an outcome for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias
+
+from .errors import (
+    AuthenticationFailed,
+    ClientClosed,
+    ConnectionFailed,
+    DashScopeError,
+    DeadlineExceeded,
+    NotFound,
+)
+from .models import FineTuneJob, ImportJob, Outcome, Receipt, Report
+from .outcomes import done, failed, interruption, skipped
+
+if TYPE_CHECKING:
+    from .models import Action
+
+Job: TypeAlias = FineTuneJob | ImportJob
+
+Stopping: TypeAlias = Callable[[], bool]
+"""Says whether the run has stopped, and so whether a request not yet sent must stay unsent."""
+
+GRACE: Final = 10.0
+"""Seconds that a run left early waits for what is in flight."""
+
+NOTHING_HAPPENED: Final = (ConnectionFailed, DeadlineExceeded)
+"""Errors that, in a run that is stopping, leave a job as if it had never begun."""
+
+_NOTHING_WILL_WORK = (AuthenticationFailed, ClientClosed)
+
+
+class Work(Protocol):
+    """
+    What a run does with one job.
+    """
+
+    @property
+    def action(self) -> Action:
+        """
+        The word for it.
+        """
+        ...
+
+    async def settle(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
+        """
+        Do it and say what came of it; a failure is an outcome, not an exception.
+
+        Args:
+            job_id: The job.
+            job: The job where it was seen, None for a bare id.
+            stopping: To be asked right before anything that changes a job is sent.
+        """
+        ...
+
+    def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+        """
+        Say what is known of a job whose `settle` was cut off.
+        """
+        ...
+
+
+class AsyncOutcomes:
+    """
+    A run over many jobs: `async for` an `Outcome` each as it ends, or `await .report()`.
+
+    The run starts at the first of them and serves one loop only. Jobs begin only while
+    the caller waits for the next outcome, and at most `concurrency` are under way, so that
+    a loop left early begins nothing more. The source is read as jobs begin, one ahead. An id
+    that comes twice counts once. A job that fails is an outcome and stops no other, except
+    for a refused key or a closed client: then what comes after is skipped as `not_attempted`.
+
+    Leaving the loop early, by `break`, an exception or cancellation, waits up to 10 s for what
+    is under way; `async with` on the run, or `aclose()`, makes sure of it at once.
+    A second cancellation does not wait.
+
+    Raises:
+        TypeError: If an item is neither an id nor a job of the right kind: for a collection
+            when the run is made, for any other source when it is reached.
+        Exception: Whatever reading the source raised, `ListingInconsistent` from a pager say,
+            once what is under way has ended. `so_far` has the outcomes.
+    """
+
+    def __init__(
+        self,
+        jobs: Iterable[str | Job] | AsyncIterable[str | Job],
+        work: Work,
+        *,
+        noun: type[Job],
+        concurrency: int,
+        on_outcome: Callable[[Outcome], object] | None = None,
+        grace: float = GRACE,
+    ) -> None:
+        if isinstance(jobs, (str, bytes)) or not isinstance(jobs, (Iterable, AsyncIterable)):
+            raise TypeError(f"Many jobs are an iterable of ids or jobs, not {type(jobs).__name__}.")
+        if isinstance(jobs, Collection):
+            for job in jobs:
+                _named(job, noun)
+        self._jobs = jobs
+        self._work = work
+        self._noun = noun
+        self._concurrency = concurrency
+        self._on_outcome = on_outcome
+        self._grace = grace
+
+        self._used = False
+        self._stopping = False
+        self._feeder: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._ready: deque[Outcome] = deque()
+        self._outcomes: list[Outcome] = []
+        self._error: BaseException | None = None
+        self._open = asyncio.Event()
+        self._room = asyncio.Event()
+        self._news = asyncio.Event()
+
+    @property
+    def so_far(self) -> Report:
+        """
+        What is known by now; every job taken from the source and not under way is in it.
+        """
+        return Report(outcomes=tuple(self._outcomes))
+
+    async def report(self) -> Report:
+        """
+        Run to the end and account for every job.
+
+        After a loop that was left early: wait for what is under way and account for every job
+        that was taken from the source.
+        """
+        if not self._used:
+            async with aclosing(self.batches()) as batches:
+                async for _ in batches:
+                    pass
+        else:
+            await self.aclose()
+            if self._error is not None:
+                raise self._error
+        return self.so_far
+
+    async def __aiter__(self) -> AsyncGenerator[Outcome, None]:
+        async with self._running():
+            while await self._more():
+                yield self._ready.popleft()
+
+    async def batches(self) -> AsyncGenerator[list[Outcome], None]:
+        """
+        Iterate over lists of outcomes instead, each of all that have ended by then, never empty.
+        """
+        async with self._running():
+            while await self._more():
+                batch = list(self._ready)
+                self._ready.clear()
+                yield batch
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """
+        Begin nothing more, and wait up to 10 s for what is under way.
+        """
+        self._used = True
+        self._stop()
+        try:
+            await _all_done(self._tasks(), timeout=self._grace)
+        finally:
+            # Out of patience, or interrupted a second time.
+            for task in tuple(self._tasks()):
+                task.cancel()
+            await _all_done(self._tasks())
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncGenerator[None, None]:
+        if self._used:
+            raise RuntimeError("This run has begun before; ask for another one.")
+        self._used = True
+        self._feeder = asyncio.create_task(self._feed())
+        self._feeder.add_done_callback(self._fed)
+        try:
+            yield
+        finally:
+            await self.aclose()
+        if self._error is not None:
+            raise self._error
+
+    async def _more(self) -> bool:
+        # Jobs begin between here and the return, never while the caller handles an outcome.
+        self._open.set()
+        self._update_room()
+        # Refill even if outcomes have piled up: one turn to take jobs, one to begin them.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        while not self._ready and self._tasks():
+            self._news.clear()
+            await self._news.wait()
+        if not self._stopping:
+            self._open.clear()
+        self._update_room()
+        return bool(self._ready)
+
+    async def _feed(self) -> None:
+        seen = set[str]()
+        async with aclosing(_each(self._jobs)) as items:
+            async for item in items:
+                job_id, job = _named(item, self._noun)
+                if job_id in seen:
+                    await asyncio.sleep(0)  # an endless source of one id must not hold the loop
+                    continue
+                seen.add(job_id)
+                try:
+                    await _until(self._room)
+                except asyncio.CancelledError:
+                    self._record(self._not_attempted(job_id, job))
+                    raise
+                if self._stopping:
+                    self._record(self._not_attempted(job_id, job))
+                else:
+                    self._begin(job_id, job)
+                self._update_room()
+
+    def _fed(self, feeder: asyncio.Task[None]) -> None:
+        self._feeder = None
+        if not feeder.cancelled() and (error := feeder.exception()) is not None:
+            self._error = self._error or error
+        self._news.set()
+
+    def _begin(self, job_id: str, job: Job | None) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            self._under_way.discard(task)
+            if task.cancelled():
+                self._record(self._work.interrupted(job_id, job))
+            elif (error := task.exception()) is not None:
+                self._fail(error)
+            self._update_room()
+            self._news.set()
+
+        task = asyncio.create_task(self._settle(job_id, job))
+        self._under_way.add(task)
+        task.add_done_callback(ended)
+
+    async def _settle(self, job_id: str, job: Job | None) -> None:
+        await _until(self._open)
+        outcome = await self._work.settle(job_id, job, lambda: self._stopping)
+        if isinstance(outcome.error, _NOTHING_WILL_WORK):
+            self._stopping = True
+        self._record(outcome)
+
+    def _fail(self, error: BaseException) -> None:
+        # Not a job that failed but a program that did: it must not go on.
+        self._error = self._error or error
+        self._stop()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._open.set()
+        if self._feeder is not None:
+            self._feeder.cancel()
+
+    def _record(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._ready.append(outcome)
+        self._news.set()
+        if self._on_outcome is not None:
+            try:
+                self._on_outcome(outcome)
+            except Exception as error:  # noqa: BLE001
+                self._fail(error)
+
+    def _not_attempted(self, job_id: str, job: Job | None) -> Outcome:
+        return skipped(self._work.action, job_id, "not_attempted", job=job)
+
+    def _update_room(self) -> None:
+        if (
+            self._open.is_set()
+            and len(self._under_way) < self._concurrency
+            and len(self._ready) < self._concurrency
+        ):
+            self._room.set()
+        else:
+            self._room.clear()
+
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        return self._under_way if self._feeder is None else {self._feeder, *self._under_way}
+
+
+def act_on_many(
+    action: Action,
+    jobs: Iterable[str | Job] | AsyncIterable[str | Job],
+    act: Callable[[str, Stopping], Awaitable[Receipt]],
+    *,
+    noun: type[Job],
+    concurrency: int,
+    missing_ok: bool = False,
+) -> AsyncOutcomes:
+    """
+    Make a run that does the same to many jobs, each alone.
+
+    Args:
+        action: The word for what is done.
+        jobs: Ids and jobs.
+        act: Does it to one job id. To be strict about not starting anything new, it asks its
+            second argument right before a request is sent, and if that says True, sends
+            nothing and raises `ConnectionFailed` or `DeadlineExceeded`.
+        noun: The class of the jobs.
+        concurrency: How many jobs are under way at most.
+        missing_ok: Whether a bare id that is not found will do.
+    """
+    return AsyncOutcomes(
+        jobs, _Act(action, act, missing_ok=missing_ok), noun=noun, concurrency=concurrency
+    )
+
+
+class _Act:
+    def __init__(
+        self,
+        action: Action,
+        act: Callable[[str, Stopping], Awaitable[Receipt]],
+        *,
+        missing_ok: bool,
+    ) -> None:
+        self.action: Action = action
+        self._act = act
+        self._missing_ok = missing_ok
+        self._acting = set[str]()
+
+    async def settle(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
+        if stopping():
+            return skipped(self.action, job_id, "not_attempted", job=job)
+        self._acting.add(job_id)
+        outcome = await self._outcome(job_id, job, stopping)
+        self._acting.discard(job_id)
+        return outcome
+
+    def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+        if job_id in self._acting:
+            return failed(self.action, job_id, interruption(job_id), job=job)
+        return skipped(self.action, job_id, "not_attempted", job=job)
+
+    async def _outcome(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
+        try:
+            receipt = await self._act(job_id, stopping)
+        except NotFound as error:
+            if job is not None:
+                return skipped(self.action, job_id, "already_gone", error=error, job=job)
+            if self._missing_ok:
+                receipt = Receipt(job_id=job_id, request_id=error.request_id, confirmed=False)
+            else:
+                return failed(self.action, job_id, error)
+        except DashScopeError as error:
+            if stopping() and isinstance(error, NOTHING_HAPPENED):
+                return skipped(self.action, job_id, "not_attempted", error=error, job=job)
+            return failed(self.action, job_id, error, job=job)
+        return done(self.action, receipt, job=job)
+
+
+def _named(item: object, noun: type[Job]) -> tuple[str, Job | None]:
+    if isinstance(item, str):
+        return item, None
+    if isinstance(item, noun):
+        return item.job_id, item
+    raise TypeError(f"Expected a job id or {noun.__name__}, not {type(item).__name__}.")
+
+
+async def _each(
+    jobs: Iterable[str | Job] | AsyncIterable[str | Job],
+) -> AsyncGenerator[str | Job, None]:
+    if isinstance(jobs, Iterable):
+        for job in jobs:
+            yield job
+        return
+    iterator: Any = aiter(jobs)
+    try:
+        async for job in iterator:
+            yield job
+    finally:
+        # A pager's walk would otherwise read on in the background until it is collected.
+        if hasattr(iterator, "aclose"):
+            await iterator.aclose()
+
+
+async def _until(event: asyncio.Event) -> None:
+    while not event.is_set():  # it may be cleared again before the one who waits comes to run
+        await event.wait()
+
+
+async def _all_done(tasks: set[asyncio.Task[None]], timeout: float | None = None) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout)

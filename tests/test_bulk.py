@@ -1,0 +1,691 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import pickle
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing, suppress
+from itertools import count, repeat
+from typing import Any
+
+import pytest
+from attrs import define, field
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashscope_ft.bulk import AsyncOutcomes, Stopping, act_on_many
+from dashscope_ft.errors import (
+    APIError,
+    AuthenticationFailed,
+    ClientClosed,
+    ConnectionFailed,
+    DashScopeError,
+    InvalidArgument,
+    ListingInconsistent,
+    NotFound,
+    OutcomeUnknown,
+    PermissionDenied,
+    StateConflict,
+)
+from dashscope_ft.models import FineTuneJob, ImportJob, Outcome, Receipt, Report
+
+
+@define
+class Service:
+    """
+    Deletes what it is asked to, as slowly and as badly as the test says.
+    """
+
+    errors: dict[str, BaseException] = field(factory=dict)
+    unconfirmed: set[str] = field(factory=set)
+    gate: asyncio.Event | None = None
+    begun: list[str] = field(factory=list)
+    ended: list[str] = field(factory=list)
+    most: int = 0
+
+    async def delete(self, job_id: str, _stopping: Stopping) -> Receipt:
+        self.begun.append(job_id)
+        self.most = max(self.most, len(self.begun) - len(self.ended))
+        try:
+            await (self.gate.wait() if self.gate else asyncio.sleep(0))
+        finally:
+            self.ended.append(job_id)
+        if job_id in self.errors:
+            raise self.errors[job_id]
+        return Receipt(
+            job_id=job_id, request_id=f"r-{job_id}", confirmed=job_id not in self.unconfirmed
+        )
+
+
+def run(
+    service: Service,
+    jobs: Any,
+    *,
+    concurrency: int = 3,
+    missing_ok: bool = False,
+    noun: type[FineTuneJob | ImportJob] = FineTuneJob,
+) -> AsyncOutcomes:
+    return act_on_many(
+        "delete",
+        jobs,
+        service.delete,
+        noun=noun,
+        concurrency=concurrency,
+        missing_ok=missing_ok,
+    )
+
+
+async def feed(items: Iterable[str]) -> AsyncIterator[str]:
+    for item in items:
+        await asyncio.sleep(0)
+        yield item
+
+
+def results(report: Report) -> dict[str, tuple[str, str]]:
+    return {outcome.job_id: (outcome.result, outcome.reason) for outcome in report.outcomes}
+
+
+async def turns(n: int = 20) -> None:
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+async def test_every_job_has_an_outcome() -> None:
+    """
+    Many deletions give one outcome a job, and never more than `concurrency` are under way.
+    """
+    service = Service()
+
+    report = await run(service, [f"ft-{n}" for n in range(20)]).report()
+
+    assert report.selected == report.done == 20
+    assert report.reasons == {"confirmed": 20}
+    assert service.most == 3
+    assert {outcome.request_id for outcome in report.outcomes} == {f"r-ft-{n}" for n in range(20)}
+
+
+async def test_ids_jobs_and_iterators_are_taken_alike() -> None:
+    """
+    Ids and jobs can be mixed, in a list, a generator or an async generator.
+    """
+    job = FineTuneJob(job_id="ft-b", status="FAILED")
+
+    for source in (["ft-a", job], iter(["ft-a", job]), feed(["ft-a", "ft-b"])):
+        report = await run(Service(), source).report()
+
+        assert [outcome.job_id for outcome in report.outcomes] == ["ft-a", "ft-b"]
+
+    [_, seen] = (await run(Service(), ["ft-a", job]).report()).outcomes
+    assert seen.job is job
+
+
+async def test_an_id_given_twice_counts_once() -> None:
+    """
+    The same job, by id or as an object, is deleted once and stands once in the report.
+    """
+    service = Service()
+
+    report = await run(service, ["ft-a", "ft-a", FineTuneJob(job_id="ft-a"), "ft-b"]).report()
+
+    assert service.begun == ["ft-a", "ft-b"]
+    assert report.selected == 2
+
+
+async def test_failures_are_outcomes_and_stop_nothing() -> None:
+    """
+    A job that fails is reported with the service's code, and the others go on.
+    """
+    service = Service(
+        errors={
+            "ft-state": StateConflict("running", code="UnsupportedOperation", request_id="r-9"),
+            "ft-lost": OutcomeUnknown("lost", code="InternalError"),
+            "ft-down": ConnectionFailed("refused"),
+            "": InvalidArgument("empty id"),
+            "ft-denied": PermissionDenied("no", code="AccessDenied.Unpurchased"),
+        },
+        unconfirmed={"ft-inferred"},
+    )
+
+    report = await run(service, [*service.errors, "ft-inferred", "ft-fine"]).report()
+
+    assert results(report) == {
+        "ft-state": ("failed", "UnsupportedOperation"),
+        "ft-lost": ("failed", "unknown_outcome"),
+        "ft-down": ("failed", "ConnectionFailed"),
+        "": ("failed", "InvalidArgument"),
+        "ft-denied": ("failed", "AccessDenied.Unpurchased"),
+        "ft-inferred": ("done", "inferred"),
+        "ft-fine": ("done", "confirmed"),
+    }
+    [state] = [outcome for outcome in report.outcomes if outcome.job_id == "ft-state"]
+    assert state.error is service.errors["ft-state"]
+    assert state.request_id == "r-9"
+    with pytest.raises(DashScopeError):
+        report.raise_for_failures()
+
+
+@pytest.mark.parametrize(
+    ("seen", "missing_ok", "expected"),
+    [
+        (False, False, ("failed", "NotFound")),
+        (False, True, ("done", "inferred")),
+        (True, False, ("skipped", "already_gone")),
+        (True, True, ("skipped", "already_gone")),
+    ],
+)
+async def test_a_job_that_is_not_there(
+    seen: bool, missing_ok: bool, expected: tuple[str, str]
+) -> None:
+    """
+    Only a job that was seen can be called gone; a bare id may have been a typing mistake.
+    """
+    service = Service(errors={"ft-a": NotFound("Not Found!", code="NotFound", request_id="r-1")})
+    job: FineTuneJob | str = FineTuneJob(job_id="ft-a") if seen else "ft-a"
+
+    report = await run(service, [job], missing_ok=missing_ok).report()
+
+    assert results(report) == {"ft-a": expected}
+    assert report.outcomes[0].request_id == "r-1"
+
+
+async def test_outcomes_stream_as_they_end() -> None:
+    """
+    An outcome is there as soon as its job has ended, though the source has no next job yet.
+    """
+    more = asyncio.Event()
+
+    async def slow_source() -> AsyncIterator[str]:
+        yield "ft-a"
+        await more.wait()
+        yield "ft-b"
+
+    async with run(Service(), slow_source()) as outcomes, aclosing(aiter(outcomes)) as walk:
+        first = await anext(walk)
+        more.set()
+        second = await anext(walk)
+
+    assert (first.job_id, second.job_id) == ("ft-a", "ft-b")
+
+
+async def test_a_refused_key_stops_the_run() -> None:
+    """
+    After a refused key nothing more is tried, and the rest is accounted for as not attempted.
+    """
+    error = AuthenticationFailed("Invalid API-key", code="InvalidApiKey", status=401)
+    ids = [f"ft-{n}" for n in range(100)]
+    service = Service(errors=dict.fromkeys(ids[10:], error))
+
+    for source in (ids, iter(ids), feed(ids)):
+        service.begun.clear()
+        service.ended.clear()
+        report = await run(service, source).report()
+
+        assert len(service.begun) <= 10 + 3
+        assert report.selected == 100
+        assert report.done == 10
+        assert report.reasons["not_attempted"] == 100 - len(service.begun)
+
+
+async def test_a_closed_client_stops_the_run() -> None:
+    """
+    A client that was closed meanwhile attempts nothing more.
+    """
+    service = Service(errors={"ft-0": ClientClosed("closed")})
+
+    report = await run(service, (f"ft-{n}" for n in range(9)), concurrency=1).report()
+
+    assert report.reasons == {"not_attempted": 8, "ClientClosed": 1}
+
+
+async def test_an_endless_source_after_a_refused_key_can_be_left() -> None:
+    """
+    What an endless source gives after a refused key is streamed as not attempted, without end
+    but without holding the loop either.
+    """
+    service = Service(errors={"ft-0": AuthenticationFailed("no", code="InvalidApiKey")})
+    outcomes = run(service, (f"ft-{n}" for n in count()))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await outcomes.report()
+
+    assert len(service.begun) <= 3
+    assert outcomes.so_far.reasons["not_attempted"] > 10
+    assert outcomes.so_far.selected < 1_000_000
+
+
+async def test_an_endless_source_of_one_id_can_be_left() -> None:
+    """
+    A source that repeats one id for ever does not hold the loop.
+    """
+    service = Service()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await run(service, repeat("ft-a")).report()
+
+    assert service.begun == ["ft-a"]
+
+
+async def test_a_source_that_fails_is_raised_after_what_is_under_way() -> None:
+    """
+    A listing that cannot be proven complete raises, but not before the jobs begun have ended.
+    """
+    error = ListingInconsistent("short page")
+
+    async def source() -> AsyncIterator[str]:
+        yield "ft-a"
+        yield "ft-b"
+        raise error
+
+    service = Service()
+    outcomes = run(service, source())
+
+    with pytest.raises(ListingInconsistent) as raised:
+        await outcomes.report()
+
+    assert raised.value is error
+    assert service.ended == ["ft-a", "ft-b"]
+    assert results(outcomes.so_far) == {
+        "ft-a": ("done", "confirmed"),
+        "ft-b": ("done", "confirmed"),
+    }
+    with pytest.raises(ListingInconsistent):
+        await outcomes.report()
+
+
+@pytest.mark.parametrize("error", [ListingInconsistent("short"), AuthenticationFailed("no")])
+async def test_a_source_that_fails_at_once_is_raised(error: APIError) -> None:
+    """
+    A source that fails before its first job raises, whether anything waited or not.
+    """
+
+    def broken() -> Iterator[str]:
+        raise error
+        yield
+
+    async def broken_later() -> AsyncIterator[str]:
+        raise error
+        yield
+
+    for source in (broken(), broken_later()):
+        with pytest.raises(type(error)):
+            await run(Service(), source).report()
+
+
+async def test_a_program_that_fails_stops_and_is_raised() -> None:
+    """
+    An exception that is no answer of the service is a mistake: nothing more begins, it is raised.
+    """
+    service = Service(errors={"ft-0": ZeroDivisionError("oops")})
+    outcomes = run(service, (f"ft-{n}" for n in range(50)))
+
+    with pytest.raises(ZeroDivisionError):
+        await outcomes.report()
+
+    assert len(service.begun) <= 4
+    assert len(service.ended) == len(service.begun)
+
+
+@pytest.mark.parametrize("wrong", [ImportJob(job_id="i-1"), 7, None, b"ft-b"])
+async def test_a_wrong_item_in_a_collection_is_refused_before_anything(wrong: Any) -> None:
+    """
+    The other noun's job in a list is a TypeError before the first deletion.
+    """
+    service = Service()
+
+    with pytest.raises(TypeError, match="FineTuneJob"):
+        run(service, ["ft-a", wrong])
+
+    assert service.begun == []
+
+
+async def test_a_wrong_item_of_an_iterator_is_raised_when_reached() -> None:
+    """
+    The other noun's job from a generator is a TypeError once it is reached.
+    """
+    service = Service()
+    outcomes = run(service, iter(["ft-a", ImportJob(job_id="i-1"), "ft-b"]))
+
+    with pytest.raises(TypeError, match="ImportJob"):
+        await outcomes.report()
+
+    assert service.ended == ["ft-a"]
+
+
+@pytest.mark.parametrize("wrong", ["ft-a", b"ft-a", 7, None, FineTuneJob(job_id="ft-a")])
+def test_a_single_job_is_not_many(wrong: Any) -> None:
+    """
+    One id is not taken for a list of letters.
+    """
+    with pytest.raises(TypeError, match="iterable of ids or jobs"):
+        run(Service(), wrong)
+
+
+async def test_imports_take_import_jobs() -> None:
+    """
+    A run over import jobs takes import jobs and refuses the other noun's.
+    """
+    report = await run(Service(), [ImportJob(job_id="i-1")], noun=ImportJob).report()
+
+    assert report.done == 1
+    with pytest.raises(TypeError):
+        run(Service(), [FineTuneJob(job_id="ft-a")], noun=ImportJob)
+
+
+async def test_a_run_serves_one_loop_only() -> None:
+    """
+    A second loop over the same run is an error that says so; its report can still be asked for.
+    """
+    outcomes = run(Service(), ["ft-a", "ft-b"])
+
+    assert [outcome.job_id async for outcome in outcomes] == ["ft-a", "ft-b"]
+    with pytest.raises(RuntimeError, match="begun before"):
+        async for _ in outcomes:
+            pass
+    assert (await outcomes.report()).done == 2
+
+
+async def test_nothing_begins_before_it_is_asked_for() -> None:
+    """
+    Making a run sends nothing and reads nothing.
+    """
+    service = Service()
+    read: list[int] = []
+
+    def source() -> Iterator[str]:
+        read.append(1)
+        yield "ft-a"
+
+    outcomes = run(service, source())
+    await turns()
+
+    assert (read, service.begun) == ([], [])
+    assert outcomes.so_far.selected == 0
+
+
+async def test_a_source_is_read_only_as_jobs_begin() -> None:
+    """
+    A listing of 100,000 jobs is not held: it is read one job ahead of those under way.
+    """
+    service = Service()
+    read = 0
+
+    def source() -> Iterator[str]:
+        nonlocal read
+        for read in range(1, 100_001):
+            yield f"ft-{read}"
+
+    async with run(service, source()) as outcomes, aclosing(aiter(outcomes)) as walk:
+        for _ in range(10):
+            await anext(walk)
+            await turns()
+
+            assert read <= len(service.begun) + 1
+            assert len(service.begun) <= 10 + 2 * 3
+
+
+async def test_nothing_begins_while_the_caller_is_busy() -> None:
+    """
+    While the caller handles an outcome nothing new begins, so that leaving there is final.
+    """
+    service = Service()
+
+    async with run(service, (f"ft-{n}" for n in range(50))) as outcomes:
+        async for _ in outcomes:
+            begun = len(service.begun)
+            await turns()
+
+            assert len(service.begun) == begun
+
+
+@pytest.mark.parametrize("way", ["break", "async with", "aclose", "report"])
+async def test_leaving_early_waits_for_what_is_under_way(way: str) -> None:
+    """
+    After leaving the loop nothing begins, what is under way ends, and no task stays behind.
+    """
+    service = Service()
+    outcomes = run(service, feed(f"ft-{n}" for n in range(50)))
+
+    async for _ in outcomes:
+        service.gate = asyncio.Event()
+        break
+    begun = len(service.begun)
+    service.gate = None
+    if way == "async with":
+        async with outcomes:
+            pass
+    elif way == "aclose":
+        await outcomes.aclose()
+    elif way == "report":
+        await outcomes.report()
+    else:
+        gc.collect()
+        await turns()
+
+    assert len(service.begun) == len(service.ended) == begun
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    reasons = outcomes.so_far.reasons
+    assert reasons["confirmed"] == begun
+    assert reasons.get("not_attempted", 0) <= 1 + 3
+
+
+async def test_cancelling_waits_for_what_is_under_way() -> None:
+    """
+    A cancelled run begins nothing more, keeps the outcomes of what was under way, and is cancelled.
+    """
+    service = Service(gate=asyncio.Event())
+    outcomes = run(service, [f"ft-{n}" for n in range(50)])
+    task = asyncio.create_task(outcomes.report())
+    await turns()
+
+    task.cancel()
+    await turns()
+    waited = not task.done()
+    assert service.gate
+    service.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert waited
+    assert service.begun == service.ended == ["ft-0", "ft-1", "ft-2"]
+    assert outcomes.so_far.reasons == {"confirmed": 3, "not_attempted": 1}
+
+
+async def test_patience_with_what_is_under_way_ends() -> None:
+    """
+    What does not end in time is cut off and called unknown.
+    """
+    service = Service(gate=asyncio.Event())
+    outcomes = run(service, ["ft-a"])
+    outcomes._grace = 0.01
+    task = asyncio.create_task(outcomes.report())
+    await turns()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert results(outcomes.so_far) == {"ft-a": ("failed", "unknown_outcome")}
+    assert isinstance(outcomes.so_far.outcomes[0].error, OutcomeUnknown)
+
+
+async def test_a_second_cancellation_does_not_wait() -> None:
+    """
+    Cancelling twice leaves at once, and what was under way is called unknown.
+    """
+    service = Service(gate=asyncio.Event())
+    outcomes = run(service, ["ft-a", "ft-b"])
+    task = asyncio.create_task(outcomes.report())
+    await turns()
+
+    task.cancel()
+    await turns()
+    task.cancel()
+    await turns()
+
+    assert task.cancelled()
+    assert outcomes.so_far.reasons == {"unknown_outcome": 2}
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_stopped_run_keeps_unsent_requests_unsent() -> None:
+    """
+    A deletion that still waits for its turn when the run stops is not sent, and says so.
+    """
+    turn = asyncio.Event()
+    sent: list[str] = []
+
+    async def delete(job_id: str, stopping: Stopping) -> Receipt:
+        await turn.wait()
+        if stopping():
+            raise ConnectionFailed("Not sent: the run has stopped.")
+        sent.append(job_id)
+        return Receipt(job_id=job_id)
+
+    outcomes = act_on_many("delete", ["ft-a", "ft-b"], delete, noun=FineTuneJob, concurrency=2)
+    task = asyncio.create_task(outcomes.report())
+    await turns()
+    task.cancel()
+    await turns()
+    turn.set()
+    with suppress(asyncio.CancelledError):
+        await task
+
+    assert sent == []
+    assert outcomes.so_far.reasons == {"not_attempted": 2}
+
+
+async def test_a_source_left_early_is_closed() -> None:
+    """
+    An async source is closed with the run, so that a pager stops reading.
+    """
+    closed = False
+
+    async def source() -> AsyncIterator[str]:
+        nonlocal closed
+        try:
+            for n in count():
+                yield f"ft-{n}"
+        finally:
+            await asyncio.sleep(0)
+            closed = True
+
+    async with run(Service(), source()) as outcomes, aclosing(aiter(outcomes)) as walk:
+        await anext(walk)
+
+    assert closed
+
+
+async def test_a_callback_sees_every_outcome_and_its_failure_stops() -> None:
+    """
+    A callback is told of each outcome once; if it fails, the run stops with its exception.
+    """
+
+    class Work:
+        action = "delete"
+
+        async def settle(self, job_id: str, job: object, stopping: Stopping) -> Outcome:
+            await asyncio.sleep(0)
+            return Outcome(job_id=job_id, action="delete", result="done", reason="confirmed")
+
+        def interrupted(self, job_id: str, job: object) -> Outcome:
+            raise AssertionError
+
+    told: list[Outcome] = []
+
+    def tell(outcome: Outcome) -> None:
+        told.append(outcome)
+        if len(told) == 5:
+            raise ZeroDivisionError
+
+    def outcomes(n: int) -> AsyncOutcomes:
+        return AsyncOutcomes(
+            [f"ft-{i}" for i in range(n)],
+            Work(),  # type: ignore[arg-type]
+            noun=FineTuneJob,
+            concurrency=2,
+            on_outcome=tell,
+        )
+
+    report = await outcomes(4).report()
+    assert list(report.outcomes) == told
+
+    with pytest.raises(ZeroDivisionError):
+        await outcomes(50).report()
+    assert len(told) <= 8
+
+
+async def test_batches_hold_every_outcome_once() -> None:
+    """
+    Taken as batches, none is empty and every outcome is in exactly one.
+    """
+    outcomes = run(Service(), [f"ft-{n}" for n in range(20)])
+
+    batches = [batch async for batch in outcomes.batches()]
+
+    assert all(batches)
+    assert sorted(o.job_id for batch in batches for o in batch) == sorted(
+        f"ft-{n}" for n in range(20)
+    )
+
+
+@given(
+    ids=st.lists(st.integers(0, 12).map(lambda n: f"ft-{n}"), max_size=30),
+    failing=st.dictionaries(
+        st.integers(0, 12).map(lambda n: f"ft-{n}"),
+        st.sampled_from(
+            [NotFound("n", code="NotFound"), OutcomeUnknown("u"), AuthenticationFailed("a")]
+        ),
+    ),
+    concurrency=st.integers(1, 5),
+    lazily=st.booleans(),
+    leave_after=st.none() | st.integers(0, 10),
+)
+def test_every_job_stands_exactly_once(
+    ids: list[str],
+    failing: dict[str, BaseException],
+    concurrency: int,
+    lazily: bool,
+    leave_after: int | None,
+) -> None:
+    """
+    Whatever fails and whenever the loop is left, each job taken stands once, and the sums agree.
+    """
+
+    async def go() -> tuple[Service, Report]:
+        service = Service(errors=dict(failing))
+        outcomes = run(service, feed(ids) if lazily else ids, concurrency=concurrency)
+        if leave_after is None:
+            return service, await outcomes.report()
+        async with outcomes:
+            seen = 0
+            async for _ in outcomes:
+                seen += 1
+                if seen > leave_after:
+                    break
+        return service, outcomes.so_far
+
+    service, report = asyncio.run(go())
+    named = [outcome.job_id for outcome in report.outcomes]
+
+    assert len(named) == len(set(named)) == report.selected
+    assert report.selected == report.done + report.skipped + report.failed
+    assert len(service.begun) == len(set(service.begun))
+    assert set(service.begun) == {
+        outcome.job_id for outcome in report.outcomes if outcome.reason != "not_attempted"
+    }
+    assert service.most <= concurrency
+    if leave_after is None:
+        assert set(named) == set(ids)
+
+
+async def test_a_report_can_be_pickled() -> None:
+    """
+    A report travels to another process, its errors included.
+    """
+    service = Service(errors={"ft-a": NotFound("gone", code="NotFound")})
+
+    report = await run(service, ["ft-a", "ft-b"]).report()
+
+    assert pickle.loads(pickle.dumps(report)).reasons == report.reasons
