@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import warnings
 
-from . import demo, emulator, imports, jobs
+from . import imports, jobs, tryout
 from .command import command, group
 from .terminal import prepare_streams, say
 
 _ENDS = """
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not confirmed or refused by a guard,
-4 authentication, 5 some jobs failed, 6 some skipped (with --strict), 7 listing not proven complete,
-75 out of time or rate limited: run it again, 130 and 143 interrupted, 141 output not read to its end.
+4 authentication, 5 some jobs failed, 6 some skipped (with --strict), 7 listing not proven
+complete, 75 out of time or rate limited: run it again, 130 and 143 interrupted, 141 output
+not read to its end.
 """
 
 app = group(
@@ -21,8 +22,8 @@ app = group(
 )
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(imports.app, name="imports")
-command(app, "demo", shared=False)(demo.show)
-command(app, "emulator", shared=False)(emulator.serve)
+command(app, "demo", shared=False)(tryout.demo)
+command(app, "emulator", shared=False)(tryout.emulator)
 
 
 def run() -> None:

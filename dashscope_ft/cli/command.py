@@ -224,6 +224,9 @@ def _end(function: Callable[..., Any], session: Session, values: dict[str, Any])
     except BrokenPipeError:
         drop_stdout()
         return ExitCode.READER_LEFT
+    except OSError as error:  # a file that cannot be written, a port that is taken
+        say(f"Error: {error}", style="red")
+        return ExitCode.FAILED
     except (typer.Exit, typer.BadParameter, typer.Abort):
         raise
     except Exception as error:  # the last line of defence against tracebacks

@@ -7,65 +7,146 @@ at the end are counted from what came back, and from the emulator's own books.
 
 from __future__ import annotations
 
-import sys
+import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from random import Random
+from typing import TYPE_CHECKING
 
-from typer import Option
+from dashscope_ft import AsyncClient, ImportStatus, JobStatus
+from dashscope_ft.emulator import Account, Emulator, Fault
 
-from .command import Session
 from .exits import ExitCode
-from .terminal import Steps, say, steps, width_of, write_lines
+from .findings import Findings, verdict
+from .terminal import Steps, say, steps, write_lines
 
 if TYPE_CHECKING:
-    from random import Random
-
-    from dashscope_ft import AsyncClient, Receipt
-    from dashscope_ft.emulator import Account, Emulator
+    from dashscope_ft import AsyncOutcomes, FineTuneJob, Report
+    from dashscope_ft.emulator import Books
 
 _SIZES = {"intl": 420, "cn": 260}
 _LATENCY = 0.06
-_CHANGES_A_SECOND = 40
-_SMALL_PAGES = 20
-"""The smaller the pages, the more of them, and the more can go wrong in between."""
+_SECONDS_PER_CHANGE = 0.03
+_PAGE_SIZE = 20  # the smaller the pages, the more of them, and the more goes wrong in between
 
 
-async def show(
-    session: Session,
-    seed: Annotated[
-        int | None, Option(metavar="N", help="The same seed makes the same jobs.")
-    ] = None,
-) -> int:
+async def demonstrate(seed: int) -> int:
     """
-    See the library keep its promises on an emulator, in ten seconds.
+    Do it all in both regions at once, and write what the figures say.
     """
-    from random import SystemRandom
-
-    from dashscope_ft.emulator import Emulator, Fault
-
-    from .demo_table import verdict
-
-    seed = SystemRandom().randrange(10_000) if seed is None else seed
     began = time.monotonic()
     async with Emulator(seed=seed, latency=_LATENCY) as emulator:
-        say(f"An emulator with {sum(_SIZES.values())} jobs in two regions. Its seed is {seed}.")
-        accounts = {region: emulator.account(region) for region in _SIZES}
         for region, size in _SIZES.items():
             emulator.seed(region, jobs=size, imports=8)
-        # Of the answers to deletions, one in ten is lost on its way.
         emulator.inject(Fault(operation="*.delete", lose="after", every=10, times=None))
+        say(
+            f"{sum(_SIZES.values())} fine-tuning jobs in two regions of an emulator that loses"
+            f" one in ten answers to deletions (--seed {seed})."
+        )
         with steps() as shown:
-            findings = await _both(
-                {
-                    region: _Visit(region, emulator, account, shown).run(seed)
-                    for region, account in accounts.items()
-                }
-            )
+            async with asyncio.TaskGroup() as regions:
+                visits = [
+                    regions.create_task(_visit(region, emulator, seed, shown)) for region in _SIZES
+                ]
+        findings = [visit.result() for visit in visits]
         requests = len(emulator.journal)
-    lines, good = verdict(findings, width=width_of(sys.stdout))
+    lines, all_good = verdict(findings)
     write_lines(lines)
     say(f"{requests:,} requests in {time.monotonic() - began:.1f} seconds.")
-    return ExitCode.DONE if good else ExitCode.FAILED
+    return ExitCode.DONE if all_good else ExitCode.FAILED
+
+
+async def _visit(region: str, emulator: Emulator, seed: int, shown: Steps) -> Findings:
+    account = emulator.account(region)
+    async with AsyncClient(
+        region=region,
+        base_url=emulator.base_url(region),
+        api_key=emulator.key(region),
+        workspace=account.workspace,
+        page_size=_PAGE_SIZE,
+        concurrency=4,
+    ) as client:
+        before = set(account.jobs)
+        others = asyncio.create_task(_come_and_go(account, Random(f"{seed} {region}")))  # noqa: S311
+        plainly = asyncio.create_task(_page_plainly(client, account))
+        try:
+            shown.begin(region, "listing", total=len(before))
+            listed = await _listed(client, region, shown)
+            after = set(account.jobs)
+            missed_plainly = await plainly
+        finally:
+            plainly.cancel()
+            others.cancel()
+
+        running = [job for job in listed if job.status == JobStatus.RUNNING]
+        failed = [job for job in listed if job.status == JobStatus.FAILED]
+        shown.begin(region, "cancelling", total=len(running))
+        cancelled = await _told(client.fine_tunes.cancel_many(running), region, shown)
+        shown.begin(region, "deleting", total=len(failed))
+        deleted = await _told(client.fine_tunes.delete_many(failed), region, shown)
+        imports = client.imports.list(status=ImportStatus.FAILED)
+        unwanted = (await imports.collect())[:1] or await client.imports.list().collect(limit=1)
+        shown.begin(region, "deleting import", total=len(unwanted))
+        imports_deleted = await _told(client.imports.delete_many(unwanted), region, shown)
+
+        shown.begin(region, "listing again", total=len(account.jobs))
+        left = await _listed(client, region, shown)
+    return Findings(
+        region=region,
+        before=before,
+        after=after,
+        listed=[job.job_id for job in listed],
+        missed_plainly=len(missed_plainly),
+        reports=(cancelled, deleted, imports_deleted),
+        books=(
+            _asked_for(account.books, "canceled", "fine_tunes"),
+            _asked_for(account.books, "deleted", "fine_tunes"),
+            _asked_for(account.books, "deleted", "imports"),
+        ),
+        listed_again=[job.job_id for job in left],
+        left=set(account.jobs),
+    )
+
+
+async def _listed(client: AsyncClient, region: str, shown: Steps) -> list[FineTuneJob]:
+    jobs: list[FineTuneJob] = []
+    async for batch in client.fine_tunes.list().batches():
+        jobs += batch
+        shown.advance(region, len(batch))
+    return jobs
+
+
+async def _told(run: AsyncOutcomes, region: str, shown: Steps) -> Report:
+    async for _ in run:
+        shown.advance(region)
+    return await run.report()
+
+
+async def _come_and_go(account: Account, random: Random) -> None:
+    """
+    Be the other people who use the account: create jobs, and delete some, all the while.
+    """
+    while True:
+        await asyncio.sleep(random.uniform(0, 2 * _SECONDS_PER_CHANGE))
+        if random.random() < 0.5:
+            account.create_job({"model": "qwen3-8b", "training_file_ids": ["file-of-others"]})
+        else:
+            account.remove(random.choice(list(account.jobs)))
+
+
+async def _page_plainly(client: AsyncClient, account: Account) -> set[str]:
+    """
+    Read page after page, as one would by hand, and return what that missed.
+    """
+    before, seen, number = set(account.jobs), set[str](), 1
+    while page := await client.fine_tunes.page(number, _PAGE_SIZE):
+        seen |= {job.job_id for job in page}
+        number += 1
+    return before & set(account.jobs) - seen
+
+
+def _asked_for(books: Books, action: str, noun: str) -> set[str]:
+    return {
+        entry.job_id
+        for entry in books.entries
+        if entry.action == action and entry.noun == noun and entry.request_id is not None
+    }

@@ -77,13 +77,5 @@ def delete_imports(
     Delete import jobs and their files for good.
     """
     client = session.client()
-    return change(
-        session,
-        client,
-        "delete",
-        IMPORT,
-        job_ids,
-        client.imports.delete,
-        yes=yes,
-        missing_ok=missing_ok,
-    )
+    run = client.imports.delete_many(job_ids, missing_ok=missing_ok)
+    return change(session, client, "delete", IMPORT, job_ids, run, yes=yes)

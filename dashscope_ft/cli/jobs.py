@@ -88,7 +88,8 @@ def cancel_jobs(session: Session, job_ids: JobIds, yes: Confirmed = False) -> Wo
     Cancel fine-tuning jobs. They pass through CANCELING first.
     """
     client = session.client()
-    return change(session, client, "cancel", JOB, job_ids, client.fine_tunes.cancel, yes=yes)
+    run = client.fine_tunes.cancel_many(job_ids)
+    return change(session, client, "cancel", JOB, job_ids, run, yes=yes)
 
 
 @command(app, "delete")
@@ -99,16 +100,8 @@ def delete_jobs(
     Delete fine-tuning jobs for good.
     """
     client = session.client()
-    return change(
-        session,
-        client,
-        "delete",
-        JOB,
-        job_ids,
-        client.fine_tunes.delete,
-        yes=yes,
-        missing_ok=missing_ok,
-    )
+    run = client.fine_tunes.delete_many(job_ids, missing_ok=missing_ok)
+    return change(session, client, "delete", JOB, job_ids, run, yes=yes)
 
 
 def _words(status: list[str] | None) -> list[str] | None:

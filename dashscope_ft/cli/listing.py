@@ -5,7 +5,7 @@ Jobs of either noun on stdout: a listing as it is proven, or one job in full.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .command import Output, Session
 from .terminal import counter, say, width_of, write, write_lines
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .noun import Noun
 
-    AnyPager = AsyncPager[FineTuneJob] | AsyncPager[ImportJob]
+    AnyPager: TypeAlias = AsyncPager[FineTuneJob] | AsyncPager[ImportJob]
 
 
 async def show_listing(
@@ -34,8 +34,9 @@ async def show_listing(
     JSON Lines and CSV are written as rows are proven, a table when all are; a table that
     could not be completed is still written, a JSON array is not, since it would look whole.
     """
-    with counter(f"Listing {noun.word}s") as progress:
-        if session.form in {Output.JSONL, Output.CSV}:
+    streams = session.form in {Output.JSONL, Output.CSV}
+    with counter(f"Listing {noun.word}s", streams=streams) as progress:
+        if streams:
             if session.form is Output.CSV:
                 write(csv_line(noun.fields))
             async for batch in _wire_batches(pager, limit):

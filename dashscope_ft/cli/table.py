@@ -104,7 +104,7 @@ def _line(cells: list[str], widths: list[int], *, heading: bool = False) -> Text
     line = Text(no_wrap=True, overflow="ignore", end="\n")
     for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
         if cell_len(cell) > width:
-            cell = set_cell_size(cell, width - 1) + "…"
+            cell = set_cell_size(cell, width - 1).rstrip() + "…"
         last = index == len(cells) - 1
         style = "bold" if heading else _STYLES.get(cell, "none")
         line.append(cell, style)

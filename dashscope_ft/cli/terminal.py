@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
     from rich.text import Text
 
 _PATIENCE = 0.4
@@ -119,32 +119,90 @@ def can_animate() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
 
 
+class Steps:
+    """
+    What goes on in several places at once, a line each.
+
+    Where nothing can be redrawn, each step is told once, as it begins.
+    """
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._lines: dict[str, TaskID] = {}
+
+    def begin(self, place: str, words: str, *, total: int | None = None) -> None:
+        """
+        Say what begins in a place, and how much of it there is.
+        """
+        if self._progress is None:
+            say(f"{place}: {words}")
+            return
+        if place not in self._lines:
+            self._lines[place] = self._progress.add_task(words, place=place)
+        self._progress.reset(self._lines[place], description=words, total=total)
+
+    def advance(self, place: str, by: int = 1) -> None:
+        """
+        Count on in a place.
+        """
+        if self._progress is not None:
+            self._progress.advance(self._lines[place], by)
+
+
+@contextmanager
+def steps() -> Iterator[Steps]:
+    """
+    Show on stderr what goes on in several places at once.
+    """
+    if not can_animate():
+        yield Steps(None)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    with Progress(
+        TextColumn("{task.fields[place]:<4}", style="bold", markup=False),
+        TextColumn("{task.description:<17}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:>4,.0f}", markup=False),
+        console=console(sys.stderr),
+        expand=False,
+        transient=True,
+        redirect_stdout=False,
+    ) as progress:
+        yield Steps(progress)
+
+
 class Counter:
     """
     A count that rises before the eyes of whoever waits.
     """
 
-    def __init__(self, progress: Progress | None, description: str, total: int | None) -> None:
+    def __init__(self, progress: Progress | None, words: str, total: int | None) -> None:
         self._progress = progress
-        self._task = progress.add_task(description, total=total) if progress else None
+        self._line = progress.add_task(words, total=total) if progress else None
 
     def advance(self, by: int = 1) -> None:
         """
         Count on.
         """
-        if self._progress is not None and self._task is not None:
-            self._progress.advance(self._task, by)
+        if self._progress is not None and self._line is not None:
+            self._progress.advance(self._line, by)
 
 
 @contextmanager
-def counter(description: str, *, total: int | None = None) -> Iterator[Counter]:
+def counter(words: str, *, total: int | None = None, streams: bool = False) -> Iterator[Counter]:
     """
     Show a count on stderr while something lasts, if it lasts and a terminal is there.
 
     It is gone when the block ends. Needs a running event loop.
+
+    Args:
+        words: What is counted.
+        total: How far it goes.
+        streams: Whether data is written meanwhile: on the same terminal, that is enough to see.
     """
-    if not can_animate():
-        yield Counter(None, description, total)
+    if not can_animate() or (streams and sys.stdout.isatty()):
+        yield Counter(None, words, total)
         return
     import asyncio
 
@@ -159,10 +217,11 @@ def counter(description: str, *, total: int | None = None) -> Iterator[Counter]:
         ),
         console=console(sys.stderr),
         transient=True,
+        redirect_stdout=False,
     )
     appearance = asyncio.get_running_loop().call_later(_PATIENCE, progress.start)
     try:
-        yield Counter(progress, description, total)
+        yield Counter(progress, words, total)
     finally:
         appearance.cancel()
         progress.stop()

@@ -1,5 +1,5 @@
 """
-`dashscope-ft emulator`: a Model Studio to try things on.
+`dashscope-ft emulator` and `dashscope-ft demo`: things to try without an account.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .command import Session
 from .terminal import say, write
 
 
-async def serve(
+async def emulator(
     session: Session,
     port: Annotated[
         int, Option(min=0, max=65535, metavar="N", help="Where to listen; 0 takes a free port.")
@@ -33,14 +33,30 @@ async def serve(
     from dashscope_ft.emulator import Emulator
     from dashscope_ft.emulator.emulator import REGIONS
 
-    async with Emulator(port=port, seed=seed) as emulator:
+    async with Emulator(port=port, seed=seed) as studio:
         for region in REGIONS:
-            emulator.seed(region, jobs=jobs, imports=imports)
+            studio.seed(region, jobs=jobs, imports=imports)
         for region in REGIONS:
             # For an emulator's key is no secret, and nothing else accepts it.
             write(
-                f"export DASHSCOPE_BASE_URL={emulator.base_url(region)}"
-                f" DASHSCOPE_API_KEY={emulator.key(region)}\n"
+                f"export DASHSCOPE_BASE_URL={studio.base_url(region)}"
+                f" DASHSCOPE_API_KEY={studio.key(region)}\n"
             )
         say("One of these lines in another shell, then: dashscope-ft jobs list. Ctrl-C ends this.")
         await asyncio.Event().wait()
+
+
+async def demo(
+    session: Session,
+    seed: Annotated[
+        int | None, Option(metavar="N", help="The same seed makes the same jobs.")
+    ] = None,
+) -> int:
+    """
+    See it all work on an emulator, in ten seconds.
+    """
+    from random import SystemRandom
+
+    from .demo import demonstrate
+
+    return await demonstrate(SystemRandom().randrange(10_000) if seed is None else seed)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from attrs import define
+
+from dashscope_ft.emulator import Emulator
+
+COMMAND = [sys.executable, "-m", "dashscope_ft.cli"]
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def studio() -> Iterator[Emulator]:
+    """
+    An emulator on a thread of its own, empty.
+    """
+    with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def environment(studio: Emulator, tmp_path: Path) -> dict[str, str]:
+    """
+    The environment of somebody who uses the emulator's `intl` region.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.match(
+            r"DASHSCOPE|(HTTPS?|ALL|NO)_PROXY$|(NO|FORCE|CLICOLOR)_?COLOR|COLUMNS|TERM", name, re.I
+        )
+    }
+    return kept | {
+        "HOME": str(tmp_path),
+        "DASHSCOPE_BASE_URL": studio.base_url("intl"),
+        "DASHSCOPE_API_KEY": studio.key("intl"),
+    }
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    """
+    Run the command line on pipes, to its end.
+    """
+
+    def ran(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            input=stdin,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    return ran
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """
+    Start the command line on pipes, and come back at once.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def began(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            env=environment | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield began
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@define
+class Terminal:
+    """
+    A command that runs on a terminal.
+    """
+
+    process: subprocess.Popen[bytes]
+    """The command."""
+
+    master: int
+    """The terminal's other side."""
+
+    seen: bytes = b""
+    """All that appeared so far."""
+
+    def read_until(self, words: str) -> None:
+        """
+        Wait for words to appear.
+        """
+        end = time.monotonic() + PATIENCE
+        while words.encode() not in self.seen:
+            if not self._read(end - time.monotonic()):
+                raise AssertionError(f"{words!r} did not appear, but {self.text!r}")
+
+    def type(self, keys: str) -> None:
+        """
+        Press keys.
+        """
+        os.write(self.master, keys.encode())
+
+    def finish(self) -> int:
+        """
+        Read on to the end, and return the exit code.
+        """
+        end = time.monotonic() + PATIENCE
+        while self._read(end - time.monotonic()):
+            pass
+        return self.process.wait(PATIENCE)
+
+    @property
+    def text(self) -> str:
+        """
+        All that appeared, with plain line ends.
+        """
+        return self.seen.decode().replace("\r\n", "\n")
+
+    @property
+    def words(self) -> str:
+        """
+        The same without escape sequences.
+        """
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text)
+
+    def _read(self, patience: float) -> bool:
+        ready, _, _ = select.select([self.master], [], [], max(0, patience))
+        if not ready:
+            return False
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:  # how Linux says that nobody has the terminal open any more
+            return False
+        self.seen += data
+        return bool(data)
+
+
+@pytest.fixture
+def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
+    """
+    Start the command line on a terminal of a given width.
+    """
+    opened: list[Terminal] = []
+
+    def began(*arguments: str, width: int = 80, **variables: str) -> Terminal:
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            env={"TERM": "xterm-256color"} | environment | variables,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C reaches it
+        )
+        os.close(slave)
+        opened.append(Terminal(process, master))
+        return opened[-1]
+
+    yield began
+    for each in opened:
+        each.process.kill()
+        each.process.wait()
+        os.close(each.master)

@@ -1,0 +1,611 @@
+"""
+How the command line behaves towards pipes, terminals, signals and scripts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from dashscope_ft.emulator import Emulator, Fault
+
+from .conftest import COMMAND, PATIENCE, Run, Terminal
+
+Start = Callable[..., "subprocess.Popen[str]"]
+OnTerminal = Callable[..., Terminal]
+
+
+# Listing
+
+
+def test_a_listing_on_a_pipe(studio: Emulator, run: Run) -> None:
+    """
+    A pipe gets every job on a line of its own, whole and without colour; words go to stderr.
+    """
+    ids = studio.seed(jobs=250)
+    done = run("jobs", "list", FORCE_COLOR="")
+    heading, *lines = done.stdout.splitlines()
+
+    assert done.returncode == 0
+    assert heading.startswith("JOB ID")
+    assert [line.split()[0] for line in lines] == ids[:250][::-1]
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr == "250 fine-tuning jobs.\n"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_shared_options_before_and_after_the_command(
+    studio: Emulator, run: Run, before: bool
+) -> None:
+    """
+    `--output` and the others may stand anywhere.
+    """
+    [job_id] = studio.seed("cn", jobs=1)
+    options = ["--base-url", studio.base_url("cn"), "--region", "cn", "--output", "jsonl"]
+    command = ["jobs", "list"]
+    done = run(
+        *(options + command if before else command + options),
+        DASHSCOPE_BASE_URL="",
+        DASHSCOPE_API_KEY=studio.key("cn"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["job_id"] == job_id
+
+
+def test_the_option_nearest_to_the_command(studio: Emulator, run: Run) -> None:
+    """
+    Where an option is given twice, the later one counts.
+    """
+    studio.seed(jobs=1)
+    done = run("--output", "csv", "jobs", "--output", "table", "list", "--output", "json")
+
+    assert len(json.loads(done.stdout)) == 1
+
+
+def test_a_listing_as_json(studio: Emulator, run: Run) -> None:
+    """
+    JSON is the service's own objects, nothing lost.
+    """
+    studio.seed(jobs=3)
+    done = run("jobs", "list", "-o", "json")
+
+    assert json.loads(done.stdout) == list(studio.account().jobs.values())
+    assert done.stderr == "3 fine-tuning jobs.\n" or done.stderr == ""
+
+
+def test_a_listing_as_csv(studio: Emulator, run: Run) -> None:
+    """
+    CSV has a heading, and no cell that a spreadsheet would run.
+    """
+    [job_id] = studio.seed(jobs=1)
+    studio.account().set_status(job_id, "FAILED", job_name="=1+1", message="a\x1b[31m,\nb")
+    done = run("jobs", "list", "-o", "csv")
+    [row] = csv.DictReader(io.StringIO(done.stdout, newline=""))
+
+    assert row["job_id"] == job_id
+    assert row["job_name"] == "'=1+1"
+    assert row["message"] == r"a\x1b[31m,\nb"
+
+
+def test_filters_and_a_limit(studio: Emulator, run: Run) -> None:
+    """
+    Only jobs that match are listed, whatever the case of the word for their state.
+    """
+    studio.seed(jobs=30, statuses=["FAILED", "SUCCEEDED"], models=["qwen3-8b", "qwen3-14b"])
+    done = run(
+        "jobs", "list", "--status", "failed", "--model", "qwen3-8b", "--limit", "2", "-o", "json"
+    )
+    rows = json.loads(done.stdout)
+
+    assert len(rows) == 2
+    assert {(row["status"], row["model"]) for row in rows} == {("FAILED", "qwen3-8b")}
+
+
+def test_imports(studio: Emulator, run: Run) -> None:
+    """
+    Import jobs are listed and shown like the others.
+    """
+    studio.seed(imports=2)
+    newest = next(iter(studio.account().imports))
+    listed = run("imports", "list")
+    shown = run("imports", "show", newest, "-o", "jsonl")
+
+    assert listed.stdout.splitlines()[1].startswith(newest)
+    assert json.loads(shown.stdout)["job_id"] == newest
+
+
+def test_an_empty_account(run: Run) -> None:
+    """
+    Nothing is on stdout where there is nothing, and stderr says so.
+    """
+    done = run("jobs", "list")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "0 fine-tuning jobs.\n")
+
+
+def test_a_reader_that_leaves(studio: Emulator, environment: dict[str, str]) -> None:
+    """
+    `| head -1` ends the command quietly.
+    """
+    studio.seed(jobs=400)
+    studio.inject(Fault(operation="fine_tunes.list", delay=0.2, times=None))
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            'set -o pipefail; "$@" | head -n 1',
+            "bash",
+            *COMMAND,
+            "jobs",
+            "list",
+            "-o",
+            "jsonl",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    assert len(done.stdout.splitlines()) == 1
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_rows_as_they_are_proven(studio: Emulator, start: Start) -> None:
+    """
+    JSON Lines come while the listing is still under way.
+    """
+    studio.seed(jobs=300)
+    studio.inject(
+        Fault(operation="fine_tunes.list"),
+        Fault(operation="fine_tunes.list", delay=float("inf"), times=None),
+    )
+    process = start("jobs", "list", "-o", "jsonl")
+    assert process.stdout is not None
+    first = process.stdout.readline()
+
+    assert json.loads(first)["job_id"] == next(iter(studio.account().jobs))
+    assert process.poll() is None
+
+
+# Terminals
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_listing_on_a_terminal(studio: Emulator, terminal: OnTerminal, width: int) -> None:
+    """
+    It fits the terminal, and is coloured.
+    """
+    ids = studio.seed(jobs=30)
+    listing = terminal("jobs", "list", width=width)
+
+    assert listing.finish() == 0
+    assert "\x1b[32mSUCCEEDED" in listing.text
+    assert max(map(len, listing.words.splitlines())) <= width
+    assert all(job_id in listing.words for job_id in ids)
+
+
+@pytest.mark.parametrize("variable", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_without_colour(
+    studio: Emulator, terminal: OnTerminal, variable: dict[str, str]
+) -> None:
+    """
+    Who wants no colour, or has none, gets no escape sequence at all.
+    """
+    studio.seed(jobs=5)
+    listing = terminal("jobs", "list", **variable)
+
+    assert listing.finish() == 0
+    assert "\x1b" not in listing.text
+
+
+def test_a_job_that_tries_to_steer_the_terminal(studio: Emulator, terminal: OnTerminal) -> None:
+    """
+    Escape sequences and markup in a job's fields are shown as text, in lists and alone.
+    """
+    [job_id] = studio.seed(jobs=1)
+    evil = "\x1b[2J\x1b]0;owned\x07[red]x[/red]\u202e"
+    studio.account().set_status(job_id, "FAILED", job_name=evil, message=evil)
+    for arguments in (["jobs", "list"], ["jobs", "show", job_id], ["jobs", "list", "-o", "json"]):
+        shown = terminal(*arguments, width=160)
+
+        assert shown.finish() == 0
+        assert "\x1b[2J" not in shown.text
+        assert "\x1b]" not in shown.text
+        assert "\u202e" not in shown.text
+        assert "[red]x[/red]" in shown.words
+
+
+def test_a_listing_that_takes_its_time(studio: Emulator, terminal: OnTerminal) -> None:
+    """
+    A terminal sees that something goes on, and nothing of it remains.
+    """
+    studio.seed(jobs=3)
+    studio.inject(Fault(operation="fine_tunes.list", delay=1.0))
+    listing = terminal("jobs", "list")
+    listing.read_until("Listing fine-tuning jobs")
+
+    assert listing.finish() == 0
+    assert listing.words.rstrip().endswith("3 fine-tuning jobs.")
+
+
+# Changes
+
+
+def test_deleting_without_a_terminal(studio: Emulator, run: Run) -> None:
+    """
+    Where nobody can be asked, nothing is sent, and the exit code says so.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["FAILED"])
+    for command in (["jobs", "delete"], ["jobs", "cancel"], ["imports", "delete"]):
+        done = run(*command, job_id, stdin="y\n")
+
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "--yes" in done.stderr
+    assert not studio.journal.requests
+
+
+def test_deleting_with_yes(studio: Emulator, run: Run) -> None:
+    """
+    Each job has its line, and the emulator's books agree.
+    """
+    ids = studio.seed(jobs=12, statuses=["FAILED"])
+    done = run("jobs", "delete", "--yes", *ids, ids[0])
+
+    assert done.returncode == 0
+    assert sorted(done.stdout.splitlines()) == sorted(f"{job_id}  deleted" for job_id in ids)
+    assert done.stderr == "12 deleted.\n"
+    assert sorted(studio.account().books.deleted) == sorted(ids)
+
+
+def test_cancelling_jobs_some_of_which_have_ended(studio: Emulator, run: Run) -> None:
+    """
+    A job that cannot be cancelled is named with its reason, and the others are cancelled.
+    """
+    [running] = studio.seed(jobs=1, statuses=["RUNNING"])
+    [ended] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    done = run("jobs", "cancel", "-y", running, ended)
+
+    assert done.returncode == 5
+    assert done.stdout == f"{running}  cancelling\n"
+    assert f"Error: {ended}: " in done.stderr
+    assert done.stderr.endswith("1 cancelling, 1 failed.\n")
+    assert studio.account().jobs[running]["status"] == "CANCELING"
+
+
+def test_deleting_an_import(studio: Emulator, run: Run) -> None:
+    """
+    An import job is deleted, and the outcome can be read by machines.
+    """
+    [import_id] = studio.seed(imports=1, import_statuses=["FAILED"])
+    done = run("imports", "delete", import_id, "--yes", "--output", "json")
+    [outcome] = json.loads(done.stdout)
+
+    assert done.returncode == 0
+    assert (outcome["job_id"], outcome["action"], outcome["result"], outcome["reason"]) == (
+        import_id, "delete", "done", "confirmed",
+    )  # fmt: skip
+    assert not studio.account().imports
+
+
+@pytest.mark.parametrize("missing_ok", [True, False])
+def test_deleting_what_is_not_there(run: Run, missing_ok: bool) -> None:
+    """
+    A missing job is a failure, unless told otherwise.
+    """
+    done = run("jobs", "delete", "-y", "ft-gone", *(["--missing-ok"] if missing_ok else []))
+
+    assert done.returncode == (0 if missing_ok else 1)
+    assert done.stdout == ("ft-gone  gone\n" if missing_ok else "")
+    assert ("Error: ft-gone: " in done.stderr) is not missing_ok
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3), ("\x04", 3)])
+def test_the_question_before_a_deletion(
+    studio: Emulator, terminal: OnTerminal, answer: str, code: int
+) -> None:
+    """
+    It names the jobs, their number, the region, the host and the workspace; only yes is yes.
+    """
+    ids = studio.seed(jobs=2, statuses=["FAILED"], workspace="ws-1")
+    asked = terminal("jobs", "delete", *ids, "--workspace", "ws-1", width=120)
+    asked.read_until("[y/N]")
+    question = asked.words
+
+    assert all(job_id in question for job_id in ids)
+    assert "Delete 2 fine-tuning jobs" in question
+    assert "region intl" in question
+    assert f"127.0.0.1:{studio.port}" in question
+    assert "workspace ws-1" in question
+    assert not studio.journal.requests
+
+    asked.type(answer)
+
+    assert asked.finish() == code
+    assert len(studio.account().books.deleted) == (2 if code == 0 else 0)
+
+
+def test_ctrl_c_at_the_question(studio: Emulator, terminal: OnTerminal) -> None:
+    """
+    Nothing is sent, and the command ends at once.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["FAILED"])
+    asked = terminal("jobs", "delete", job_id)
+    asked.read_until("[y/N]")
+    asked.type("\x03")
+
+    assert asked.finish() == 130
+    assert "Traceback" not in asked.text
+    assert not studio.journal.requests
+
+
+# Errors
+
+
+def test_a_wrong_key(run: Run) -> None:
+    """
+    One line says what is wrong and where; the key is not in it.
+    """
+    done = run("jobs", "list", DASHSCOPE_API_KEY="sk-very-secret-indeed")
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["jobs", "list"], {"DASHSCOPE_API_KEY": ""}),
+        (["jobs", "list", "--region", "mars"], {}),
+        (["jobs", "list", "--base-url", "http://example.com"], {}),
+        (["jobs", "list", "--workspace", "a/b"], {}),
+        (["jobs", "show", "../files/1"], {}),
+        (["jobs", "show", ""], {}),
+        (["jobs", "delete", "--yes", "ft-1", "../files/1"], {}),
+        (["jobs", "list", "--limit", "0"], {}),
+        (["jobs", "list", "--output", "yaml"], {}),
+        (["jobs", "list", "--api-key", "sk-1"], {}),
+        (["jobs", "lst"], {}),
+        (["jobs", "show"], {}),
+        (["jobs"], {}),
+        ([], {}),
+    ],
+)
+def test_wrong_usage(
+    studio: Emulator, run: Run, arguments: list[str], variables: dict[str, str]
+) -> None:
+    """
+    What cannot be meant is refused with exit code 2, in words, before anything is sent.
+    """
+    done = run(*arguments, **variables)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert not studio.journal.requests
+
+
+def test_a_missing_job(run: Run) -> None:
+    """
+    A job that is not there fails the command.
+    """
+    done = run("jobs", "show", "ft-gone")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: ")
+
+
+def test_a_service_that_speaks_in_escape_sequences(studio: Emulator, run: Run) -> None:
+    """
+    An error's text is shown, not obeyed, and stays on its line.
+    """
+    evil = {
+        "code": "InvalidParameter",
+        "message": "no\x1b[2J\nError: all deleted",
+        "request_id": "r",
+    }
+    studio.inject(Fault(operation="fine_tunes.get", status=400, body=evil))
+    done = run("jobs", "show", "ft-1")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_a_listing_that_cannot_be_proven(studio: Emulator, run: Run) -> None:
+    """
+    A listing that may lack jobs ends with an exit code of its own; JSON stays empty then.
+    """
+    studio.seed(jobs=5)
+    rows = [{"job_id": "ft-1", "status": "FAILED"}]
+    body = {
+        "output": {"page_no": 1, "page_size": 100, "total": 300, "jobs": rows},
+        "request_id": "r",
+    }
+    studio.inject(Fault(operation="fine_tunes.list", status=200, body=body, times=None))
+    done = run("jobs", "list", "-o", "json")
+
+    assert (done.returncode, done.stdout) == (7, "")
+    assert done.stderr.startswith("Error: ")
+
+
+def test_a_rate_limit_that_asks_for_patience(studio: Emulator, run: Run) -> None:
+    """
+    What only needs time ends as 75, the code that mail programs retry on.
+    """
+    body = {"code": "Throttling.RateQuota", "message": "Later.", "request_id": "r"}
+    studio.inject(Fault(status=429, headers={"Retry-After": "3600"}, body=body, times=None))
+    done = run("jobs", "show", "ft-1")
+
+    assert done.returncode == 75
+
+
+def test_no_service_at_all(run: Run) -> None:
+    """
+    A refused connection is an error in words.
+    """
+    done = run("jobs", "show", "ft-1", DASHSCOPE_BASE_URL="http://127.0.0.1:9/api/v1")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+
+
+# Signals
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_a_listing(
+    studio: Emulator, start: Start, number: signal.Signals, code: int
+) -> None:
+    """
+    The command ends at once, quietly.
+    """
+    studio.inject(Fault(operation="fine_tunes.list", delay=float("inf"), times=None))
+    process = start("jobs", "list")
+    studio.journal.first(lambda request: True).result(PATIENCE)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, stdout, stderr) == (code, "", "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_deletions(
+    studio: Emulator, start: Start, number: signal.Signals, code: int
+) -> None:
+    """
+    What was in flight is waited for and told, nothing else begins, and the rest is counted.
+    """
+    ids = studio.seed(jobs=40, statuses=["FAILED"])
+    studio.inject(Fault(operation="fine_tunes.delete", delay=0.5, times=None))
+    process = start("jobs", "delete", "--yes", *ids)
+    studio.journal.first(lambda request: request.operation == "fine_tunes.delete").result(PATIENCE)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    deleted = studio.account().books.deleted
+
+    assert process.returncode == code
+    assert sorted(stdout.splitlines()) == sorted(f"{job_id}  deleted" for job_id in deleted)
+    assert 1 <= len(deleted) < len(ids)
+    assert len(studio.journal.of("fine_tunes.delete")) == len(deleted)
+    assert stderr == f"{len(deleted)} deleted, {len(ids) - len(deleted)} not attempted.\n"
+
+
+# Start-up
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["jobs", "delete", "--help"], ["demo", "--help"]]
+)
+def test_help_is_cheap(arguments: list[str]) -> None:
+    """
+    Help needs neither the HTTP client nor the event loop nor rich.
+    """
+    script = (
+        "import sys; from dashscope_ft.cli import main; sys.argv[0] = 'dashscope-ft'\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "loaded = {'aiohttp', 'asyncio', 'rich', 'attr', 'cattrs', 'orjson'} & set(sys.modules)\n"
+        "print(code, sorted(loaded), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=PATIENCE
+    )
+
+    assert done.stderr == "0 []\n"
+    assert "key" not in done.stdout.lower()
+
+
+def test_without_typer_and_rich() -> None:
+    """
+    One sentence says what to install.
+    """
+    script = (
+        "import sys; sys.path_hooks.clear(); sys.path_importer_cache.clear()\n"
+        "import importlib.util as util; found = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'typer' else found(name, *rest)\n"
+        "from dashscope_ft.cli import main; sys.exit(main())"
+    )
+    script = script.split("\n", 1)[1]
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys\n" + script],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        'The command line needs typer and rich: pip install "dashscope-ft[cli]"\n'
+    )
+
+
+@pytest.mark.parametrize("variable", ["LC_ALL", "PYTHONIOENCODING"])
+def test_a_terminal_that_knows_ascii_only(studio: Emulator, run: Run, variable: str) -> None:
+    """
+    What cannot be written is escaped rather than lost or fatal.
+    """
+    [job_id] = studio.seed(jobs=1)
+    studio.account().set_status(job_id, "FAILED", job_name="模型")
+    done = run(
+        "jobs", "list", **{variable: "C" if variable == "LC_ALL" else "ascii"}, PYTHONUTF8="0"
+    )
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1].split()[-1] in {"模型", r"\u6a21\u578b"}
+
+
+# Things to try
+
+
+def test_the_emulator_command(start: Start, run: Run) -> None:
+    """
+    It says how to reach it, and somebody who does as it says sees its jobs.
+    """
+    process = start("emulator", "--port", "0", "--jobs", "7")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    settings = dict(word.split("=", 1) for word in line.split()[1:])
+    listed = run("jobs", "list", "-o", "jsonl", **settings)
+    process.send_signal(signal.SIGINT)
+
+    assert len(listed.stdout.splitlines()) == 7
+    assert process.wait(PATIENCE) == 130
+
+
+def test_a_port_that_is_taken(studio: Emulator, run: Run) -> None:
+    """
+    The emulator says so and ends.
+    """
+    done = run("emulator", "--port", str(studio.port))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert "fault in" not in done.stderr
+
+
+def test_the_demonstration(run: Run) -> None:
+    """
+    It ends with figures that hold, none of them missed, without an account or a key.
+    """
+    done = run("demo", "--seed", "1", DASHSCOPE_API_KEY="", DASHSCOPE_BASE_URL="")
+    figures = {line[:26].strip(): line[26:].split() for line in done.stdout.splitlines()}
+
+    assert done.returncode == 0, done.stdout
+    assert figures["missed"] == ["0", "0", "✓"]
+    assert figures["seen twice"] == ["0", "0", "✓"]
+    assert int(figures["came meanwhile"][0]) > 0
+    assert int(figures["went meanwhile"][1]) > 0
+    assert "✗" not in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr

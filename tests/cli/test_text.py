@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashscope_ft.cli.text import csv_line, json_text, plain, printable
+
+HOSTILE = "a\x1b[31mred\x1b]0;title\x07\r\n\t\x9b2J\u202etxt.exe\u2066\u200f\u2028\x7f\U000e0041"
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def steers(text: str) -> bool:
+    return any(unicodedata.category(each) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for each in text)
+
+
+def test_text_that_tries_to_steer_the_terminal() -> None:
+    """
+    Escape sequences, bidirectional overrides and line breaks are shown, not obeyed.
+    """
+    shown = printable(HOSTILE)
+
+    assert shown == (
+        r"a\x1b[31mred\x1b]0;title\x07\r\n\t\x9b2J\u202etxt.exe\u2066\u200f\u2028\x7f\U000e0041"
+    )
+
+
+@given(st.text(alphabet=st.characters()))
+def test_any_text(text: str) -> None:
+    """
+    Nothing in any text can steer a terminal, and ordinary characters stay as they are.
+    """
+    shown = printable(text)
+
+    assert not steers(shown)
+    assert [each for each in text if not steers(each)] == [
+        each for each in text if each in shown and not steers(each)
+    ]
+
+
+def test_chinese_names_and_signs() -> None:
+    """
+    Text that people read stays as it is, rich's markup and emoji codes included.
+    """
+    assert printable("我的模型 [red]x[/red] :smile: é ✓") == "我的模型 [red]x[/red] :smile: é ✓"
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@given(value=anything)
+def test_any_value_as_json(indent: int | None, value: Any) -> None:
+    """
+    JSON comes back as it went, and is safe to show.
+    """
+    text = json_text(value, indent=indent)
+
+    assert json.loads(text) == value
+    assert not steers(text.replace("\n", "") if indent else text)
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]))))
+def test_any_record_as_csv(values: list[str]) -> None:
+    """
+    CSV comes back as it went, but for a sign before what a spreadsheet would run.
+    """
+    line = csv_line(["id", *values])
+    [record] = csv.reader(io.StringIO(line, newline=""))
+
+    assert line.endswith("\r\n")
+    assert record == [
+        "id",
+        *(
+            f"'{each}" if each.lstrip(" ").startswith(tuple("=+-@＝＋－＠")) else each
+            for each in values
+        ),
+    ]
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r＝＋－＠"))
+def test_a_formula_in_csv(start: str) -> None:
+    """
+    A name that a spreadsheet would run as a formula becomes text.
+    """
+    assert csv_line([f'{start}HYPERLINK("x")']).lstrip('"').startswith("'")
+
+
+def test_csv_of_many_kinds() -> None:
+    """
+    Quotes, commas and line breaks keep a record on one line; numbers stay numbers.
+    """
+    assert csv_line(['say "hi", now', "two\nlines", -5, None, True, ["a"]]) == (
+        '"say ""hi"", now",two\\nlines,-5,,true,"[""a""]"\r\n'
+    )
+
+
+def test_fields_as_words() -> None:
+    """
+    A missing field is empty, text is itself, and the rest is JSON.
+    """
+    assert [plain(each) for each in (None, "x", 3, {"a": None})] == ["", "x", "3", '{"a": null}']
