@@ -115,8 +115,8 @@ class Server:
             while (message := await _read(reader)) is not None:
                 if not await self._exchange(message, writer, connection):
                     break
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client left, or the emulator ends: either way there is nobody to tell
+        except (OSError, EOFError, ValueError, asyncio.CancelledError):
+            pass  # the client left or doesn't speak HTTP, or the emulator ends: nobody to tell
         finally:
             self._journal.disconnect()
             self._tasks.discard(task)
@@ -129,17 +129,9 @@ class Server:
         Serve one request; tell whether the connection goes on.
         """
         request, route, path = self._record(message, connection)
-        fault = _PLAIN
-        status = None
         self._journal.arrive(request)
         try:
-            if struck := self._faults.strike(
-                operation=request.operation,
-                method=request.method,
-                path=request.path,
-                region=request.region,
-            ):
-                fault = request.fault = struck
+            fault = self._strike(request)
             delay = self._latency + fault.delay
             # Without one, give way all the same, so that whatever came together is counted so.
             await (self._clock.sleep(delay) if delay else asyncio.sleep(0))
@@ -150,14 +142,26 @@ class Server:
             if fault.answer_delay:
                 await self._clock.sleep(fault.answer_delay)
             if fault.lose is None:
-                await self._send(answer, fault, writer)
-                status = answer.status
-            if fault.lose is not None or fault.torn is not None:
-                _cut(writer, reset=fault.reset)
-                return False
+                await self._send(request, answer, fault, writer)
         finally:
-            self._journal.depart(request, status, self._clock.time())
+            self._close(request, None)
+        if fault.lose is not None or fault.torn is not None:
+            _cut(writer, reset=fault.reset)
+            return False
         return message.headers.get("connection", "").lower() != "close"
+
+    def _strike(self, request: Request) -> Fault:
+        request.fault = self._faults.strike(
+            operation=request.operation,
+            method=request.method,
+            path=request.path,
+            region=request.region,
+        )
+        return request.fault or _PLAIN
+
+    def _close(self, request: Request, status: int | None) -> None:
+        if request.ended is None:
+            self._journal.depart(request, status, self._clock.time())
 
     def _record(
         self, message: Message, connection: int
@@ -208,12 +212,16 @@ class Server:
             return _refused(refusal, request.request_id)
         return _json(200, {"request_id": request.request_id, "output": output})
 
-    async def _send(self, answer: Answer, fault: Fault, writer: asyncio.StreamWriter) -> None:
+    async def _send(
+        self, request: Request, answer: Answer, fault: Fault, writer: asyncio.StreamWriter
+    ) -> None:
         """
         Send an answer as far as its fault lets it.
         """
         body = answer.body if fault.torn is None else answer.body[: fault.torn]
         if fault.drip is None:
+            # First the journal: whoever has the answer finds it there.
+            self._close(request, answer.status)
             writer.write(answer.head() + body)
         else:
             writer.write(answer.head())
@@ -221,6 +229,7 @@ class Server:
                 await writer.drain()
                 await self._clock.sleep(fault.drip)
                 writer.write(bytes((byte,)))
+            self._close(request, answer.status)
         await writer.drain()
 
 

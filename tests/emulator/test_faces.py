@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import pytest
+
+from dashscope_ft.emulator import Emulator, Fault, ManualClock
+
+
+def total(emulator: Emulator, region: str = "intl") -> int:
+    request = urllib.request.Request(
+        f"{emulator.base_url(region)}/fine-tunes",
+        headers={"Authorization": f"Bearer {emulator.key(region)}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return int(json.load(answer)["output"]["total"])
+
+
+async def test_the_async_form() -> None:
+    """
+    The emulator runs on the test's own loop, and leaves no task behind.
+    """
+    async with Emulator() as emulator:
+        emulator.seed("cn", jobs=3)
+
+        counted = await asyncio.to_thread(total, emulator, "cn")
+
+    assert counted == 3
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_the_blocking_form() -> None:
+    """
+    The emulator runs on a thread of its own, which ends with it, and with it the port.
+    """
+    before = threading.active_count()
+    with Emulator() as emulator:
+        emulator.seed(jobs=3)
+        counted = total(emulator)
+        url = urlsplit(emulator.url)
+
+    assert counted == 3
+    assert threading.active_count() == before
+    connection = HTTPConnection(url.netloc, timeout=10)
+    with pytest.raises(ConnectionRefusedError):
+        connection.request("GET", "/")
+
+
+def test_a_port_that_is_taken() -> None:
+    """
+    Where it cannot listen, entering says so.
+    """
+    with (
+        Emulator() as first,
+        pytest.raises(OSError, match="in use"),
+        Emulator(port=first.port),
+    ):
+        pass
+
+
+def test_the_fixture_in_a_blocking_test(model_studio: Emulator) -> None:
+    """
+    A test that asks for `model_studio` has a service of its own.
+    """
+    model_studio.seed(jobs=2)
+
+    assert total(model_studio) == 2
+
+
+async def test_the_fixture_in_an_async_test(model_studio: Emulator) -> None:
+    """
+    The same fixture serves an async test, whose loop stays free.
+    """
+    model_studio.seed(jobs=2)
+
+    assert total(model_studio) == 2
+
+
+def test_what_the_plugin_costs() -> None:
+    """
+    Loading it, as pytest does for everybody, imports nothing of the emulator, nor aiohttp.
+    """
+    script = (
+        "import sys, pytest; before = set(sys.modules); "
+        "import dashscope_ft.emulator.pytest_plugin; "
+        "print(sorted(set(sys.modules) - before))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert ast.literal_eval(answer.stdout) == [
+        "dashscope_ft",
+        "dashscope_ft.emulator",
+        "dashscope_ft.emulator.pytest_plugin",
+    ]
+
+
+def test_how_many_requests_were_in_flight() -> None:
+    """
+    The journal counts requests that were served together, and the connections they came on.
+    """
+    with Emulator(latency=0.2) as emulator:
+        threads = [threading.Thread(target=total, args=(emulator,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        journal = emulator.journal
+
+        assert journal.most_in_flight == 4
+        assert journal.in_flight == 0
+        assert (journal.connections, journal.most_connections) == (4, 4)
+
+
+def test_connections_that_are_kept() -> None:
+    """
+    Requests one after the other may share a connection.
+    """
+    with Emulator() as emulator:
+        url = urlsplit(emulator.url)
+        connection = HTTPConnection(url.netloc, timeout=10)
+        for _ in range(3):
+            connection.request("GET", f"{url.path}/fine-tunes")
+            connection.getresponse().read()
+        connection.close()
+
+        assert (len(emulator.journal), emulator.journal.connections) == (3, 1)
+        assert emulator.url.endswith("/intl/api/v1")
+
+
+def test_a_plain_base_url() -> None:
+    """
+    Without a region in the path, `intl` answers.
+    """
+    with Emulator() as emulator:
+        emulator.seed("intl", jobs=3)
+        connection = HTTPConnection("127.0.0.1", emulator.port, timeout=10)
+        headers = {"Authorization": f"Bearer {emulator.key('intl')}"}
+        connection.request("GET", "/api/v1/fine-tunes", headers=headers)
+        content = json.load(connection.getresponse())
+        connection.close()
+
+    assert content["output"]["total"] == 3
+
+
+def test_a_body_in_chunks() -> None:
+    """
+    A client that sends its body in chunks is understood.
+    """
+    with Emulator() as emulator:
+        connection = HTTPConnection("127.0.0.1", emulator.port, timeout=10)
+        pieces = [b'{"model": "qwen3-8b", ', b'"training_file_ids": ["file-1"]}']
+        connection.request(
+            "POST",
+            "/api/v1/fine-tunes",
+            iter(pieces),
+            {"Authorization": f"Bearer {emulator.key()}"},
+            encode_chunked=True,
+        )
+        status = connection.getresponse().status
+        connection.close()
+
+        assert status == 200
+        assert len(emulator.account().jobs) == 1
+
+
+def test_leaving_while_requests_wait() -> None:
+    """
+    The emulator ends at once, whatever is being served.
+    """
+    failures: list[BaseException] = []
+
+    def ask(emulator: Emulator) -> None:
+        try:
+            total(emulator)
+        except OSError as error:
+            failures.append(error)
+
+    with Emulator(clock=ManualClock()) as emulator:
+        emulator.inject(Fault(delay=3_600))
+        thread = threading.Thread(target=ask, args=(emulator,))
+        thread.start()
+        emulator.journal.first(lambda request: True).result(timeout=5)
+    thread.join(timeout=10)
+
+    assert not thread.is_alive()
+    assert len(failures) == 1
+
+
+def test_the_command() -> None:
+    """
+    It prints a line to paste for each region, serves what was seeded, and ends with Ctrl-C.
+    """
+    options = ["--port", "0", "--seed", "7", "--jobs", "30", "--imports", "4"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dashscope_ft.emulator", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    exports = {}
+    for line in process.stdout:
+        name, _, value = line.removeprefix("export ").strip().partition("=")
+        if line.startswith("export "):
+            exports[name] = value
+        if line.startswith("# Ctrl-C"):
+            break
+    request = urllib.request.Request(
+        f"{exports['DASHSCOPE_BASE_URL']}/fine-tunes",
+        headers={"Authorization": f"Bearer {exports['DASHSCOPE_API_KEY']}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        counted = json.load(answer)["output"]["total"]
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=20)
+
+    assert counted == 30
+    assert process.returncode == 0
+    assert words == ""
+
+
+@pytest.mark.parametrize(
+    "noise", [b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
+)
+def test_what_is_not_http(noise: bytes) -> None:
+    """
+    The connection is closed, and the emulator serves on.
+    """
+    with Emulator() as emulator:
+        with socket.create_connection(("127.0.0.1", emulator.port), timeout=10) as connection:
+            connection.sendall(noise)
+            answer = connection.recv(1)
+
+        assert answer == b""
+        assert total(emulator) == 0

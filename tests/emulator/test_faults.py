@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import asyncio
+import http.client
+import math
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from dashscope_ft.emulator import Emulator, Fault
+
+from .conftest import Studio
+
+
+def one_job(studio: Studio) -> str:
+    (job_id,) = studio.emulator.seed(jobs=1, statuses=["FAILED"])
+    return job_id
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_an_answer_lost_after_the_work(studio: Studio, reset: bool) -> None:
+    """
+    The client hears nothing, and the job is deleted all the same.
+    """
+    job_id = one_job(studio)
+    studio.emulator.inject(Fault(operation="fine_tunes.delete", lose="after", reset=reset))
+
+    expected = ConnectionResetError if reset else http.client.RemoteDisconnected
+    with pytest.raises(expected):
+        studio.call("DELETE", f"/fine-tunes/{job_id}")
+
+    assert studio.emulator.account().books.deleted == [job_id]
+    (request,) = studio.emulator.journal
+    assert request.status is None
+    assert request.fault is not None
+    assert studio.call("DELETE", f"/fine-tunes/{job_id}").refusal == (404, "NotFound")
+
+
+def test_a_request_lost_before_the_work(studio: Studio) -> None:
+    """
+    The client hears nothing, and the job is still there.
+    """
+    job_id = one_job(studio)
+    studio.emulator.inject(Fault(lose="before"))
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        studio.call("DELETE", f"/fine-tunes/{job_id}")
+
+    assert list(studio.emulator.account().jobs) == [job_id]
+
+
+def test_another_status(studio: Studio) -> None:
+    """
+    A failing status comes in the service's own words, and by default nothing was done.
+    """
+    job_id = one_job(studio)
+    studio.emulator.inject(Fault(status=503, headers={"Retry-After": "7"}), Fault(status=429))
+
+    down = studio.call("DELETE", f"/fine-tunes/{job_id}")
+    throttled = studio.call("DELETE", f"/fine-tunes/{job_id}")
+
+    assert down.refusal == (503, "InternalError")
+    assert down.headers["retry-after"] == "7"
+    assert throttled.refusal == (429, "Throttling.RateQuota")
+    assert list(studio.emulator.account().jobs) == [job_id]
+
+
+def test_another_status_after_the_work(studio: Studio) -> None:
+    """
+    A gateway may fail when the service did not: that can be said too.
+    """
+    job_id = one_job(studio)
+    studio.emulator.inject(Fault(status=504, effect=True, body="<html>timeout</html>"))
+
+    answer = studio.call("DELETE", f"/fine-tunes/{job_id}")
+
+    assert (answer.status, answer.body) == (504, b"<html>timeout</html>")
+    assert not studio.emulator.account().jobs
+
+
+def test_another_body(studio: Studio) -> None:
+    """
+    A body can be any bytes, or JSON, with any headers.
+    """
+    studio.emulator.inject(
+        Fault(body=b"\xff\xfe"), Fault(body={"output": None}, headers={"x-odd": "yes"})
+    )
+
+    raw = studio.call("GET", "/fine-tunes")
+    odd = studio.call("GET", "/fine-tunes")
+
+    assert (raw.status, raw.body) == (200, b"\xff\xfe")
+    assert (odd.json, odd.headers["x-odd"]) == ({"output": None}, "yes")
+
+
+def test_a_torn_body(studio: Studio) -> None:
+    """
+    The connection ends within the body, after the work.
+    """
+    job_id = one_job(studio)
+    studio.emulator.inject(Fault(torn=10))
+
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        studio.call("DELETE", f"/fine-tunes/{job_id}")
+
+    assert len(caught.value.partial) == 10
+    assert not studio.emulator.account().jobs
+
+
+async def test_a_dripping_body() -> None:
+    """
+    The body comes byte by byte, and is whole in the end.
+    """
+    async with Emulator() as emulator:
+        emulator.inject(Fault(drip=0.001))
+        base = urlsplit(emulator.url)
+        reader, writer = await asyncio.open_connection(base.hostname, base.port)
+        key = emulator.key()
+        writer.write(
+            f"GET {base.path}/fine-tunes HTTP/1.1\r\nAuthorization: Bearer {key}\r\n"
+            "Connection: close\r\n\r\n".encode()
+        )
+        pieces = []
+        while piece := await reader.read(65_536):
+            pieces.append(piece)
+        writer.close()
+        await writer.wait_closed()
+
+    assert len(pieces) > 20
+    assert b'"total":0' in b"".join(pieces)
+
+
+def test_an_answer_that_never_comes() -> None:
+    """
+    An endless delay ends with the emulator, not before.
+    """
+    with Emulator() as emulator:
+        emulator.inject(Fault(answer_delay=math.inf))
+        base = urlsplit(emulator.url)
+        connection = socket.create_connection((base.hostname, base.port), timeout=10)
+        connection.sendall(b"GET /intl/api/v1/fine-tunes HTTP/1.1\r\n\r\n")
+        emulator.journal.first(lambda request: True).result(timeout=5)
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            connection.recv(1)
+    connection.settimeout(10)
+
+    assert connection.recv(1) == b""
+    connection.close()
+
+
+def test_faults_in_order(studio: Studio) -> None:
+    """
+    Each is used as often as it says, first come first, and those that don't match are passed by.
+    """
+    studio.emulator.inject(
+        Fault(method="DELETE", status=500),
+        Fault(path="/fine-tunes/ft-1*", status=502),
+        Fault(region="cn", status=408),
+        Fault(status=503, times=2),
+    )
+
+    seen = [
+        studio.call(method, path, region=region).status
+        for method, path, region in [
+            ("GET", "/fine-tunes", "intl"),
+            ("GET", "/fine-tunes/ft-17", "intl"),
+            ("GET", "/fine-tunes", "cn"),
+            ("GET", "/fine-tunes", "intl"),
+            ("GET", "/fine-tunes", "intl"),
+        ]
+    ]
+
+    assert seen == [503, 502, 408, 503, 200]
+    assert len(studio.emulator.faults) == 1
+    studio.emulator.faults.clear()
+    assert studio.call("DELETE", "/fine-tunes/ft-1").status == 404
+
+
+def test_one_of_every_three(studio: Studio) -> None:
+    """
+    A fault can strike each third request that matches, for ever.
+    """
+    studio.emulator.inject(Fault(method="GET", status=500, every=3, times=None))
+
+    seen = [
+        studio.call(method, "/fine-tunes").status
+        for method in ("GET", "GET", "PUT", "GET", "GET", "GET", "GET")
+    ]
+
+    assert seen == [200, 200, 405, 500, 200, 200, 500]

@@ -1,0 +1,456 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from dashscope_ft.emulator import Emulator, ManualClock, Refusal
+
+from .conftest import Studio
+
+NEW = {"model": "qwen3-14b", "training_file_ids": ["file-1"], "training_type": "sft"}
+DOCUMENTED = {
+    "job_id",
+    "job_name",
+    "status",
+    "finetuned_output",
+    "model",
+    "base_model",
+    "training_file_ids",
+    "validation_file_ids",
+    "hyper_parameters",
+    "training_type",
+    "create_time",
+    "workspace_id",
+    "user_identity",
+    "modifier",
+    "creator",
+    "end_time",
+    "group",
+    "usage",
+}
+
+
+def statuses(studio: Studio, job_id: str) -> str:
+    return str(studio.call("GET", f"/fine-tunes/{job_id}").output["status"])
+
+
+def test_a_listing_of_three_pages(studio: Studio) -> None:
+    """
+    Pages put together are every job, newest first, with the numbers that were asked for.
+    """
+    seeded = studio.emulator.seed("intl", jobs=25)
+
+    pages = [
+        studio.call("GET", f"/fine-tunes?page_no={number}&page_size=10").output
+        for number in (1, 2, 3, 4)
+    ]
+
+    assert [len(page["jobs"]) for page in pages] == [10, 10, 5, 0]
+    assert [(page["page_no"], page["page_size"], page["total"]) for page in pages] == [
+        (number, 10, 25) for number in (1, 2, 3, 4)
+    ]
+    listed = [job["job_id"] for page in pages for job in page["jobs"]]
+    assert listed == seeded[::-1]
+    times = [job["create_time"] for page in pages for job in page["jobs"]]
+    assert times == sorted(set(times), reverse=True)
+
+
+def test_a_listing_without_numbers(studio: Studio) -> None:
+    """
+    The first ten jobs come, as documented.
+    """
+    studio.emulator.seed("intl", jobs=12)
+
+    output = studio.call("GET", "/fine-tunes").output
+
+    assert (output["page_no"], output["page_size"], len(output["jobs"])) == (1, 10, 10)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["page_no=0", "page_no=-1", "page_no=x", "page_size=0", "page_size=101", "page_size=1.5"],
+)
+def test_a_page_out_of_bounds(studio: Studio, query: str) -> None:
+    """
+    A page number below 1, a size outside 1 to 100, and what is no number are invalid parameters.
+    """
+    assert studio.call("GET", f"/fine-tunes?{query}").refusal == (400, "InvalidParameter")
+
+
+def test_a_listing_of_one_model(studio: Studio) -> None:
+    """
+    A job is listed if the model or its base is the one asked for, and the total counts those.
+    """
+    account = studio.emulator.account()
+    first, _, third = account.seed(jobs=3, models=["qwen3-8b"])
+    account.jobs[first]["model"] = "qwen3-14b"
+    account.jobs[third] |= {"model": "tuned", "base_model": "qwen3-14b"}
+
+    output = studio.call("GET", "/fine-tunes?model=qwen3-14b").output
+
+    assert [job["job_id"] for job in output["jobs"]] == [third, first]
+    assert output["total"] == 2
+
+
+def test_a_service_that_ignores_filters(studio: Studio) -> None:
+    """
+    With that rule every job is listed whatever the filter says.
+    """
+    studio.emulator.seed(jobs=3)
+    studio.emulator.account().rules.ignores_filters = True
+
+    assert studio.call("GET", "/fine-tunes?model=none").output["total"] == 3
+
+
+def test_a_service_that_caps_pages(studio: Studio) -> None:
+    """
+    With that rule a larger page is served, and echoed, as the largest.
+    """
+    studio.emulator.seed(jobs=60)
+    studio.emulator.account().rules.page_size_cap = 50
+
+    output = studio.call("GET", "/fine-tunes?page_size=100").output
+
+    assert (output["page_size"], len(output["jobs"])) == (50, 50)
+
+
+def test_jobs_of_one_second(studio: Studio) -> None:
+    """
+    A seed can put many jobs into one second, among others with seconds of their own.
+    """
+    studio.emulator.seed(jobs=50, same_second=30)
+
+    jobs = studio.call("GET", "/fine-tunes?page_size=100").output["jobs"]
+
+    times = [job["create_time"] for job in jobs]
+    assert max(times.count(time) for time in times) == 30
+    assert len(set(times)) == 21
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_service_that_shuffles_jobs_of_one_second(studio: Studio) -> None:
+    """
+    With that rule jobs of one second change places between reads, and all others keep theirs.
+    """
+    studio.emulator.seed(jobs=40, same_second=30)
+    studio.emulator.account().rules.shuffles_ties = True
+
+    def read() -> list[dict[str, Any]]:
+        jobs: list[dict[str, Any]] = studio.call("GET", "/fine-tunes?page_size=100").output["jobs"]
+        return jobs
+
+    first, second = read(), read()
+
+    assert [job["create_time"] for job in first] == [job["create_time"] for job in second]
+    assert [job["job_id"] for job in first] != [job["job_id"] for job in second]
+
+
+def test_the_shape_of_a_job(studio: Studio) -> None:
+    """
+    A finished job carries the fields of the documented sample, no more and no less.
+    """
+    (job_id,) = studio.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+    job = studio.call("GET", f"/fine-tunes/{job_id}").output
+
+    assert set(job) == DOCUMENTED
+
+
+def test_the_life_of_a_job(studio: Studio) -> None:
+    """
+    A created job waits, queues, runs and succeeds as the clock goes on, and then has an end.
+    """
+    job_id = studio.call("POST", "/fine-tunes", NEW).output["job_id"]
+
+    seen = []
+    for seconds in (0, 2, 3, 59, 1):
+        studio.clock.advance(seconds)
+        seen.append(statuses(studio, job_id))
+
+    assert seen == ["PENDING", "QUEUING", "RUNNING", "RUNNING", "SUCCEEDED"]
+    job = studio.call("GET", f"/fine-tunes/{job_id}").output
+    assert (job["create_time"], job["end_time"]) == ("2026-01-01 08:00:00", "2026-01-01 08:01:05")
+    assert job["usage"] > 0
+
+
+def test_a_job_that_is_to_fail(studio: Studio) -> None:
+    """
+    With a failure rate of one, a created job ends as failed, with a code of its own.
+    """
+    studio.emulator.account().rules.failure_rate = 1.0
+    job_id = studio.call("POST", "/fine-tunes", NEW).output["job_id"]
+
+    studio.clock.advance(100)
+
+    job = studio.call("GET", f"/fine-tunes/{job_id}").output
+    assert (job["status"], job["code"]) == ("FAILED", "InternalError")
+
+
+def test_a_cancellation(studio: Studio) -> None:
+    """
+    It is acknowledged at once, the job passes through canceling, and the books hold it once.
+    """
+    (job_id,) = studio.emulator.seed(jobs=1, statuses=["RUNNING"])
+
+    answers = [studio.call("POST", f"/fine-tunes/{job_id}/cancel") for _ in range(2)]
+    seen = [statuses(studio, job_id)]
+    studio.clock.advance(100)
+    seen.append(statuses(studio, job_id))
+
+    assert [answer.output for answer in answers] == [{"status": "success"}] * 2
+    assert seen == ["CANCELING", "CANCELED"]
+    assert studio.emulator.account().books.canceled == [job_id]
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELED"])
+def test_a_cancellation_of_a_finished_job(studio: Studio, status: str) -> None:
+    """
+    It is an unsupported operation, and the job stays what it is.
+    """
+    (job_id,) = studio.emulator.seed(jobs=1, statuses=[status])
+
+    refusal = studio.call("POST", f"/fine-tunes/{job_id}/cancel").refusal
+
+    assert refusal == (400, "UnsupportedOperation")
+    assert statuses(studio, job_id) == status
+
+
+@pytest.mark.parametrize("status", ["PENDING", "QUEUING", "RUNNING", "CANCELING"])
+def test_a_deletion_of_an_unfinished_job(studio: Studio, status: str) -> None:
+    """
+    It is an unsupported operation, and the job is still there.
+    """
+    (job_id,) = studio.emulator.seed(jobs=1, statuses=[status])
+
+    assert studio.call("DELETE", f"/fine-tunes/{job_id}").refusal == (400, "UnsupportedOperation")
+    assert statuses(studio, job_id) == status
+
+
+def test_a_deletion(studio: Studio) -> None:
+    """
+    It is acknowledged, the job is gone from listing and books, and the second one finds nothing.
+    """
+    gone, kept = studio.emulator.seed(jobs=2, statuses=["FAILED"])
+
+    answer = studio.call("DELETE", f"/fine-tunes/{gone}")
+    again = studio.call("DELETE", f"/fine-tunes/{gone}")
+
+    assert answer.output == {"status": "success"}
+    assert again.json["message"] == "Not Found!"
+    assert again.refusal == (404, "NotFound")
+    assert list(studio.emulator.account().jobs) == [kept]
+    (entry,) = [
+        each for each in studio.emulator.account().books.entries if each.action == "deleted"
+    ]
+    assert (entry.job_id, entry.request_id) == (gone, answer.json["request_id"])
+
+
+def test_other_deletable_states(studio: Studio) -> None:
+    """
+    The states in which a job can be deleted are a rule, since sources disagree on them.
+    """
+    studio.emulator.account().rules.deletable_jobs = frozenset({"RUNNING"})
+    done, running = (
+        studio.emulator.seed(jobs=1, statuses=[status])[0] for status in ("SUCCEEDED", "RUNNING")
+    )
+
+    assert studio.call("DELETE", f"/fine-tunes/{done}").status == 400
+    assert studio.call("DELETE", f"/fine-tunes/{running}").status == 200
+
+
+def test_a_job_quota(studio: Studio) -> None:
+    """
+    With 20 running or succeeded jobs there is no room for another, until one is deleted.
+    """
+    account = studio.emulator.account()
+    account.rules.job_quota = 20
+    kept = account.seed(jobs=20, statuses=["SUCCEEDED", "RUNNING"])
+    account.seed(jobs=5, statuses=["FAILED"])
+
+    full = studio.call("POST", "/fine-tunes", NEW)
+    account.remove(kept[0])
+    room = studio.call("POST", "/fine-tunes", NEW)
+
+    assert full.refusal == (429, "Throttling")
+    assert "maximum of 20 running or succeeded" in full.json["message"]
+    assert room.status == 200
+
+
+def test_a_quota_of_running_jobs(studio: Studio) -> None:
+    """
+    The other quota counts unfinished jobs alone.
+    """
+    account = studio.emulator.account()
+    account.rules.running_quota = 2
+    account.seed(jobs=9, statuses=["SUCCEEDED"])
+    running = account.seed(jobs=2, statuses=["RUNNING"])
+
+    full = studio.call("POST", "/fine-tunes", NEW)
+    account.set_status(running[0], "FAILED")
+    room = studio.call("POST", "/fine-tunes", NEW)
+
+    assert full.status == 429
+    assert "Too many fine-tuning jobs are running" in full.json["message"]
+    assert room.status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {"training_file_ids": ["file-1"]},
+        {"model": "qwen3-14b"},
+        {"model": 3, "training_file_ids": ["file-1"]},
+        NEW | {"training_file_ids": "file-1"},
+        NEW | {"hyper_parameters": "many"},
+        NEW | {"finetuned_output_suffix": "far-too-long"},
+    ],
+)
+def test_a_creation_that_lacks_something(studio: Studio, body: Any) -> None:
+    """
+    It is an invalid parameter, and no job appears.
+    """
+    assert studio.call("POST", "/fine-tunes", body).refusal == (400, "InvalidParameter")
+    assert not studio.emulator.account().jobs
+
+
+def test_a_creation_with_everything(studio: Studio) -> None:
+    """
+    What was given is echoed in the type it was given, and the suffix goes into the output's name.
+    """
+    given = NEW | {
+        "hyper_parameters": {"batch_size": "128", "learning_rate": "1.6e-5", "n_epochs": 1},
+        "job_name": "Friday",
+        "finetuned_output_suffix": "mine",
+        "priority": "high",
+    }
+
+    job = studio.call("POST", "/fine-tunes", given).output
+
+    assert {name: job[name] for name in given if name != "finetuned_output_suffix"} == {
+        name: value for name, value in given.items() if name != "finetuned_output_suffix"
+    }
+    assert job["finetuned_output"] == f"qwen3-14b-mine-{job['job_id']}"
+    assert studio.emulator.account().books.created == [job["job_id"]]
+
+
+def test_another_workspace(studio: Studio) -> None:
+    """
+    Its jobs are neither listed nor found, unless the header names it.
+    """
+    (job_id,) = studio.emulator.seed(jobs=1, workspace="llm-other")
+
+    assert studio.call("GET", "/fine-tunes").output["total"] == 0
+    assert studio.call("GET", f"/fine-tunes/{job_id}").refusal == (404, "NotFound")
+    assert studio.call("GET", "/fine-tunes", workspace="llm-other").output["total"] == 1
+    assert studio.call("GET", f"/fine-tunes/{job_id}", workspace="llm-other").status == 200
+
+
+def test_a_log_of_thousands(studio: Studio) -> None:
+    """
+    It is read in pieces without gap or repeat, and beyond its end there is nothing.
+    """
+    (job_id,) = studio.emulator.seed(jobs=1)
+    lines = [f"line {number}" for number in range(2_500)]
+    studio.emulator.account().set_log(job_id, lines)
+
+    pieces = [
+        studio.call("GET", f"/fine-tunes/{job_id}/logs?offset={offset}&line=1000").output
+        for offset in (0, 1_000, 2_000, 3_000)
+    ]
+
+    assert [line for piece in pieces for line in piece["logs"]] == lines
+    assert {piece["total"] for piece in pieces} == {2_500}
+    assert len(studio.call("GET", f"/fine-tunes/{job_id}/logs").output["logs"]) == 100
+
+
+@pytest.mark.parametrize("query", ["offset=-1", "line=0", "line=1001", "line=all"])
+def test_a_log_out_of_bounds(studio: Studio, query: str) -> None:
+    """
+    It is an invalid parameter.
+    """
+    (job_id,) = studio.emulator.seed(jobs=1)
+
+    answer = studio.call("GET", f"/fine-tunes/{job_id}/logs?{query}")
+
+    assert answer.refusal == (400, "InvalidParameter")
+
+
+def test_a_log_as_training_goes_on(studio: Studio) -> None:
+    """
+    It is empty at first, then grows at its end alone, and has both kinds of lines.
+    """
+    job_id = studio.call("POST", "/fine-tunes", NEW).output["job_id"]
+
+    looks = []
+    for _ in range(8):
+        looks.append(studio.call("GET", f"/fine-tunes/{job_id}/logs?line=1000").output["logs"])
+        studio.clock.advance(10)
+
+    assert looks[0] == []
+    for earlier, later in pairwise(looks):
+        assert later[: len(earlier)] == earlier
+    assert len(looks[3]) > len(looks[2])
+    assert any(line.startswith("{'loss': ") for line in looks[-1])
+    assert any(" - INFO - " in line for line in looks[-1])
+    assert looks[-1][-1] == "##FT_COMPLETE##"
+
+
+def test_checkpoints_and_an_export(studio: Studio) -> None:
+    """
+    A succeeded job has one each epoch; an exported one is published after a while, once.
+    """
+    job_id = studio.call("POST", "/fine-tunes", NEW).output["job_id"]
+    before = studio.call("GET", f"/fine-tunes/{job_id}/checkpoints").output
+    studio.clock.advance(100)
+    path = f"/fine-tunes/{job_id}/export/checkpoint-40"
+
+    kept = studio.call("GET", f"/fine-tunes/{job_id}/checkpoints").output
+    nameless = studio.call("GET", path)
+    exported = studio.call("GET", f"{path}?model_name=mine")
+    again = studio.call("GET", f"{path}?model_name=mine")
+    unknown = studio.call("GET", f"/fine-tunes/{job_id}/export/checkpoint-1?model_name=mine")
+    seen = []
+    for seconds in (0, 5):
+        studio.clock.advance(seconds)
+        look = studio.call("GET", f"/fine-tunes/{job_id}/checkpoints").output
+        seen.append([checkpoint["status"] for checkpoint in look])
+
+    assert before == []
+    assert [checkpoint["step"] for checkpoint in kept] == [20, 40, 60]
+    assert kept[1]["checkpoint_id"] == f"{job_id}:checkpoint-40"
+    assert nameless.refusal == (400, "InvalidParameter")
+    assert exported.output is True
+    assert again.refusal == (400, "UnsupportedOperation")
+    assert unknown.refusal == (404, "NotFound")
+    assert seen == [["PENDING", "PROCESSING", "PENDING"], ["PENDING", "SUCCEEDED", "PENDING"]]
+    assert studio.emulator.account().books.exported == [job_id]
+
+
+def test_a_test_that_acts_as_somebody_else(studio: Studio) -> None:
+    """
+    The account's own methods do what requests do, and say no in the same words.
+    """
+    account = studio.emulator.account()
+    job_id = account.create_job(NEW)["job_id"]
+
+    with pytest.raises(Refusal) as caught:
+        account.delete_job(job_id)
+
+    assert caught.value.code == "UnsupportedOperation"
+    account.set_status(job_id, "SUCCEEDED")
+    account.delete_job(job_id)
+    assert account.books.deleted == [job_id]
+
+
+def test_the_same_seed() -> None:
+    """
+    Two emulators with the same seed and time have the same jobs; another seed has others.
+    """
+
+    def ids(seed: int) -> list[str]:
+        return Emulator(seed=seed, clock=ManualClock()).seed(jobs=50, imports=5)
+
+    assert ids(7) == ids(7)
+    assert ids(7) != ids(8)
