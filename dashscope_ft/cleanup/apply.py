@@ -1,0 +1,305 @@
+"""
+A plan, carried out: every job looked at once more, and accounted for exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from attrs import evolve, frozen
+
+from dashscope_ft.bulk import GRACE, NOTHING_HAPPENED, AsyncOutcomes, Job, Stopping
+from dashscope_ft.errors import (
+    APIError,
+    ClientClosed,
+    ConfigurationError,
+    ConnectionFailed,
+    DashScopeError,
+    DeadlineExceeded,
+    InvalidArgument,
+    NotFound,
+    OutcomeUnknown,
+    ServiceError,
+    StateConflict,
+)
+from dashscope_ft.models import FineTuneJob, ImportJob, JobStatus, Outcome, Receipt, Report
+from dashscope_ft.outcomes import done, failed, interruption, skipped
+
+from .facts import FINISHED, Facts, Noun
+from .guards import check_guards, check_place
+from .journal import Journal
+from .plan import Plan, PlanEntry
+
+if TYPE_CHECKING:
+    from dashscope_ft.models import Action
+
+_CLASSES: Final[dict[Noun, type[Job]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
+_CANCELLED: Final = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
+
+# After these it is known that the request changed nothing.
+_NOTHING_CHANGED: Final = (
+    APIError,
+    ClientClosed,
+    ConfigurationError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    InvalidArgument,
+)
+
+
+class Service(Protocol):
+    """
+    What a clean-up needs of the service.
+
+    `stopping` is asked right before a request is sent; if it says True, nothing is sent and
+    `ConnectionFailed` or `DeadlineExceeded` is raised.
+    """
+
+    async def get(self, job_id: str, stopping: Stopping, /) -> FineTuneJob | ImportJob:
+        """
+        Read a job.
+        """
+        ...
+
+    async def cancel(self, job_id: str, stopping: Stopping, /) -> Receipt:
+        """
+        Cancel a job. Never called for imports, nor unless running jobs are to be cancelled.
+        """
+        ...
+
+    async def delete(self, job_id: str, stopping: Stopping, /) -> Receipt:
+        """
+        Delete a job; raise NotFound if it is not there.
+        """
+        ...
+
+
+@frozen(kw_only=True)
+class Patience:
+    """
+    How long to wait for a job to be cancelled, and by which clock.
+    """
+
+    deadline: float = 300.0
+    """Seconds until a job that is not cancelled by then is left alone."""
+
+    poll_interval: float = 5.0
+    """Seconds between two looks."""
+
+    clock: Callable[[], float] = time.monotonic
+    """Seconds, monotonic."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """Waits for some seconds."""
+
+
+async def apply_plan(
+    plan: Plan,
+    service: Service,
+    *,
+    noun: Noun,
+    base_url: str,
+    workspace: str | None,
+    concurrency: int,
+    journal: str | os.PathLike[str] | None = None,
+    max_deletes: int = 20,
+    max_percent: float = 50,
+    cancel_running: bool = False,
+    on_outcome: Callable[[Outcome], object] | None = None,
+    patience: Patience = Patience(),
+    grace: float = GRACE,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Report:
+    """
+    Delete what a plan names and what still matches it.
+
+    Each job is read again. One that is not there, or differs in status, times or result, or that
+    the selection no longer lets go, is skipped. Being cancelled, the run begins nothing more,
+    waits up to 10 s for what is under way, and writes the journal.
+
+    Args:
+        plan: The plan.
+        service: Reads, cancels and deletes.
+        noun: The noun that the service serves.
+        base_url: The endpoint that it asks.
+        workspace: The workspace that it asks, None for the key's own.
+        concurrency: How many jobs are under way at most.
+        journal: A file that a later call with the same plan takes up: what is done stands, and
+            what failed or was not attempted is tried again. Without one nothing is remembered.
+        max_deletes: How many jobs the plan may name.
+        max_percent: How many of a hundred listed jobs it may name.
+        cancel_running: Whether a job that is not finished is cancelled first. Otherwise, or if
+            it is not `CANCELED` in time, it is skipped for its state.
+        on_outcome: Called with each outcome, also while a cancelled run waits.
+        patience: How long to wait for a job to be cancelled.
+        grace: Seconds to wait for what is under way when cancelled.
+        now: The aware present time.
+
+    Raises:
+        PlanRefused: The plan was made elsewhere or too long ago, or the journal is not its own
+            or in use. Nothing was deleted.
+        GuardExceeded: The plan names too many jobs. Nothing was deleted.
+        OSError: The journal cannot be written. Nothing was deleted after that.
+    """
+    check_place(plan, noun=noun, base_url=base_url, workspace=workspace, now=now())
+    check_guards(plan, max_deletes=max_deletes, max_percent=max_percent)
+    with Journal(plan.digest, journal, now=now) as memory:
+        work = _Application(plan, service, memory, patience, cancel_running=cancel_running)
+        run = AsyncOutcomes(
+            [entry.job_id for entry in plan.entries],
+            work,
+            noun=_CLASSES[noun],
+            concurrency=concurrency,
+            on_outcome=on_outcome,
+            grace=grace,
+        )
+        return await run.report()
+
+
+class _Application:
+    """
+    One plan being applied: a look, an intent, a deletion and an outcome for each job.
+    """
+
+    action: Action = "delete"
+
+    def __init__(
+        self,
+        plan: Plan,
+        service: Service,
+        journal: Journal,
+        patience: Patience,
+        *,
+        cancel_running: bool,
+    ) -> None:
+        self._plan = plan
+        self._entries = {entry.job_id: entry for entry in plan.entries}
+        self._service = service
+        self._journal = journal
+        self._patience = patience
+        self._cancel_running = cancel_running
+
+    async def settle(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
+        if standing := self._journal.standing(job_id):
+            return standing
+        outcome = await self._outcome(self._entries[job_id], stopping)
+        if outcome.reason != "not_attempted":
+            self._journal.record(outcome)
+        return outcome
+
+    def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+        if self._journal.may_have("delete", job_id):
+            return failed("delete", job_id, interruption(job_id))
+        return _skip(job_id, "not_attempted")
+
+    async def _outcome(self, entry: PlanEntry, stopping: Stopping) -> Outcome:
+        job_id = entry.job_id
+        if stopping():
+            return _skip(job_id, "not_attempted")
+        # An intent of an earlier run, of which nobody knows the end.
+        in_doubt = self._journal.may_have("delete", job_id)
+        job: Job | None = None
+        try:
+            job = await self._service.get(job_id, stopping)
+            skip = self._why_not(entry, job) or await self._cancelled(entry, job, stopping)
+            if skip is not None:
+                return skip
+            if stopping():
+                return _skip(job_id, "not_attempted", job=job)
+            receipt = await self._change("delete", self._service.delete, job_id, stopping)
+        except NotFound as error:
+            if in_doubt:
+                unconfirmed = Receipt(job_id=job_id, request_id=error.request_id, confirmed=False)
+                return done("delete", unconfirmed, job=job)
+            return _skip(job_id, "already_gone", error=error, job=job)
+        except StateConflict as error:
+            return _skip(job_id, "state", error=error, job=job)
+        except DashScopeError as error:
+            if stopping() and isinstance(error, NOTHING_HAPPENED):
+                return _skip(job_id, "not_attempted", error=error, job=job)
+            return failed("delete", job_id, error, job=job)
+        return done("delete", receipt, job=job)
+
+    def _why_not(self, entry: PlanEntry, job: Job) -> Outcome | None:
+        fresh = Facts.of(job)
+        same = _identity(fresh) == _identity(entry)
+        if not same and not self._is_our_doing(entry, fresh):
+            return _skip(entry.job_id, "changed", job=job)
+        planned = evolve(fresh, status=entry.status, end_time=entry.end_time)
+        why_not = self._plan.selection.why_not(planned, self._plan.created)
+        if why_not is None:
+            return None
+        reason = why_not[0] if why_not[0] in ("protected", "undecidable") else "changed"
+        return _skip(entry.job_id, reason, job=job)
+
+    def _is_our_doing(self, entry: PlanEntry, fresh: Facts) -> bool:
+        return (
+            fresh.job_id == entry.job_id
+            and fresh.create_time == entry.create_time
+            and entry.status not in FINISHED
+            and fresh.status in _CANCELLED
+            and self._journal.may_have("cancel", entry.job_id)
+        )
+
+    async def _cancelled(self, entry: PlanEntry, job: Job, stopping: Stopping) -> Outcome | None:
+        """
+        See to it that an unfinished job is cancelled; answer with an outcome if it is not.
+        """
+        job_id = entry.job_id
+        if job.status in FINISHED:
+            return None
+        if not self._cancel_running or isinstance(job, ImportJob):
+            return _skip(job_id, "state", job=job)
+        if stopping():
+            return _skip(job_id, "not_attempted", job=job)
+        ends_at = self._patience.clock() + self._patience.deadline
+        if job.status != JobStatus.CANCELING:
+            with suppress(OutcomeUnknown):  # looking will tell
+                await self._change("cancel", self._service.cancel, job_id, stopping)
+        while True:
+            job = await self._service.get(job_id, stopping)
+            if job.status == JobStatus.CANCELED:
+                same = Facts.of(job).create_time == entry.create_time
+                return None if same else _skip(job_id, "changed", job=job)
+            wait = min(self._patience.poll_interval, ends_at - self._patience.clock())
+            if job.status in FINISHED or wait <= 0:
+                return _skip(job_id, "state", job=job)
+            await self._patience.sleep(wait)
+            if stopping():
+                return _skip(job_id, "not_attempted", job=job)
+
+    async def _change(
+        self,
+        action: Action,
+        change: Callable[[str, Stopping], Awaitable[Receipt]],
+        job_id: str,
+        stopping: Stopping,
+    ) -> Receipt:
+        """
+        Do what cannot be undone, with the intent on disk before it.
+        """
+        in_doubt = self._journal.may_have(action, job_id)
+        self._journal.intend(action, job_id)
+        try:
+            return await change(job_id, stopping)
+        except _NOTHING_CHANGED as error:
+            # It says nothing of what an earlier run may have done.
+            if not in_doubt and not isinstance(error, ServiceError):
+                self._journal.retract(action, job_id)
+            raise
+
+
+def _skip(
+    job_id: str, reason: str, *, error: DashScopeError | None = None, job: Job | None = None
+) -> Outcome:
+    return skipped("delete", job_id, reason, error=error, job=job)
+
+
+def _identity(job: Facts | PlanEntry) -> tuple[object, ...]:
+    return job.job_id, job.status, job.create_time, job.end_time, job.output

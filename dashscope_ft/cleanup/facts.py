@@ -1,0 +1,105 @@
+"""
+What a clean-up looks at in a job, in the same words for both nouns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from attrs import frozen
+
+from dashscope_ft.models import FineTuneJob, ImportJob, ImportStatus, JobStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Noun: TypeAlias = Literal["fine_tunes", "imports"]
+
+KNOWN_STATUSES: Final = frozenset(
+    {
+        JobStatus.PENDING,
+        JobStatus.QUEUING,
+        JobStatus.RUNNING,
+        JobStatus.CANCELING,
+        JobStatus.SUCCEEDED,
+        JobStatus.FAILED,
+        JobStatus.CANCELED,
+        ImportStatus.SUCCESSED,
+    }
+)
+FINISHED: Final = JobStatus.FINISHED | ImportStatus.FINISHED
+
+_FINE_TUNE_NAMES = frozenset({"job_name", "model_name", "finetuned_output"})
+_IMPORT_NAMES = frozenset({"display_name", "model_name"})
+_GENERATED = "-offline-"  # stands between base model and date in the name of an import's result
+
+
+@frozen(kw_only=True)
+class Facts:
+    """
+    A job as a clean-up sees it. What the service did not say, or not readably, is None.
+    """
+
+    job_id: str
+    """The job's id."""
+
+    status: str
+    """Its status; empty where there was none."""
+
+    model: str | None = None
+    """The model tuned, else its base; of an import the base in the generated name."""
+
+    other_model: str | None = None
+    """Another name that a model pattern may match: the base, or the whole generated name."""
+
+    names: tuple[str, ...] = ()
+    """The names that people gave: of the job, of its result."""
+
+    output: str | None = None
+    """The name of the result."""
+
+    creator: str | None = None
+    """Who created it; the service does not tell for imports."""
+
+    create_time: datetime | None = None
+    """When it was created."""
+
+    end_time: datetime | None = None
+    """When it ended; the service does not tell for imports."""
+
+    garbled: bool = False
+    """Whether a name was told but could not be read."""
+
+    @classmethod
+    def of(cls, job: FineTuneJob | ImportJob) -> Facts:
+        """
+        Take the facts of a job.
+        """
+        if isinstance(job, FineTuneJob):
+            return cls(
+                job_id=job.job_id,
+                status=job.status,
+                model=job.model or job.base_model,
+                other_model=job.base_model,
+                names=tuple(name for name in (job.job_name, job.model_name) if name),
+                output=job.finetuned_output,
+                creator=job.creator,
+                create_time=_aware(job.create_time),
+                end_time=_aware(job.end_time),
+                garbled=not job.extra.keys().isdisjoint(_FINE_TUNE_NAMES),
+            )
+        base, generated, _ = (job.model_name or "").rpartition(_GENERATED)
+        return cls(
+            job_id=job.job_id,
+            status=job.status,
+            model=base if generated and base else None,
+            other_model=job.model_name,
+            names=(job.display_name,) if job.display_name else (),
+            output=job.model_name,
+            create_time=_aware(job.gmt_create),
+            garbled=not job.extra.keys().isdisjoint(_IMPORT_NAMES),
+        )
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    return time if time is not None and time.utcoffset() is not None else None

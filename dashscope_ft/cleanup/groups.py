@@ -1,0 +1,78 @@
+"""
+Jobs that a plan treats alike, counted together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Group:
+    """
+    Jobs that go, or that stay for the same reason, with one status and model.
+    """
+
+    reason: str
+    """`selected`, or the word for why they stay."""
+
+    detail: str
+    """The same in a few words more."""
+
+    status: str
+    """Their status."""
+
+    model: str | None
+    """Their model, where it is told."""
+
+    jobs: int
+    """How many they are."""
+
+    oldest: datetime | None
+    """When the first of them was created."""
+
+    newest: datetime | None
+    """When the last of them was created."""
+
+
+class Membership(NamedTuple):
+    """
+    What decides the group of one job, and when that job was created.
+    """
+
+    reason: str
+    detail: str
+    status: str
+    model: str | None
+    create_time: datetime | None
+
+
+def groups_of(members: Iterable[Membership]) -> tuple[Group, ...]:
+    """
+    Count jobs by all but their time, the largest group first.
+    """
+    alike: defaultdict[Membership, list[Membership]] = defaultdict(list)
+    for member in members:
+        alike[member._replace(create_time=None)].append(member)
+    groups = [_group(key, of_group) for key, of_group in alike.items()]
+    return tuple(
+        sorted(groups, key=lambda g: (-g.jobs, g.reason, g.detail, g.status, g.model or ""))
+    )
+
+
+def _group(key: Membership, members: list[Membership]) -> Group:
+    times = [member.create_time for member in members if member.create_time is not None]
+    return Group(
+        reason=key.reason,
+        detail=key.detail,
+        status=key.status,
+        model=key.model,
+        jobs=len(members),
+        oldest=min(times, default=None),
+        newest=max(times, default=None),
+    )

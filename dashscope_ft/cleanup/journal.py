@@ -1,0 +1,244 @@
+"""
+What was meant and what was done, on disk before anything goes on.
+
+A journal is a file of JSON lines: first the digest of the plan that it belongs to, then an
+intent before each change and an outcome for each job. A line is on disk before anything else
+is done, so that only the last one can be torn, and a line without its end never happened.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import orjson
+
+from dashscope_ft import errors
+from dashscope_ft.errors import DashScopeError, PlanRefused
+from dashscope_ft.models import Outcome
+
+if TYPE_CHECKING:
+    from dashscope_ft.models import Action
+
+_FORMAT: Final = 1
+
+
+class Journal:
+    """
+    The memory of one clean-up, which a later run can take up.
+
+    Without a path it lasts as long as the object.
+
+    Args:
+        plan_digest: The plan that the journal is for.
+        path: The file, made if there is none.
+        now: The aware present time.
+
+    Raises:
+        PlanRefused: The file is in use by another process, or is another plan's journal, damaged,
+            or no journal.
+        OSError: The file cannot be read or written.
+    """
+
+    def __init__(
+        self,
+        plan_digest: str,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._now = now
+        self._outcomes: dict[str, Outcome] = {}
+        self._intents: defaultdict[str, set[Action]] = defaultdict(set)
+        self._file: int | None = None
+        self._broken = False
+        if path is not None:
+            self._open(os.fspath(path), {"journal": _FORMAT, "plan": plan_digest})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """
+        Let another process have the file.
+        """
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def standing(self, job_id: str) -> Outcome | None:
+        """
+        Give the outcome of a job that needs no second look; None for one to take up again.
+
+        What was done stands, and so does what was skipped for a lasting reason. A failure, a
+        job skipped for its state and one that was never attempted are taken up again.
+        """
+        outcome = self._outcomes.get(job_id)
+        if outcome is None or outcome.result == "failed":
+            return None
+        return None if outcome.reason in ("state", "not_attempted") else outcome
+
+    def may_have(self, action: Action, job_id: str) -> bool:
+        """
+        Say whether this was intended and never retracted, so that it may have been done.
+        """
+        return action in self._intents[job_id]
+
+    def intend(self, action: Action, job_id: str) -> None:
+        """
+        Write what is about to be done; it is on disk when this returns.
+        """
+        self._append({"intent": action, "job_id": job_id, "at": self._now().isoformat()})
+        self._intents[job_id].add(action)
+
+    def retract(self, action: Action, job_id: str) -> None:
+        """
+        Write that what was intended is known not to have happened.
+        """
+        self._append({"retracted": action, "job_id": job_id, "at": self._now().isoformat()})
+        self._intents[job_id].discard(action)
+
+    def record(self, outcome: Outcome) -> None:
+        """
+        Write what came of a job; it is on disk when this returns.
+        """
+        self._append({"outcome": _outcome_to_dict(outcome), "at": self._now().isoformat()})
+        self._outcomes[outcome.job_id] = outcome
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        if self._broken:
+            raise OSError("A line of the journal could not be written before; nothing may follow.")
+        if self._file is None:
+            return
+        line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+        self._broken = True
+        while line:
+            line = line[os.write(self._file, line) :]
+        os.fsync(self._file)
+        self._broken = False
+
+    def _open(self, path: str, header: dict[str, Any]) -> None:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            _lock(file, path)
+            text = _read(file)
+            whole = text[: text.rfind(b"\n") + 1]
+            first = orjson.dumps(header, option=orjson.OPT_APPEND_NEWLINE)
+            if not whole and not first.startswith(text):
+                raise _refusal(path, "is no journal")  # nor ours to shorten
+            self._replay(whole, header, path)
+            os.fchmod(file, 0o600)
+            os.ftruncate(file, len(whole))
+            self._file = file
+            if not whole:
+                self._append(header)
+                _sync_folder(path)
+        except BaseException:
+            self._file = None
+            os.close(file)
+            raise
+
+    def _replay(self, text: bytes, header: dict[str, Any], path: str) -> None:
+        for number, line in enumerate(text.split(b"\n")[:-1], 1):
+            try:
+                entry = orjson.loads(line)
+                if number > 1:
+                    self._replay_entry(entry)
+                    continue
+                ours, ours_format = entry["plan"] == header["plan"], entry["journal"] == _FORMAT
+            except (AttributeError, KeyError, TypeError, ValueError):
+                damage = f"is damaged at line {number}" if number > 1 else "is no journal"
+            else:
+                if ours and ours_format:
+                    continue
+                damage = "belongs to another plan" if ours_format else "is of another version"
+            raise _refusal(path, damage)
+
+    def _replay_entry(self, entry: dict[str, Any]) -> None:
+        if "intent" in entry:
+            self._intents[entry["job_id"]].add(entry["intent"])
+        elif "retracted" in entry:
+            self._intents[entry["job_id"]].discard(entry["retracted"])
+        else:
+            outcome = _outcome_from_dict(entry["outcome"])
+            self._outcomes[outcome.job_id] = outcome
+
+
+def _refusal(path: str, text: str) -> PlanRefused:
+    return PlanRefused(
+        f"The journal {path} {text}.", hint="Nothing was deleted; name another file."
+    )
+
+
+def _lock(file: int, path: str) -> None:
+    if sys.platform == "win32":
+        return  # opening it there keeps no other process out, but neither is flock to be had
+    import fcntl
+
+    locked = False
+    with suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked = True
+    if not locked:
+        raise PlanRefused(
+            f"Another run is using the journal {path}.",
+            hint="Nothing was deleted by this one; wait until that one has ended.",
+        )
+
+
+def _read(file: int) -> bytes:
+    parts: list[bytes] = []
+    while part := os.read(file, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _sync_folder(path: str) -> None:
+    if sys.platform == "win32":
+        return
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
+    error = outcome.error
+    return {
+        "job_id": outcome.job_id,
+        "action": outcome.action,
+        "result": outcome.result,
+        "reason": outcome.reason,
+        "request_id": outcome.request_id,
+        "error": None
+        if error is None
+        else {
+            "type": type(error).__name__,
+            "message": error.message,
+            "code": error.code,
+            "status": error.status,
+            "request_id": error.request_id,
+            "hint": error.hint,
+            "attempts": error.attempts,
+        },
+    }
+
+
+def _outcome_from_dict(values: dict[str, Any]) -> Outcome:
+    error = values["error"]
+    if error is not None:
+        facts = dict(error)
+        error_class = getattr(errors, facts.pop("type"))
+        if not issubclass(error_class, DashScopeError):
+            raise TypeError
+        error = error_class(facts.pop("message"), **facts)
+    return Outcome(**{**values, "error": error})

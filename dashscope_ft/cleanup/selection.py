@@ -1,0 +1,360 @@
+"""
+Which jobs a clean-up is about: rules that only ever let through what they are sure of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from attrs import field, frozen
+
+from dashscope_ft.errors import InvalidArgument
+from dashscope_ft.models import ImportStatus, JobStatus
+
+from .facts import KNOWN_STATUSES, Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dashscope_ft.models import FineTuneJob, ImportJob
+
+Reason: TypeAlias = Literal[
+    "selected", "status", "model", "name", "creator", "age", "kept", "protected", "undecidable"
+]
+
+WhyNot: TypeAlias = tuple[Reason, str]
+"""A word, and the same in a few words more."""
+
+_OTHER_SPELLINGS: Final = {"SUCCEEDED": ImportStatus.SUCCESSED}
+
+
+@frozen(kw_only=True)
+class Decision:
+    """
+    What a selection says of one job.
+    """
+
+    job: Facts
+    """The job as far as a clean-up looks at it."""
+
+    reason: Reason
+    """`selected`, or the rule that keeps the job: `undecidable` where one cannot be evaluated."""
+
+    detail: str = ""
+    """The same in a few words, such as `not older than 30 days`."""
+
+    @property
+    def job_id(self) -> str:
+        """
+        The job's id.
+        """
+        return self.job.job_id
+
+    @property
+    def selected(self) -> bool:
+        """
+        Whether the job is to go.
+        """
+        return self.reason == "selected"
+
+
+def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    texts = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+    for text in texts:
+        if not isinstance(text, str) or not text:
+            raise InvalidArgument(f"A selection is made of non-empty words, not {text!r}.")
+    return tuple(sorted(set(texts)))
+
+
+def _words(value: str | Iterable[str]) -> frozenset[str]:
+    return frozenset(_texts(value))
+
+
+def _check_bound(_: object, attribute: Any, value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise InvalidArgument(f"{attribute.name}={value!r} has no time zone; say which.")
+    elif not isinstance(value, timedelta):
+        raise InvalidArgument(
+            f"{attribute.name} is a timedelta or an aware datetime, not {type(value).__name__}."
+        )
+    elif value < timedelta(0):
+        raise InvalidArgument(f"{attribute.name}={value!r} is negative.")
+
+
+def _check_count(_: object, attribute: Any, value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise InvalidArgument(f"{attribute.name} is a number of jobs, not {value!r}.")
+
+
+def _check_by(_: object, attribute: Any, value: object) -> None:
+    if value not in ("create_time", "end_time"):
+        raise InvalidArgument(f"{attribute.name} is 'create_time' or 'end_time', not {value!r}.")
+
+
+@frozen(kw_only=True)
+class Selection:
+    """
+    Rules for which jobs go; a job must pass all of them.
+
+    Patterns are those of file names (`*`, `?`, `[abc]`), and case counts. Whatever cannot be
+    evaluated keeps the job: an unknown status, a time that cannot be read, a model that is not
+    told where the rule needs it.
+
+    Raises:
+        InvalidArgument: A time without a zone, a negative age or number, an empty pattern.
+    """
+
+    status: frozenset[str] = field(
+        default=frozenset({JobStatus.FAILED, JobStatus.CANCELED}), converter=_words
+    )
+    """The statuses that may go, one or several; no job of another status ever does."""
+
+    model: tuple[str, ...] = field(default=(), converter=_texts)
+    """
+    Patterns, of which one must match the model tuned or its base; of an import the base model or
+    the whole generated name.
+    """
+
+    name: tuple[str, ...] = field(default=(), converter=_texts)
+    """Patterns, of which one must match the job's name or its result's display name."""
+
+    creator: tuple[str, ...] = field(default=(), converter=_texts)
+    """Patterns, of which one must match who created the job. Not told for imports."""
+
+    older_than: timedelta | datetime | None = field(default=None, validator=_check_bound)
+    """An age that must be exceeded, or a moment that the job must precede."""
+
+    newer_than: timedelta | datetime | None = field(default=None, validator=_check_bound)
+    """An age that must not be reached, or a moment that the job must follow."""
+
+    by: Literal["create_time", "end_time"] = field(default="create_time", validator=_check_by)
+    """The time that age and `keep_latest` go by. Imports have no `end_time`."""
+
+    keep_latest: int | None = field(default=None, validator=_check_count)
+    """
+    How many of each model to keep, the newest, among the jobs that status, model, name and creator
+    let through, whatever their age. Jobs of one second are kept together.
+    """
+
+    protect: tuple[str, ...] = field(default=(), converter=_texts)
+    """Job ids, and patterns for ids, names and results, that are never touched."""
+
+    def decide(
+        self, jobs: Iterable[FineTuneJob | ImportJob | Facts], now: datetime
+    ) -> list[Decision]:
+        """
+        Decide on all jobs of a listing, with a reason each, in their order.
+
+        Args:
+            jobs: All of them: `keep_latest` can only count what it sees.
+            now: The aware moment that ages are counted back from.
+
+        Raises:
+            InvalidArgument: If `now` has no time zone.
+        """
+        facts = [job if isinstance(job, Facts) else Facts.of(job) for job in jobs]
+        twice = {job_id for job_id, n in Counter(job.job_id for job in facts).items() if n > 1}
+        latest = self._latest(facts)
+        decisions: list[Decision] = []
+        for job in facts:
+            reason, detail = (
+                self.why_not(job, now)
+                or (("undecidable", "listed twice") if job.job_id in twice else None)
+                or self._why_kept(job, latest)
+                or ("selected", "")
+            )
+            decisions.append(Decision(job=job, reason=reason, detail=detail))
+        return decisions
+
+    def why_not(self, job: Facts, now: datetime) -> WhyNot | None:
+        """
+        Say which rule keeps a job, looking at it alone; None if none does.
+
+        Args:
+            job: The job. `keep_latest` takes the others too, and is left to `decide`.
+            now: The aware moment that ages are counted back from.
+        """
+        if now.utcoffset() is None:
+            raise InvalidArgument("A selection needs to know now with its time zone.")
+        return self._why_protected(job) or self._why_out_of_scope(job) or self._why_age(job, now)
+
+    def describe(self) -> list[str]:
+        """
+        Say the rules, one a line.
+        """
+        lines = [f"status {', '.join(sorted(self.status))}"]
+        lines += [
+            f"{word} {', '.join(patterns)}"
+            for word, patterns in (
+                ("model", self.model),
+                ("name", self.name),
+                ("creator", self.creator),
+            )
+            if patterns
+        ]
+        time = _WORDS[self.by]
+        if self.older_than is not None:
+            lines.append(f"{time} {_bound(self.older_than, 'more than', 'before')}")
+        if self.newer_than is not None:
+            lines.append(f"{time} {_bound(self.newer_than, 'less than', 'after')}")
+        if self.keep_latest:
+            lines.append(f"not the latest {self.keep_latest} of each model")
+        if self.protect:
+            lines.append(f"never {', '.join(self.protect)}")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the rules as plain JSON values.
+        """
+        return {
+            "status": sorted(self.status),
+            "model": list(self.model),
+            "name": list(self.name),
+            "creator": list(self.creator),
+            "older_than": _bound_to_dict(self.older_than),
+            "newer_than": _bound_to_dict(self.newer_than),
+            "by": self.by,
+            "keep_latest": self.keep_latest,
+            "protect": list(self.protect),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Selection:
+        """
+        Read what `to_dict` gave.
+
+        Raises:
+            InvalidArgument, KeyError, TypeError, ValueError: It is something else.
+        """
+        return cls(
+            **{
+                **values,
+                "older_than": _bound_from_dict(values["older_than"]),
+                "newer_than": _bound_from_dict(values["newer_than"]),
+            }
+        )
+
+    def _why_protected(self, job: Facts) -> WhyNot | None:
+        if _match(self.protect, (job.job_id, *job.names, job.output)):
+            return "protected", "protected by name or id"
+        if self.protect and job.garbled:
+            return "undecidable", "name not readable"
+        return None
+
+    def _why_out_of_scope(self, job: Facts) -> WhyNot | None:
+        allowed = self.status | {_OTHER_SPELLINGS.get(word, word) for word in self.status}
+        if job.status not in allowed:
+            if job.status in KNOWN_STATUSES:
+                return "status", "another status"
+            return "undecidable", "status unknown"
+        return (
+            _why_unmatched("model", self.model, (job.model, job.other_model))
+            or _why_unmatched("name", self.name, job.names)
+            or _why_unmatched("creator", self.creator, (job.creator,))
+        )
+
+    def _why_age(self, job: Facts, now: datetime) -> WhyNot | None:
+        if self.older_than is None and self.newer_than is None:
+            return None
+        time = self._time(job)
+        if time is None:
+            return "undecidable", f"{self.by} not told"
+        verb = _WORDS[self.by]
+        if self.older_than is not None and not time < _moment(self.older_than, now):
+            return "age", f"not {verb} {_bound(self.older_than, 'more than', 'before')}"
+        if self.newer_than is not None and not time > _moment(self.newer_than, now):
+            return "age", f"not {verb} {_bound(self.newer_than, 'less than', 'after')}"
+        return None
+
+    def _latest(self, jobs: list[Facts]) -> dict[str, datetime]:
+        """
+        The time of the last job to be kept, by model.
+        """
+        if not self.keep_latest:
+            return {}
+        times: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        for job in jobs:
+            time = self._time(job)
+            if job.model is None or time is None or self._why_out_of_scope(job):
+                continue
+            # A job listed twice must not take two places: the older of its times counts.
+            known = times[job.model].get(job.job_id, time)
+            times[job.model][job.job_id] = min(known, time)
+        return {
+            model: sorted(of_model.values(), reverse=True)[: self.keep_latest][-1]
+            for model, of_model in times.items()
+        }
+
+    def _why_kept(self, job: Facts, latest: dict[str, datetime]) -> WhyNot | None:
+        if not self.keep_latest:
+            return None
+        time = self._time(job)
+        if time is None:
+            return "undecidable", f"{self.by} not told"
+        if job.model is None:
+            return "undecidable", "model not told"
+        if time >= latest[job.model]:
+            return "kept", f"among the latest {self.keep_latest} of its model"
+        return None
+
+    def _time(self, job: Facts) -> datetime | None:
+        return job.create_time if self.by == "create_time" else job.end_time
+
+
+_WORDS: Final = {"create_time": "created", "end_time": "ended"}
+
+
+def _match(patterns: tuple[str, ...], texts: tuple[str | None, ...]) -> bool:
+    return any(
+        text is not None and (text == pattern or fnmatchcase(text, pattern))
+        for text in texts
+        for pattern in patterns
+    )
+
+
+def _why_unmatched(
+    rule: Literal["model", "name", "creator"],
+    patterns: tuple[str, ...],
+    texts: tuple[str | None, ...],
+) -> WhyNot | None:
+    if not patterns or _match(patterns, texts):
+        return None
+    if not any(texts):
+        return "undecidable", f"{rule} not told"
+    return rule, f"another {rule}"
+
+
+def _moment(bound: timedelta | datetime, now: datetime) -> datetime:
+    if isinstance(bound, datetime):
+        return bound
+    try:
+        return now - bound
+    except OverflowError:
+        return datetime.min.replace(tzinfo=now.tzinfo)
+
+
+def _bound(bound: timedelta | datetime, age: str, moment: str) -> str:
+    if isinstance(bound, datetime):
+        return f"{moment} {bound.isoformat(sep=' ', timespec='minutes')}"
+    days = bound / timedelta(days=1)
+    return f"{age} {days:g} day{'' if days == 1 else 's'} ago"
+
+
+def _bound_to_dict(bound: timedelta | datetime | None) -> dict[str, Any] | str | None:
+    if isinstance(bound, timedelta):
+        return {"days": bound.days, "seconds": bound.seconds, "microseconds": bound.microseconds}
+    return None if bound is None else bound.isoformat()
+
+
+def _bound_from_dict(value: Any) -> timedelta | datetime | None:
+    if isinstance(value, dict):
+        return timedelta(**value)
+    return None if value is None else datetime.fromisoformat(value)

@@ -1,0 +1,115 @@
+"""
+A plan in words and columns.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from unicodedata import east_asian_width
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .groups import Group
+    from .plan import Plan, PlanEntry
+
+_NOUNS: Final = {"fine_tunes": "fine-tuning jobs", "imports": "import jobs"}
+
+
+def summary_of(plan: Plan, *, jobs: int) -> str:
+    """
+    Say what goes, what stays and why, by status, model and age, with totals.
+    """
+    workspace = f", workspace {plan.workspace}" if plan.workspace else ""
+    gone, noun = len(plan.entries), _NOUNS[plan.noun]
+    parts = [
+        f"Clean-up of {noun} at {plan.base_url}{workspace}",
+        f"planned {_minute(plan.created)}, digest {plan.digest[:12]}",
+        "rules: " + "; ".join(plan.selection.describe()),
+        "",
+        f"GOES: {gone} of {plan.listed} {noun}",
+    ]
+    parts += _table(
+        ("status", "model", "jobs", "oldest", "newest"),
+        [
+            (group.status, group.model or "", str(group.jobs), *_ages(group, plan.created))
+            for group in plan.goes
+        ],
+    )
+    parts += ["", f"STAYS: {plan.listed - gone}"]
+    parts += _table(
+        ("why", "status", "model", "jobs", "oldest", "newest"),
+        [
+            (
+                f"{group.reason}: {group.detail}",
+                group.status or "(none)",
+                group.model or "",
+                str(group.jobs),
+                *_ages(group, plan.created),
+            )
+            for group in plan.stays
+        ],
+    )
+    shown = plan.entries[:jobs]
+    if shown:
+        parts += ["", f"THE JOBS THAT GO{f', the {jobs} oldest' if gone > jobs else ''}:"]
+        parts += _table(
+            ("job", "status", "model", "name", "created", "result"),
+            [_row(entry, plan.created) for entry in shown],
+        )
+        if gone > jobs:
+            parts.append(f"  … and {gone - jobs} more")
+    return "\n".join(map(printable, parts))
+
+
+def printable(text: str) -> str:
+    """
+    Escape what a terminal would act on instead of showing it.
+    """
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _row(entry: PlanEntry, now: datetime) -> tuple[str, ...]:
+    return (
+        entry.job_id,
+        entry.status,
+        entry.model or "",
+        entry.name or "",
+        _age(entry.create_time, now),
+        entry.output or "",
+    )
+
+
+def _ages(group: Group, now: datetime) -> tuple[str, str]:
+    return _age(group.oldest, now), _age(group.newest, now)
+
+
+def _age(time: datetime | None, now: datetime) -> str:
+    if time is None:
+        return "unknown"
+    return f"{time.date().isoformat()} ({(now - time).days} d)"
+
+
+def _minute(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    if not rows:
+        return ["  (none)"]
+    cells = [tuple(map(printable, row)) for row in (head, *rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  "
+        + "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _width(text: str) -> int:
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
