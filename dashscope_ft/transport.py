@@ -8,9 +8,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from copy import copy
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import backoff
 from attrs import define, field, frozen
@@ -71,7 +71,10 @@ class Call(Generic[T]):
     read: Callable[[Reply], T]
     """Reads a success; raises MalformedResponse where it has another shape."""
 
-    look: Call[str] | None = None
+    infer: Callable[[str | None], T] | None = None
+    """Makes the result of what was not acknowledged but must have happened, given a request id."""
+
+    look: Call[Sighting] | None = None
     """Reads the job's status, where that tells what happened or why it did not."""
 
     when_unknown: str = ""
@@ -81,20 +84,13 @@ class Call(Generic[T]):
     """Whether only the deadline ends the waiting for a service that refuses for its rate."""
 
 
-@frozen(kw_only=True)
-class Answer(Generic[T]):
+class Sighting(NamedTuple):
     """
-    What a call came to.
+    A look at a job.
     """
 
-    value: T | None
-    """What was read; None where the outcome was inferred."""
-
+    status: str
     request_id: str | None
-    """The service's id of the request that settled it."""
-
-    attempts: int
-    """How many requests were sent."""
 
 
 @define
@@ -119,6 +115,7 @@ class _Shared:
     limiter: Limiter = field(init=False)
     budget: RetryBudget = field(init=False)
     closed: bool = False
+    tasks: set[asyncio.Task[Any]] = field(factory=set)
     process: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -131,6 +128,27 @@ class _Shared:
         if self.process != os.getpid():
             self._start()
         return self
+
+    def ended(self, task: asyncio.Task[Any]) -> None:
+        """
+        Forget a task; who waits for it has its error, and nobody else has to hear of it.
+        """
+        self.tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def aclose(self) -> None:
+        """
+        End what runs on this loop for the client.
+        """
+        self.closed = True
+        here = asyncio.get_running_loop()
+        tasks = [task for task in self.tasks if task.get_loop() is here]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.connections.aclose()
 
     def _start(self) -> None:
         self.limiter = self.new_limiter()
@@ -185,7 +203,7 @@ class Transport:
 
     async def send(
         self, call: Call[T], *, within: float | None = None, max_attempts: int | None = None
-    ) -> Answer[T]:
+    ) -> T:
         """
         Make a call.
 
@@ -205,12 +223,20 @@ class Transport:
         )
         return await effort.run()
 
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """
+        Start a task that ends with the client at the latest, whether anyone waits for it or not.
+        """
+        task = asyncio.create_task(work)
+        self.shared.tasks.add(task)
+        task.add_done_callback(self.shared.ended)
+        return task
+
     async def aclose(self) -> None:
         """
         Close the connections; calls under way end in `ClientClosed`, or `OutcomeUnknown`.
         """
-        self.shared.closed = True
-        await self.shared.connections.aclose()
+        await self.shared.aclose()
 
 
 class _Effort(Generic[T]):
@@ -232,33 +258,35 @@ class _Effort(Generic[T]):
         self._spent = 0
         self._looked = False
 
-    async def run(self) -> Answer[T]:
-        history = self._history
+    async def run(self) -> T:
+        call, history = self._call, self._history
         while True:
             got = await self._attempt()
-            if isinstance(got, Answer):
+            if not isinstance(got, _Setback):
                 return got
-            verdict = decide(self._call.operation, got.evidence, history)
+            verdict = decide(call.operation, got.evidence, history)
             if verdict is Verdict.LOOK:
                 verdict, got = await self._look(got)
             history.seen[got.evidence] += 1
             history.in_doubt |= verdict in _UNSURE
-            if verdict is Verdict.INFERRED:
-                return self._answer(None, got.error.request_id)
+            if verdict is Verdict.INFERRED and call.infer is not None:
+                return call.infer(got.error.request_id)
             if verdict is Verdict.RAISE:
                 raise await self._explained(got.error)
-            if verdict is Verdict.UNKNOWN:
+            if verdict in (Verdict.UNKNOWN, Verdict.INFERRED):
                 raise self._unknown(got.error)
             if error := await self._pause(got):
                 raise self._end(error)
 
-    async def _attempt(self) -> Answer[T] | _Setback:
+    async def _attempt(self) -> T | _Setback:
         """
         Wait for a turn, send once, and say what came of it.
         """
         await self._enter()
         limiter, transport = self._shared.limiter, self._transport
         try:
+            if self._shared.closed:
+                return _Setback(Evidence.UNSENT, _closed())
             sent_at = transport.clock()
             if self._ends_at is None:
                 self._ends_at = sent_at + self._deadline
@@ -283,7 +311,7 @@ class _Effort(Generic[T]):
     async def _enter(self) -> None:
         error: DashScopeError
         if self._shared.closed:
-            error = ClientClosed("This client is closed.")
+            error = _closed()
         else:
             try:
                 return await self._shared.limiter.enter(self._left())
@@ -315,7 +343,7 @@ class _Effort(Generic[T]):
         obeyed = evidence is Evidence.THROTTLED or reply.status == 503
         return _Setback(evidence, error, (reply.retry_after or 0.0) if obeyed else 0.0)
 
-    def _success(self, reply: Reply) -> Answer[T] | _Setback:
+    def _success(self, reply: Reply) -> T | _Setback:
         try:
             if reply.is_oversized:
                 raise malformed("body", reply, f"at most {LARGEST_BODY} bytes long")
@@ -324,10 +352,7 @@ class _Effort(Generic[T]):
             error.attempts = self._history.attempts
             return _Setback(Evidence.OTHER_SHAPE, error)
         self._shared.budget.earn(self._spent or 1)
-        return self._answer(value, reply.request_id)
-
-    def _answer(self, value: T | None, request_id: str | None) -> Answer[T]:
-        return Answer(value=value, request_id=request_id, attempts=self._history.attempts)
+        return value
 
     async def _look(self, setback: _Setback) -> tuple[Verdict, _Setback]:
         """
@@ -342,14 +367,14 @@ class _Effort(Generic[T]):
             return Verdict.RAISE, _Setback(Evidence.NOT_FOUND, missing)
         except DashScopeError:
             return Verdict.UNKNOWN, setback
-        if seen.value in _CANCELLED:
+        if seen.status in _CANCELLED:
             setback.error.request_id = seen.request_id
             return Verdict.INFERRED, setback
-        if seen.value in JobStatus.FINISHED:
+        if seen.status in JobStatus.FINISHED:
             error = StateConflict(
                 f"{self._call.what}: the job has ended.", request_id=seen.request_id
             )
-            error.job_status = seen.value
+            error.job_status = seen.status
             return Verdict.RAISE, _Setback(Evidence.STATE, error)
         return Verdict.UNKNOWN if looked else Verdict.AGAIN_UNSURE, setback
 
@@ -365,7 +390,7 @@ class _Effort(Generic[T]):
                 seen = await self._transport.send(
                     self._call.look, within=self._left(), max_attempts=1
                 )
-                error.job_status = seen.value
+                error.job_status = seen.status
             except DashScopeError:
                 return error
         error.hint = _state_hint(self._call.operation, error.job_status)
@@ -425,6 +450,10 @@ class _Effort(Generic[T]):
             hint=self._call.when_unknown,
             attempts=self._history.attempts,
         )
+
+
+def _closed() -> ClientClosed:
+    return ClientClosed("This client is closed.")
 
 
 def _state_hint(operation: Operation, job_status: str | None) -> str | None:

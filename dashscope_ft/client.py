@@ -1,0 +1,163 @@
+"""
+The client for asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Self
+
+from .codec import Codec
+from .connections import Connections
+from .resources.fine_tunes import FineTunes
+from .resources.imports import Imports
+from .settings import concealed, resolve, with_changes
+from .transport import Transport
+
+if TYPE_CHECKING:
+    from aiohttp import TraceConfig
+
+
+class AsyncClient:
+    """
+    A client for one region and account, to be used as `async with` or closed by `aclose()`.
+
+    One attempt is one request on the wire. What is safe to repeat is repeated, after
+    growing pauses, up to `max_attempts` and within `deadline`; a change whose answer was
+    lost is looked into, and where nobody can know what came of it, the call ends in
+    `OutcomeUnknown`. A creation is billed, and never sent twice unless the first was
+    provably not received. All requests of a client share one limit of `concurrency` and one
+    pace, which slows down as a whole when the service says that it is too fast.
+
+    It serves several `asyncio.run` in turn.
+
+    Args:
+        api_key: The key; else `DASHSCOPE_API_KEY`, or a key file.
+        region: `intl`, `cn`, `hk`, `us` or a region id; else `DASHSCOPE_REGION`, or `intl`.
+        workspace: The workspace's id; else `DASHSCOPE_WORKSPACE`, or the key's own.
+        base_url: Where to send instead of the region's host, with or without `/api/v1`;
+            https, except on this machine.
+        timeout: Seconds for one attempt, its answer included.
+        deadline: Seconds for one call, its attempts and pauses included, from its turn on.
+            A walk has one for each read, a run over many jobs one for each job.
+        max_attempts: How often one call is sent at most.
+        concurrency: How many requests may be in flight at once.
+        page_size: Jobs a request of a walk, 20 to 100.
+        time_zone: The zone of times that come without one; UTC+8 where None.
+        proxy: The proxy's URL; else the usual environment variables, read once.
+        ssl_context: What to trust instead of the system's authorities.
+        trace_configs: aiohttp's hooks, for tracing.
+
+    Attributes:
+        fine_tunes: The account's fine-tuning jobs.
+        imports: The account's import jobs.
+
+    Raises:
+        ConfigurationError: A setting is wrong or missing.
+    """
+
+    fine_tunes: FineTunes
+    imports: Imports
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        region: str | None = None,
+        workspace: str | None = None,
+        base_url: str | None = None,
+        timeout: float = 30.0,
+        deadline: float = 120.0,
+        max_attempts: int = 4,
+        concurrency: int = 8,
+        page_size: int = 100,
+        time_zone: tzinfo | None = None,
+        proxy: str | None = None,
+        ssl_context: SSLContext | None = None,
+        trace_configs: Sequence[TraceConfig] = (),
+    ) -> None:
+        api_key, proxy = concealed(api_key), concealed(proxy)
+        settings = resolve(
+            api_key=api_key,
+            region=region,
+            workspace=workspace,
+            base_url=base_url,
+            timeout=timeout,
+            deadline=deadline,
+            max_attempts=max_attempts,
+            concurrency=concurrency,
+            page_size=page_size,
+            time_zone=time_zone,
+            proxy=proxy,
+        )
+        connections = Connections(settings, ssl_context=ssl_context, trace_configs=trace_configs)
+        self._set_up(Transport(settings, connections), Codec(settings.time_zone))
+
+    @classmethod
+    def _over(cls, transport: Transport, codec: Codec) -> Self:
+        client = cls.__new__(cls)
+        client._set_up(transport, codec)
+        return client
+
+    def _set_up(self, transport: Transport, codec: Codec) -> None:
+        self._transport = transport
+        self._codec = codec
+        self._is_view = False
+        self.fine_tunes = FineTunes(transport, codec)
+        self.imports = Imports(transport, codec)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        max_attempts: int | None = None,
+        page_size: int | None = None,
+    ) -> AsyncClient:
+        """
+        Give a view of this client with other bounds, over the same connections and limiter.
+
+        Closing the view closes nothing.
+
+        Args:
+            timeout: Seconds for one attempt.
+            deadline: Seconds for one call.
+            max_attempts: How often one call is sent at most.
+            page_size: Jobs a request of a walk, 20 to 100.
+
+        Raises:
+            ConfigurationError: A bound is out of bounds itself.
+        """
+        settings = with_changes(
+            self._transport.settings,
+            timeout=timeout,
+            deadline=deadline,
+            max_attempts=max_attempts,
+            page_size=page_size,
+        )
+        view = AsyncClient._over(self._transport.with_settings(settings), self._codec)
+        view._is_view = True
+        return view
+
+    async def aclose(self) -> None:
+        """
+        Close the connections. What is under way ends; later calls raise `ClientClosed`.
+        """
+        if not self._is_view:
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        settings = self._transport.settings
+        workspace = f", workspace={settings.workspace!r}" if settings.workspace else ""
+        return (
+            f"{type(self).__name__}(region={settings.region!r}, "
+            f"base_url={settings.base_url!r}{workspace})"
+        )

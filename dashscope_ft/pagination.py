@@ -1,0 +1,307 @@
+"""
+Walks over numbered pages that lose nothing while the list changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, Generic, Protocol, Self, TypeVar
+from weakref import WeakSet
+
+from attrs import frozen
+
+from .envelope import Row, Rows
+from .errors import ClientClosed, InvalidArgument, ListingInconsistent
+from .stitching import (
+    OVERLAP,
+    Link,
+    Span,
+    Window,
+    bridging_span,
+    link,
+    next_span,
+    same_order,
+    unseen,
+)
+
+T = TypeVar("T")
+
+_READ_AGAIN = 2  # times that a short page below its own total may be read again
+
+
+class Spawn(Protocol):
+    """
+    Starts a task that ends with the client at the latest.
+    """
+
+    def __call__(self, work: Coroutine[Any, Any, T], /) -> asyncio.Task[T]:
+        """
+        Start it.
+        """
+        ...
+
+
+@frozen(kw_only=True)
+class Listing(Generic[T]):
+    """
+    A list on the service, and how to walk it.
+    """
+
+    read: Callable[[int, int], Coroutine[Any, Any, Rows]]
+    """Reads the page of a number and a size."""
+
+    spawn: Spawn
+    """Starts a read ahead of time."""
+
+    decode: Callable[[Row], T]
+    """Makes a row a model."""
+
+    wanted: Callable[[T], bool]
+    """Whether a model passes the caller's filters."""
+
+    time_field: str
+    """The row's field with the creation time."""
+
+    read_time: Callable[[str], Any]
+    """Reads such a time."""
+
+    page_size: int
+    """The largest page to ask for."""
+
+    concurrency: int
+    """How many pages to read ahead at most."""
+
+
+class AsyncPager(Generic[T]):
+    """
+    The jobs of a listing, newest first.
+
+    `async for` walks all of them, each walk anew. A walk yields every job that existed
+    throughout exactly once, whatever is created or deleted meanwhile, or raises
+    `ListingInconsistent`. Pages are read ahead while the loop's body runs. Leaving the loop
+    stops that within the event loop's next turns; `async with` stops it at once.
+
+    Wire: `GET /fine-tunes`, `GET /custom_models/import`; fewer jobs than `page_size` are one
+    request.
+    """
+
+    def __init__(self, listing: Listing[T]) -> None:
+        self._listing = listing
+        self._walks: WeakSet[AsyncGenerator[Any, None]] = WeakSet()
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self._started(self._jobs())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for walk in list(self._walks):
+            await walk.aclose()
+
+    def batches(self) -> AsyncGenerator[list[T], None]:
+        """
+        Walk in lists of jobs, never empty, each as soon as it is proven to lack none.
+
+        Raises:
+            ListingInconsistent: The listing could not be proven complete.
+        """
+        return self._started(_Walk(self._listing, limit=None).batches())
+
+    async def collect(self, limit: int | None = None) -> list[T]:
+        """
+        Walk to the end and give all jobs, or the first `limit` of them for fewer requests.
+
+        Args:
+            limit: How many jobs to give at most; all where None.
+
+        Raises:
+            ListingInconsistent: The listing could not be proven complete, and `limit` jobs
+                were not reached before that.
+        """
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise InvalidArgument(f"limit is {limit!r}; it must be a number of jobs, or None.")
+        jobs: list[T] = []
+        if limit == 0:
+            return jobs
+        async with aclosing(_Walk(self._listing, limit=limit).batches()) as batches:
+            async for batch in batches:
+                jobs += batch
+                if limit is not None and len(jobs) >= limit:
+                    break
+        return jobs[:limit]
+
+    async def _jobs(self) -> AsyncGenerator[T, None]:
+        async with aclosing(_Walk(self._listing, limit=None).batches()) as batches:
+            async for batch in batches:
+                for job in batch:
+                    yield job
+
+    def _started(self, walk: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        self._walks.add(walk)
+        return walk
+
+
+class _Walk(Generic[T]):
+    """
+    One walk: a chain of windows from the head of the list to its end, and reads ahead of it.
+    """
+
+    def __init__(self, listing: Listing[T], *, limit: int | None) -> None:
+        self._listing = listing
+        self._limit = limit
+        self._largest = listing.page_size
+        self._seen: set[str] = set()
+        self._given = 0
+        self._used = 0  # windows that the chain has asked for or passed
+        self._tail: Window
+        self._ahead: deque[asyncio.Task[Window]] = deque()
+        self._horizon = 0  # the index up to which windows are being read
+
+    async def batches(self) -> AsyncGenerator[list[T], None]:
+        """
+        Yield what the caller wants of each window that joins the chain.
+        """
+        listing = self._listing
+        try:
+            rows = self._join(await self._read(Span(1, self._largest)), anchored=True)
+            while True:
+                ended = self._tail.is_short
+                if not ended:
+                    self._read_ahead()
+                jobs = [job for row in rows if listing.wanted(job := listing.decode(row))]
+                self._given += len(jobs)
+                if jobs:
+                    yield jobs
+                if ended:
+                    return
+                rows = await self._advance()
+        finally:
+            await self._stop()
+
+    async def _advance(self) -> list[Row]:
+        """
+        Join one more window to the chain, and give its new rows.
+        """
+        while self._ahead:
+            window = await self._arrival()
+            joint = link(self._tail, window)
+            if joint is not Link.PROVEN and window.covered > self._tail.covered:
+                return await self._bridge(window if joint is Link.TIED else None)
+            self._ahead.popleft()
+            self._use()
+            if joint is Link.PROVEN:
+                return self._join(window)
+        return await self._bridge(None)
+
+    async def _bridge(self, tied: Window | None) -> list[Row]:
+        """
+        Read on from the chain, from twice as far back each time, until a window joins it.
+
+        Args:
+            tied: A window that meets the chain among jobs of one second.
+        """
+        covered, back = self._tail.covered, OVERLAP
+        window = tied
+        while True:
+            if window is None:
+                advance = next_span if back == OVERLAP else bridging_span
+                span = advance(covered, back, self._largest)
+                window = await self._read(span)
+                if span.start == 0:
+                    return self._join(window, anchored=True)
+            joint = link(self._tail, window)
+            if joint is Link.PROVEN:
+                return self._join(window)
+            back *= 2
+            if joint is Link.TIED:
+                # To begin before that second is the only better proof there is.
+                tied = tied or window
+                back = max(back, covered - self._tail.last_group + 1)
+                straddles = bridging_span(covered, back, self._largest).end > covered
+                if not straddles and same_order(self._tail, tied):
+                    return self._join(tied)
+            window = None
+
+    def _join(self, window: Window, *, anchored: bool = False) -> list[Row]:
+        """
+        Make a window the chain's tail. One at the head of the list needs no link.
+        """
+        fresh = unseen(None if anchored else self._tail, window, self._seen)
+        self._tail = window
+        if not self._ahead:
+            self._horizon = window.covered
+        return fresh
+
+    def _read_ahead(self) -> None:
+        tail, listing = self._tail, self._listing
+        end = tail.total
+        if self._limit is not None:
+            end = min(end, tail.covered + self._limit - self._given)
+        while len(self._ahead) < listing.concurrency and self._horizon < end:
+            span = next_span(self._horizon, OVERLAP, self._largest)
+            if span.end <= self._horizon:
+                return
+            self._ahead.append(listing.spawn(self._window(span)))
+            self._horizon = span.end
+
+    async def _arrival(self) -> Window:
+        """
+        Wait for the next window that was read ahead, and leave it in its place.
+        """
+        task = self._ahead[0]
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise ClientClosed("This client was closed during the walk.")
+        return task.result()
+
+    async def _read(self, span: Span) -> Window:
+        self._use()
+        return await self._window(span)
+
+    def _use(self) -> None:
+        """
+        Count a window against what a walk may cost.
+        """
+        self._used += 1
+        planned = 1 + len(self._seen) // self._largest
+        if self._used > 4 * planned + 20:
+            raise self._inconsistent(self._tail.total)
+
+    async def _window(self, span: Span) -> Window:
+        """
+        Read a window, and again where it contradicts itself.
+        """
+        listing = self._listing
+        for again in range(_READ_AGAIN + 1):
+            reply = await listing.read(*span)
+            self._largest = min(self._largest, max(1, reply.page_size))
+            window = Window.of(reply, listing.time_field, listing.read_time)
+            ends_early = window.is_short and window.covered < window.total
+            if not ends_early and not (window.repeats_itself and not again):
+                return window
+        raise self._inconsistent(window.total)
+
+    def _inconsistent(self, total: int) -> ListingInconsistent:
+        error = ListingInconsistent(
+            f"The listing could not be proven complete: {len(self._seen)} jobs were seen, and "
+            f"the service counts {total}.",
+            hint="List again when fewer jobs come and go.",
+        )
+        error.seen = len(self._seen)
+        error.total = total
+        return error
+
+    async def _stop(self) -> None:
+        """
+        Leave no read behind.
+        """
+        ahead = list(self._ahead)
+        self._ahead.clear()
+        for task in ahead:
+            task.cancel()
+        if ahead:
+            await asyncio.wait(ahead)

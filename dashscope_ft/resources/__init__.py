@@ -1,0 +1,3 @@
+"""
+The nouns of the service, an operation a method.
+"""

@@ -1,0 +1,231 @@
+"""
+How overlapping pages prove that nothing between them was missed.
+
+A reply is a contiguous slice of the list at one instant, and two jobs keep their order. So
+where two replies share a job, no job that existed throughout lies between them, and a chain
+of such links from the head of the list to its end holds every job that did.
+
+Everything here is pure; `pagination` does the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import Enum, auto
+from functools import lru_cache
+from typing import NamedTuple
+
+from attrs import define, field
+
+from .envelope import Row, Rows
+
+OVERLAP = 5  # rows; about 1.18 times the fewest reads, and links survive some deletions
+_ENOUGH_IN_ORDER = 3  # shared rows in one order, where nothing better can be had
+
+
+class Span(NamedTuple):
+    """
+    A page to ask for.
+    """
+
+    page_no: int
+    page_size: int
+
+    @property
+    def start(self) -> int:
+        """
+        The index of its first row.
+        """
+        return (self.page_no - 1) * self.page_size
+
+    @property
+    def end(self) -> int:
+        """
+        The index behind its last row.
+        """
+        return self.page_no * self.page_size
+
+
+class Link(Enum):
+    """
+    How a reply joins the one before it.
+    """
+
+    PROVEN = auto()
+    """No job that existed throughout lies between them."""
+
+    TIED = auto()
+    """They share jobs, but meet among jobs of one second, whose order may change."""
+
+    NONE = auto()
+    """They share no job."""
+
+
+@define(eq=False)
+class Window:
+    """
+    One reply, placed in the list.
+    """
+
+    rows: list[Row]
+    """Its rows."""
+
+    span: Span
+    """Where it lies, as the service echoes it."""
+
+    total: int
+    """How many rows the same reply counts in all; 0 where it does not say."""
+
+    ids: dict[str, int] = field(init=False)
+    """The place of each job in it."""
+
+    times: list[str] = field(init=False)
+    """Creation times as text, where all are readable and newest first; else empty."""
+
+    first: datetime | None = field(init=False, default=None)
+    """The time of its first row."""
+
+    last: datetime | None = field(init=False, default=None)
+    """The time of its last row."""
+
+    @classmethod
+    def of(
+        cls, reply: Rows, time_field: str, read_time: Callable[[str], datetime | None]
+    ) -> Window:
+        """
+        Place a reply.
+
+        Args:
+            reply: The reply.
+            time_field: The row's field with the creation time.
+            read_time: Reads such a time; raises ValueError where it cannot.
+        """
+        window = cls(reply.rows, Span(reply.page_no, reply.page_size), reply.total or 0)
+        window.ids = {row["job_id"]: place for place, row in enumerate(reply.rows)}
+        window.times = _comparable([row.get(time_field) for row in reply.rows])
+        if window.times:
+            try:
+                window.first = read_time(window.times[0])
+                window.last = read_time(window.times[-1])
+            except ValueError:
+                window.times = []
+        return window
+
+    @property
+    def covered(self) -> int:
+        """
+        The index behind its last row.
+        """
+        return self.span.start + len(self.rows)
+
+    @property
+    def repeats_itself(self) -> bool:
+        """
+        Whether a job stands in it twice.
+        """
+        return len(self.ids) < len(self.rows)
+
+    @property
+    def is_short(self) -> bool:
+        """
+        Whether it has fewer rows than a page: the list ends in it, or before it.
+        """
+        return len(self.rows) < self.span.page_size
+
+    @property
+    def last_group(self) -> int:
+        """
+        The index at which the jobs of its last row's second begin.
+        """
+        if not self.times:
+            return self.covered
+        return self.span.start + self.times.index(self.times[-1])
+
+
+def link(left: Window, right: Window) -> Link:
+    """
+    Tell how a reply joins the one before it.
+    """
+    if left.ids.keys().isdisjoint(right.ids):
+        return Link.NONE
+    if left.last is None or right.first is None or right.first > left.last:
+        return Link.PROVEN
+    return Link.TIED
+
+
+def same_order(left: Window, right: Window) -> bool:
+    """
+    Tell whether jobs of one second stand in both replies in one order, with none among them.
+
+    Where more jobs share a second than a page can straddle, this is all the evidence there
+    can be that the service keeps their order.
+    """
+    places = [left.ids.get(job_id) for job_id in right.ids]
+    shared = [place for place in places if place is not None]
+    if len(shared) < min(_ENOUGH_IN_ORDER, len(left.rows), len(right.rows)):
+        return False
+    among = places[places.index(shared[0]) :][: len(shared)]
+    return among == sorted(shared)
+
+
+def unseen(left: Window | None, right: Window, seen: set[str]) -> list[Row]:
+    """
+    Give a joined reply's rows that are new, and note them in `seen`.
+
+    Rows before the first that it shares with its neighbour were not there throughout.
+    """
+    begin = 0
+    if left is not None:
+        begin = min(right.ids[job_id] for job_id in right.ids.keys() & left.ids.keys())
+    fresh = []
+    for row in right.rows[begin:] if begin else right.rows:
+        job_id = row["job_id"]
+        if job_id not in seen:
+            seen.add(job_id)
+            fresh.append(row)
+    return fresh
+
+
+@lru_cache(maxsize=4096)
+def next_span(covered: int, overlap: int, largest: int) -> Span:
+    """
+    Plan the page that begins at least `overlap` rows before `covered` and reaches furthest.
+
+    Pages are aligned to their size, so that the size is what can be chosen. Where none of
+    that overlap reaches past `covered`, a smaller overlap must do.
+
+    Args:
+        covered: How many rows lie behind.
+        overlap: How many of them to read again.
+        largest: The largest page there is.
+    """
+    while True:
+        span = _furthest(covered - overlap, largest)
+        if span.end > covered or overlap <= 1:
+            return span
+        overlap //= 2
+
+
+def bridging_span(covered: int, back: int, largest: int) -> Span:
+    """
+    Plan the page that begins at least `back` rows before `covered`, whether it advances or not.
+    """
+    return _furthest(covered - back, largest)
+
+
+def _furthest(start: int, largest: int) -> Span:
+    if start <= 0:
+        return Span(1, largest)
+    spans = (Span(start // size + 1, size) for size in range(largest, 0, -1))
+    return max(spans, key=lambda span: span.end)
+
+
+def _comparable(times: list[object]) -> list[str]:
+    """
+    Give the texts back where their order is that of time, newest first.
+    """
+    texts = [text for text in times if isinstance(text, str)]
+    if len(texts) < len(times) or len(set(map(len, texts))) != 1:
+        return []
+    return texts if texts == sorted(texts, reverse=True) else []
