@@ -108,6 +108,27 @@ class AsyncClient:
         self.fine_tunes = FineTunes(transport, codec)
         self.imports = Imports(transport, codec)
 
+    @property
+    def region(self) -> str:
+        """
+        The region that is asked: `intl`, `cn`, `hk` or `us`.
+        """
+        return self._transport.settings.region
+
+    @property
+    def base_url(self) -> str:
+        """
+        Where requests go; it ends in `/api/v1`.
+        """
+        return self._transport.settings.base_url
+
+    @property
+    def workspace(self) -> str | None:
+        """
+        The workspace that is asked for; None leaves the choice to the service.
+        """
+        return self._transport.settings.workspace
+
     def with_options(
         self,
         *,
