@@ -17,7 +17,7 @@ import dashscope  # type: ignore[import-not-found]  # pyright: ignore[reportMiss
 SLEPT: list[float] = []
 
 
-def rest(seconds: float) -> None:
+def rest(seconds: Any) -> None:
     SLEPT.append(seconds)
     REALLY_SLEEP(min(seconds, 0.02))
 

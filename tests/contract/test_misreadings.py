@@ -12,8 +12,6 @@ from .conftest import Face, OfficialSDK
 
 pytestmark = pytest.mark.contract
 
-NEW = {"model": "qwen3-8b", "training_file_ids": ["file-1"]}
-
 
 @pytest.mark.parametrize("face", ["sync", "async", "classic"])
 def test_logs_lose_the_first_line(sdk: OfficialSDK, emulator: Emulator, face: Face) -> None:
@@ -67,7 +65,7 @@ def test_a_creation_is_billed_three_times(sdk: OfficialSDK, emulator: Emulator, 
     """
     emulator.inject(Fault(operation="fine_tunes.create", lose="after", times=2))
 
-    told = sdk.call(face, "create", **NEW)
+    told = sdk.call(face, "create", model="qwen3-8b", training_file_ids=["file-1"])
 
     assert told.error is None
     assert len(emulator.account().jobs) == 3
@@ -81,7 +79,7 @@ def test_a_job_quota_is_waited_for(sdk: OfficialSDK, emulator: Emulator) -> None
     account.rules.job_quota = 20
     account.seed(jobs=20, statuses=["SUCCEEDED"])
 
-    told = sdk.call("sync", "create", **NEW)
+    told = sdk.call("sync", "create", model="qwen3-8b", training_file_ids=["file-1"])
 
     assert told.error == "RateLimitError"
     assert len(emulator.journal.of("fine_tunes.create")) == 3
