@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import stat
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from dashscope_ft.cleanup import Plan, PlanEntry, Selection, make_plan
+from dashscope_ft.cleanup.guards import check_guards, check_place
+from dashscope_ft.errors import (
+    GuardExceeded,
+    InvalidArgument,
+    ListingInconsistent,
+    PlanRefused,
+)
+from dashscope_ft.models import FineTuneJob, ImportJob
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CHINA = timezone(timedelta(hours=8))
+URL = "https://dashscope-intl.aliyuncs.com/api/v1"
+
+
+async def listing(jobs: Iterable[FineTuneJob | ImportJob]) -> AsyncIterator[Any]:
+    for job in jobs:
+        yield job
+
+
+def jobs_of(n: int) -> list[FineTuneJob | ImportJob]:
+    return [
+        FineTuneJob(
+            job_id=f"ft-{i}",
+            status=("FAILED", "SUCCEEDED", "CANCELED", "RUNNING", "ODD")[i % 5],
+            model=("qwen3-14b", "qwen3-8b")[i % 2],
+            job_name=f"名 {i}",
+            finetuned_output=f"out-{i}",
+            create_time=datetime(2026, 1, 1, tzinfo=CHINA) + timedelta(days=i),
+            end_time=datetime(2026, 1, 2, tzinfo=CHINA) + timedelta(days=i),
+        )
+        for i in range(n)
+    ]
+
+
+async def planned(
+    n: int = 20, selection: Selection | None = None, workspace: str | None = "ws-1"
+) -> Plan:
+    selection = selection or Selection(keep_latest=1, protect="ft-2")
+    return await make_plan(
+        "fine_tunes",
+        listing(jobs_of(n)),
+        selection,
+        base_url=URL,
+        workspace=workspace,
+        now=lambda: NOW,
+    )
+
+
+async def test_a_plan_says_what_goes_and_why_the_rest_stays() -> None:
+    """
+    Every job listed is either to go or stays for a reason, and the sums agree.
+    """
+    plan = await planned()
+
+    assert [entry.job_id for entry in plan.entries] == ["ft-0", "ft-5", "ft-7", "ft-10", "ft-15"]
+    assert plan.entries[1] == PlanEntry(
+        job_id="ft-5",
+        status="FAILED",
+        model="qwen3-8b",
+        name="名 5",
+        output="out-5",
+        create_time=datetime(2026, 1, 6, tzinfo=CHINA),
+        end_time=datetime(2026, 1, 7, tzinfo=CHINA),
+    )
+    assert plan.listed == 20
+    assert sum(group.jobs for group in plan.stays) == 15
+    assert sum(group.jobs for group in plan.goes) == 5
+    assert {(group.reason, group.status) for group in plan.stays} == {
+        ("status", "SUCCEEDED"),
+        ("status", "RUNNING"),
+        ("undecidable", "ODD"),
+        ("kept", "CANCELED"),
+        ("protected", "CANCELED"),
+    }
+
+
+async def test_a_plan_of_imports() -> None:
+    """
+    Imports are planned in the same words.
+    """
+    job = ImportJob(
+        job_id="937b",
+        status="FAILED",
+        model_name="qwen3-32b-offline-20240101-abc1",
+        display_name="mine",
+        gmt_create=NOW - timedelta(days=3),
+    )
+
+    plan = await make_plan(
+        "imports", listing([job]), Selection(), base_url=URL, workspace=None, now=lambda: NOW
+    )
+
+    [entry] = plan.entries
+    assert (entry.model, entry.name, entry.output) == ("qwen3-32b", "mine", job.model_name)
+    assert "import jobs" in plan.summary()
+
+
+async def test_a_listing_that_is_not_complete_makes_no_plan() -> None:
+    """
+    If the walk raises, there is no plan.
+    """
+
+    async def broken() -> AsyncIterator[FineTuneJob]:
+        yield FineTuneJob(job_id="ft-1", status="FAILED")
+        raise ListingInconsistent("short page")
+
+    with pytest.raises(ListingInconsistent):
+        await make_plan("fine_tunes", broken(), Selection(), base_url=URL, workspace=None)
+
+
+async def test_ages_are_counted_from_before_the_listing() -> None:
+    """
+    A job does not become old enough by the time the listing takes.
+    """
+    times = iter([NOW, NOW + timedelta(days=9)])
+
+    plan = await make_plan(
+        "fine_tunes",
+        listing([FineTuneJob(job_id="ft-1", status="FAILED", create_time=NOW)]),
+        Selection(older_than=timedelta(days=1)),
+        base_url=URL,
+        workspace=None,
+        now=lambda: next(times),
+    )
+
+    assert plan.created == NOW
+    assert not plan.entries
+
+
+async def test_a_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
+    """
+    A plan comes back from its file, and from a pickle, equal and with the same digest.
+    """
+    plan = await planned()
+    path = tmp_path / "plan.json"
+
+    plan.save(path)
+    loaded = Plan.load(path)
+
+    assert loaded == plan
+    assert loaded.digest == plan.digest
+    assert loaded.summary() == plan.summary()
+    assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+async def test_a_saved_plan_is_private_and_whole(tmp_path: Path) -> None:
+    """
+    The file is its owner's alone, also over an older one, and nothing else is left behind.
+    """
+    path = tmp_path / "plan.json"
+    path.write_text("older")
+    path.chmod(0o666)
+
+    (await planned()).save(path)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["plan.json"]
+
+
+async def test_a_plan_that_cannot_be_saved_leaves_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    When the disk fails, the older file stands and no half file stays.
+    """
+    path = tmp_path / "plan.json"
+    path.write_text("older")
+
+    def fail(_: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    plan = await planned()
+    with pytest.raises(OSError, match="disk full"):
+        plan.save(path)
+
+    assert path.read_text() == "older"
+    assert os.listdir(tmp_path) == ["plan.json"]
+
+
+def alterations(values: Any, path: str = "") -> Iterable[tuple[str, Any]]:
+    """
+    Give every variant of a JSON value in which one leaf differs or one element lacks.
+    """
+    if isinstance(values, dict):
+        for key, value in values.items():
+            for where, altered in alterations(value, f"{path}.{key}"):
+                yield where, values | {key: altered}
+            yield f"{path}.{key} missing", {k: v for k, v in values.items() if k != key}
+        yield f"{path} more", values | {"more": 1}
+    elif isinstance(values, list):
+        for index, value in enumerate(values):
+            for where, altered in alterations(value, f"{path}[{index}]"):
+                yield where, [*values[:index], altered, *values[index + 1 :]]
+            yield f"{path}[{index}] missing", [*values[:index], *values[index + 1 :]]
+    elif isinstance(values, str):
+        yield path, values + "0"
+        yield path, None
+    else:
+        yield path, 7 if values != 7 else 8
+        yield path, "x"
+
+
+async def test_an_altered_file_is_refused(tmp_path: Path) -> None:
+    """
+    Whatever is changed, added or left out in the file of a plan, it is no longer that plan.
+    """
+    plan = await planned(9, Selection(older_than=timedelta(days=1), model="qwen*"))
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    variants = list(alterations(json.loads(path.read_bytes())))
+
+    assert len(variants) > 150
+    for where, variant in variants:
+        path.write_text(json.dumps(variant))
+        with pytest.raises(PlanRefused):
+            pytest.fail(f"{where}: {Plan.load(path)}")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", "{}", '{"format": 2}', "\xff\xfe"])
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
+    """
+    Any other file is refused as no plan; one that is not there is the usual error.
+    """
+    path = tmp_path / "plan.json"
+    path.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(PlanRefused, match="not a plan"):
+        Plan.load(path)
+    with pytest.raises(FileNotFoundError):
+        Plan.load(tmp_path / "other.json")
+
+
+async def test_a_digest_is_of_the_content() -> None:
+    """
+    Plans that say the same have one digest, and any difference another.
+    """
+    plan = await planned()
+
+    assert plan.digest == (await planned()).digest
+    assert len(plan.digest) == 64
+    for other in (
+        evolve(plan, workspace=None),
+        evolve(plan, entries=plan.entries[1:]),
+        evolve(plan, created=NOW + timedelta(seconds=1)),
+        evolve(plan, selection=Selection()),
+    ):
+        assert other.digest != plan.digest
+
+
+def test_a_plan_needs_a_zoned_time() -> None:
+    """
+    A plan whose time has no zone would have no age.
+    """
+    with pytest.raises(InvalidArgument):
+        Plan(
+            base_url=URL,
+            workspace=None,
+            noun="fine_tunes",
+            created=datetime(2026, 1, 1),
+            selection=Selection(),
+            listed=0,
+            entries=(),
+            stays=(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, None),
+        ({"now": NOW + timedelta(hours=24)}, None),
+        ({"now": NOW - timedelta(minutes=4)}, None),
+        ({"now": NOW + timedelta(hours=24, seconds=1)}, "24 hours old"),
+        ({"now": NOW - timedelta(hours=1)}, "still to come"),
+        ({"base_url": "https://dashscope.aliyuncs.com/api/v1"}, "dashscope.aliyuncs.com"),
+        ({"workspace": None}, "workspace ws-1"),
+        ({"workspace": "ws-2"}, "ws-2"),
+        ({"noun": "imports"}, "fine_tunes"),
+    ],
+)
+async def test_a_plan_is_for_one_place_and_a_day(change: dict[str, Any], words: str | None) -> None:
+    """
+    Elsewhere, for another workspace or noun, or after a day, a plan is refused.
+    """
+    plan = await planned()
+    here: dict[str, Any] = {
+        "noun": "fine_tunes",
+        "base_url": URL,
+        "workspace": "ws-1",
+        "now": NOW,
+    }
+
+    if words is None:
+        check_place(plan, **here | change)
+    else:
+        with pytest.raises(PlanRefused, match=words):
+            check_place(plan, **here | change)
+
+
+async def test_guards_bound_a_plan() -> None:
+    """
+    One job more than the bounds is too many, with the figures in the error.
+    """
+    plan = await planned()  # 5 of 20
+
+    check_guards(plan, max_deletes=5, max_percent=25)
+    with pytest.raises(GuardExceeded, match="deletes 5 jobs, more than max_deletes=4"):
+        check_guards(plan, max_deletes=4, max_percent=25)
+    with pytest.raises(GuardExceeded, match=r"5 of 20 jobs \(25 %\), more than max_percent=24.5"):
+        check_guards(plan, max_deletes=5, max_percent=24.5)
+    check_guards(await planned(0), max_deletes=0, max_percent=0)
+
+
+@pytest.mark.parametrize("bound", [-1, True, "20", float("nan"), None])
+async def test_bounds_that_are_none(bound: Any) -> None:
+    """
+    A bound that is no number from 0 is refused, not ignored.
+    """
+    plan = await planned()
+
+    with pytest.raises(InvalidArgument):
+        check_guards(plan, max_deletes=bound, max_percent=50)
+    with pytest.raises(InvalidArgument):
+        check_guards(plan, max_deletes=20, max_percent=bound)
+
+
+async def test_a_summary_to_decide_from() -> None:
+    """
+    The table shows what goes and what stays, why, by status, model and age, with totals.
+    """
+    plan = await planned()
+
+    text = plan.summary(jobs=2)
+
+    assert text.splitlines()[:12] == [
+        f"Clean-up of fine-tuning jobs at {URL}, workspace ws-1",
+        f"planned 2026-11-20 12:00 UTC, digest {plan.digest[:12]}",
+        "rules: status CANCELED, FAILED; not the latest 1 of each model; never ft-2",
+        "",
+        "GOES: 5 of 20 fine-tuning jobs",
+        "  status    model      jobs  oldest              newest",
+        "  FAILED    qwen3-14b  2     2026-01-01 (323 d)  2026-01-11 (313 d)",
+        "  FAILED    qwen3-8b   2     2026-01-06 (318 d)  2026-01-16 (308 d)",
+        "  CANCELED  qwen3-8b   1     2026-01-08 (316 d)  2026-01-08 (316 d)",
+        "",
+        "STAYS: 15",
+        "  why                                        status     model      jobs"
+        "  oldest              newest",
+    ]
+    assert "kept: among the latest 1 of its model" in text
+    assert "undecidable: status unknown" in text
+    assert "… and 3 more" in text
+
+
+async def test_a_summary_escapes_what_the_service_said() -> None:
+    """
+    Server text cannot drive the terminal that shows the table.
+    """
+    job = FineTuneJob(job_id="ft-1\x1b[2J", status="FAILED", model="m\r\nx", job_name="\u202eevil")
+
+    plan = await make_plan("fine_tunes", listing([job]), Selection(), base_url=URL, workspace=None)
+    text = plan.summary()
+
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert "\\x1b[2J" in text
