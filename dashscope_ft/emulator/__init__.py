@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .clock import Clock as Clock
     from .clock import ManualClock as ManualClock
     from .clock import RealClock as RealClock
+    from .emulator import REGIONS as REGIONS
     from .emulator import Emulator as Emulator
     from .faults import Fault as Fault
     from .faults import Faults as Faults
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .rules import Rules as Rules
 
 _MODULE = {
+    "REGIONS": "emulator",
     "Account": "account",
     "Books": "records",
     "Clock": "clock",

@@ -44,7 +44,7 @@ class Fault:
     """The connection ends without an answer, before or after the request took effect."""
 
     torn: int | None = None
-    """The connection ends after so many bytes of the body."""
+    """The connection ends after so many bytes of the body; beyond its length, after all of it."""
 
     reset: bool = False
     """Whether an ending connection is reset, rather than closed."""

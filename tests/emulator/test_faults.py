@@ -190,3 +190,21 @@ def test_one_of_every_three(studio: Studio) -> None:
     ]
 
     assert seen == [200, 200, 405, 500, 200, 200, 500]
+
+
+def test_a_connection_that_ends_behind_an_answer(studio: Studio) -> None:
+    """
+    The answer is whole, and the connection that the client may want to keep is gone.
+    """
+    base = urlsplit(studio.emulator.url)
+    studio.emulator.inject(Fault(torn=1_000_000))
+    connection = http.client.HTTPConnection(base.netloc, timeout=10)
+    connection.request("GET", f"{base.path}/fine-tunes")
+    first = connection.getresponse()
+    first.read()
+
+    assert first.status == 401
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        connection.request("GET", f"{base.path}/fine-tunes")
+        connection.getresponse()
+    connection.close()
