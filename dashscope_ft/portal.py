@@ -1,0 +1,477 @@
+"""
+An event loop behind callers that block.
+
+A `Portal` gives a *guest*, any asynchronous context manager, a house: a daemon thread
+with an event loop in it. Callers stay in threads of their own and hand in work. Three
+rules keep every end of this clean:
+
+* Whatever belongs to the loop (tasks, generators, sessions) is made, used and dropped on
+  the loop's thread. The two sides share one `_Call` for each call, and what passes between
+  them passes by operations that are atomic, so that no interrupt can split one.
+* Whoever waits is registered with the house before it asks, and the house's last act is to
+  wake everyone who is registered. So no call can hang, whatever it races with.
+* What may be run by the garbage collector takes no lock and waits for nothing that needs one.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import atexit
+import inspect
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager, suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Generic, ParamSpec, TypeVar
+from weakref import WeakSet
+
+from .errors import ClientClosed
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LOOK_UP: Final = 0.5  # seconds after which a wait looks for an interrupt it slept through
+_EXIT_GRACE: Final = 1.0  # seconds that the interpreter's exit waits for what is in flight
+
+
+class Portal:
+    """
+    Let callers that block use an asynchronous *guest*.
+
+    The first call starts a thread with an event loop and enters the guest there. It ends
+    with `close()`, with the last reference to the portal, or with the interpreter. Any
+    thread may call, also from inside a running loop; a call from the guest's own loop is
+    a `RuntimeError`. A forked child starts over with a thread and a loop of its own.
+    """
+
+    def __init__(self, guest: AbstractAsyncContextManager[Any]) -> None:
+        self._guest = guest
+        self._closed = False
+        self._house: _House | None = None
+        self._starting = threading.RLock()  # a signal's handler may close what its thread starts
+        _portals.add(self)
+
+    def call(
+        self,
+        function: Callable[P, Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """
+        Call *function* on the loop and wait for what it returns.
+
+        An interrupt, such as Ctrl-C, cancels the call, waits until it has wound up, and
+        goes on to the caller. A second one cancels it again and waits for nothing.
+
+        Raises:
+            ClientClosed: The portal was closed before or during the call.
+            RuntimeError: This is the loop's own thread, where waiting would be for ever.
+        """
+        return self._call_in(self._open_house(), lambda: function(*args, **kwargs))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """
+        Run *coroutine* on the loop and wait for what it returns, like `call()`.
+        """
+        try:
+            return self.call(lambda: coroutine)
+        finally:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
+
+    def iterate(
+        self, source: AsyncGenerator[T, None], *, linger: float = 0.0
+    ) -> Generator[T, None, None]:
+        """
+        Yield what *source* yields, a call for each item.
+
+        When the caller loses interest, the source is closed on the loop. The caller waits
+        for that at most *linger* seconds: it may be the garbage collector, which runs
+        anywhere and may hold a lock that the source needs.
+
+        Raises:
+            ClientClosed: The portal was closed during the iteration, or the process is a
+                fork of the one that began it.
+            RuntimeError: This is the loop's own thread.
+        """
+        house = self._open_house()
+        stream = _Stream(source)
+        del source  # the loop knows it by a weak reference: see `_Call._end`
+        patience = 0.0
+        try:
+            while not isinstance(item := self._call_in(house, lambda: stream.step(house)), _End):
+                patience = linger
+                yield item
+                patience = 0.0  # an interrupted step was waited for, or must not be
+        finally:
+            if not stream.ended:
+                house.dismiss(stream, patience)
+
+    def close(self) -> None:
+        """
+        Cancel what is in flight, let the guest out, and end the thread.
+
+        Callers in other threads get `ClientClosed`. What cannot be left at once, such as a
+        deletion that was sent, is waited for. Closing twice does nothing more.
+        """
+        with self._starting:
+            self._closed = True
+        if self._house:
+            self._house.end()
+            self._house.join()
+
+    def __del__(self) -> None:
+        if self._house:
+            self._house.end()
+
+    def _open_house(self) -> _House:
+        house = self._house
+        if house is None or house.closing:
+            with self._starting:
+                if self._closed:
+                    raise ClientClosed("This client is closed.")
+                house = self._house
+                if house is None or house.closing:
+                    house = self._build_house()
+        return house
+
+    def _build_house(self) -> _House:
+        house = _House(self._guest)
+        try:
+            house.start()
+            self._house = house
+            if self._closed:
+                raise ClientClosed("This client was closed as it started.")
+        except BaseException:
+            house.end()  # no guest has been there yet: the next call builds another
+            raise
+        return house
+
+    def _call_in(self, house: _House, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if threading.current_thread() is house.thread:
+            raise RuntimeError(
+                "This is a blocking call on the client's own event loop, which it would "
+                "stop for ever: use the asynchronous client there."
+            )
+        call = _Call(begin)
+        try:
+            if house.ask(call, call.begin):
+                _wait_for(call.woken)
+        except BaseException:
+            # Was the call begun, and did it end? Only the loop knows: all ways lead to an answer.
+            try:
+                if house.ask(call, call.cancel):
+                    _wait_for(call.woken)
+            except BaseException:
+                house.ask(call, call.cancel)
+                raise
+            raise
+        return call.outcome()
+
+    def _leave_inherited_house(self) -> None:
+        self._starting = threading.RLock()  # another thread may have held the old one
+        if self._house:
+            self._house.abandon()
+            _inherited.append(self._house)
+            self._house = None
+
+    def _end_with_interpreter(self) -> None:
+        if self._house:
+            self._closed = True
+            self._house.silent = True
+            self._house.end()
+            self._house.thread.join(_EXIT_GRACE)
+
+
+class _House:
+    """
+    A thread, the event loop in it, and the guest who lives there.
+    """
+
+    def __init__(self, guest: AbstractAsyncContextManager[Any]) -> None:
+        self.guest = guest
+        self.thread = threading.Thread(target=self._live, name="dashscope-ft", daemon=True)
+        self.calls: set[_Call[Any]] = set()
+        self.streams: set[_Stream[Any]] = set()
+        self.closing = False
+        self.gone = False
+        self.silent = False
+        self._failure: BaseException | None = None
+        self._running: SimpleQueue[None] = SimpleQueue()
+        self._wanted = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._admitted = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """
+        Start the thread and wait until its loop runs. The guest comes with the first call.
+        """
+        # `Thread.start` waits for a condition, whose lock an interrupt can leave locked; a
+        # thread that is not the main one gets no interrupts.
+        _thread.start_new_thread(self._start_thread, ())
+        _wait_for(self._running)
+        if self._failure:
+            raise self._failure
+
+    async def admit(self) -> None:
+        """
+        Wait, on the loop, until the guest is in; raise what kept it out.
+        """
+        self._wanted.set()
+        await self._admitted.wait()
+        if self._failure:
+            raise self._failure
+
+    def ask(self, call: _Call[Any], callback: Callable[[_House], None]) -> bool:
+        """
+        Run *callback* on the loop; say whether the call is going to be woken.
+        """
+        self.calls.add(call)
+        if self.gone:
+            return False
+        self._post(callback, self)
+        return True
+
+    def dismiss(self, stream: _Stream[Any], patience: float) -> None:
+        """
+        Close *stream* on the loop, and wait for that at most *patience* seconds.
+        """
+        farewell = _Call(lambda: stream.finish(self), hurried=False)
+        asked = self.ask(farewell, farewell.begin)
+        if asked and patience and threading.current_thread() is not self.thread:
+            with suppress(Empty):
+                farewell.woken.get(timeout=patience)
+
+    def end(self) -> None:
+        """
+        Tell the guest to leave; safe wherever the garbage collector runs.
+        """
+        self.closing = True
+        self._post(self._leave)
+
+    def join(self) -> None:
+        """
+        Wait for the thread to end; raise what went wrong when the guest left.
+        """
+        if threading.current_thread() is not self.thread:
+            while self.thread.is_alive():
+                self.thread.join(_LOOK_UP)
+            if self._failure:
+                raise self._failure
+
+    def abandon(self) -> None:
+        """
+        Forget the loop: it is another process's, which still polls these sockets.
+        """
+        self.gone = self.closing = True
+
+    def _post(self, callback: Callable[..., object], *args: object) -> None:
+        if self._loop and not self.gone:
+            with suppress(RuntimeError):  # the loop is closed: the last act wakes who waits
+                self._loop.call_soon_threadsafe(callback, *args)
+
+    def _leave(self) -> None:
+        self._leaving.set()
+        self._wanted.set()
+
+    def _start_thread(self) -> None:
+        try:
+            self.thread.start()
+        except BaseException as error:  # noqa: BLE001 - told to the caller
+            self._failure = error
+            self._running.put(None)
+
+    def _live(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._host())
+        finally:
+            self.gone = self.closing = True
+            for call in list(self.calls):
+                call.wake(self)
+            self._running.put(None)
+
+    async def _host(self) -> None:
+        self._running.put(None)
+        try:
+            if not self.closing:  # else nobody knew the loop yet who could have set what follows
+                await self._wanted.wait()
+            if not self.closing:
+                await self._serve()
+        except BaseException as error:  # noqa: BLE001 - told to whoever calls or closes
+            self._failure = error
+            self.closing = True
+            self._admitted.set()
+            await self._calls_end()
+
+    async def _serve(self) -> None:
+        async with self.guest:
+            self._admitted.set()
+            await self._leaving.wait()
+            for call in list(self.calls):
+                if call.task and call.hurried:
+                    call.task.cancel()
+            await self._calls_end()
+            farewells = [stream.finish(self) for stream in self.streams]
+            await asyncio.gather(*farewells, return_exceptions=True)
+
+    async def _calls_end(self) -> None:
+        tasks = [call.task for call in list(self.calls) if call.task]
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+class _Call(Generic[T]):
+    """
+    One call, as both threads see it. Its callbacks run on the loop, in the order asked for.
+    """
+
+    def __init__(
+        self, function: Callable[[], Coroutine[Any, Any, T]], *, hurried: bool = True
+    ) -> None:
+        self.hurried = hurried  # whether `close()` cancels it
+        self.task: asyncio.Task[T] | None = None
+        self.woken: SimpleQueue[None] = SimpleQueue()
+        self._function = function
+        self._value: T
+        self._error: BaseException | None = None
+        self._answered = False
+
+    def begin(self, house: _House) -> None:
+        """
+        Start the call, unless the guest is leaving.
+        """
+        if house.closing:
+            self.wake(house)
+        else:
+            self.task = asyncio.get_running_loop().create_task(self._work(house))
+            self.task.add_done_callback(lambda task: self._end(task, house))
+
+    def cancel(self, house: _House) -> None:
+        """
+        Cancel the call; if it never began, or has ended, there is nothing to wait for.
+        """
+        if self.task:
+            self.task.cancel()
+        else:
+            self.wake(house)
+
+    def wake(self, house: _House) -> None:
+        """
+        End the caller's wait.
+        """
+        house.calls.discard(self)
+        if not house.silent:
+            self.woken.put(None)
+
+    def outcome(self) -> T:
+        """
+        Give what the call returned, or raise what it raised.
+        """
+        if not self._answered:
+            raise ClientClosed("This client was closed before the call ended.")
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+            return self._value
+        finally:
+            del error  # an exception that its own traceback leads to would live until collected
+
+    def _end(self, task: asyncio.Task[T], house: _House) -> None:
+        # The task is dropped on its own thread: in the caller's, the callback of a weak
+        # reference to it could swallow an interrupt.
+        self.task = None
+        if self.hurried and not task.cancelled():
+            self._error = task.exception()
+            if self._error is None:
+                self._value = task.result()
+            self._answered = True
+        self.wake(house)
+
+    async def _work(self, house: _House) -> T:
+        await house.admit()
+        return await self._function()
+
+
+class _End:
+    """
+    What stands for the item after the last.
+    """
+
+
+_END: Final = _End()
+
+
+class _Stream(Generic[T]):
+    """
+    An asynchronous generator that is stepped and closed by one task at a time.
+    """
+
+    def __init__(self, source: AsyncGenerator[T, None]) -> None:
+        self.ended = False
+        self._source: AsyncGenerator[T, None] | None = source
+        self._turn = asyncio.Lock()  # a step may be winding up still when the close comes
+
+    async def step(self, house: _House) -> T | _End:
+        """
+        Give the next item, or `_END`.
+        """
+        async with self._turn:
+            if self._source is None:
+                return _END
+            house.streams.add(self)
+            item: T | _End = _END
+            try:
+                item = await anext(self._source, _END)
+            finally:
+                if item is _END:
+                    self._end(house)
+            return item
+
+    async def finish(self, house: _House) -> None:
+        """
+        Close the generator.
+        """
+        async with self._turn:
+            try:
+                if self._source:
+                    await self._source.aclose()
+            finally:
+                self._end(house)
+
+    def _end(self, house: _House) -> None:
+        self.ended = True
+        self._source = None
+        house.streams.discard(self)
+
+
+def _wait_for(token: SimpleQueue[None]) -> None:
+    # A signal that comes just before the wait begins, or to another thread, does not end it.
+    while True:
+        with suppress(Empty):
+            return token.get(timeout=_LOOK_UP)
+
+
+_portals: WeakSet[Portal] = WeakSet()
+_inherited: list[_House] = []  # kept for ever: collecting one would close the parent's sockets
+
+
+@atexit.register
+def _end_with_interpreter() -> None:
+    for portal in list(_portals):
+        portal._end_with_interpreter()
+
+
+def _start_over_in_child() -> None:
+    for portal in list(_portals):
+        portal._leave_inherited_house()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_over_in_child)

@@ -1,0 +1,733 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, NoReturn, Self
+
+import pytest
+
+from dashscope_ft.errors import ClientClosed
+from dashscope_ft.portal import Portal
+
+LONG = 60.0  # seconds; a test that waits this long has failed
+
+
+class Guest:
+    """
+    Something with a life of its own that notes what happens to it.
+    """
+
+    def __init__(self) -> None:
+        self.inside = False
+        self.visits = 0
+        self.open_streams = 0
+        self.closed_on: list[str] = []
+        self.wound_up: list[str] = []
+        self.busy = threading.Event()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.sleep(0)
+        self.inside = True
+        self.visits += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.sleep(0)
+        self.inside = False
+
+    async def echo(self, word: str) -> str:
+        assert self.inside
+        await asyncio.sleep(0)
+        return word
+
+    async def fail(self) -> NoReturn:
+        raise LookupError("nope")
+
+    async def wait(self, name: str) -> None:
+        try:
+            self.busy.set()
+            await asyncio.sleep(LONG)
+        finally:
+            await asyncio.sleep(0.01)
+            self.wound_up.append(name)
+
+    async def count(self, length: int = 10) -> AsyncGenerator[int, None]:
+        self.open_streams += 1
+        try:
+            for n in range(length):
+                await asyncio.sleep(0)
+                yield n
+        finally:
+            await asyncio.sleep(0.01)
+            self.closed_on.append(threading.current_thread().name)
+            self.open_streams -= 1
+
+
+@pytest.fixture
+def guest() -> Guest:
+    return Guest()
+
+
+@pytest.fixture
+def portal(guest: Guest) -> Iterator[Portal]:
+    portal = Portal(guest)
+    yield portal
+    portal.close()
+
+
+def loop_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "dashscope-ft"]
+
+
+def wait_for(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
+def python(script: str, *, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+    """
+    Run *script* in an interpreter of its own that reports whatever can be reported.
+    """
+    fork_is_meant = "ignore:This process:DeprecationWarning"
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-W", fork_is_meant, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+TOY = """
+import asyncio, atexit, gc, os, signal, sys, threading, time
+from dashscope_ft.errors import ClientClosed
+from dashscope_ft.portal import Portal
+from tests.test_portal import Guest
+guest = Guest()
+portal = Portal(guest)
+"""
+
+
+def test_answers_and_errors_come_back_as_they_are(portal: Portal, guest: Guest) -> None:
+    """
+    A call returns what the coroutine returns and raises what it raises, with its traceback.
+    """
+    with pytest.raises(LookupError, match="nope") as caught:
+        portal.call(guest.fail)
+
+    assert portal.call(guest.echo, "hello") == "hello"
+    assert portal.run(guest.echo("again")) == "again"
+    assert caught.value.__context__ is None
+    assert caught.traceback[-1].name == "fail"
+
+
+def test_nothing_starts_before_the_first_call(guest: Guest) -> None:
+    """
+    A portal costs no thread until it is used, and one afterwards.
+    """
+    before = loop_threads()
+    portal = Portal(guest)
+    unused = loop_threads()
+    portal.call(guest.echo, "a")
+    portal.call(guest.echo, "b")
+    used = loop_threads()
+    portal.close()
+
+    assert unused == before
+    assert len(used) == len(before) + 1
+    assert loop_threads() == before
+    assert guest.visits == 1
+
+
+def test_a_guest_who_cannot_come_in(guest: Guest) -> None:
+    """
+    What kept the guest out is raised by the call, and the next call tries again.
+    """
+
+    class Late(Guest):
+        async def __aenter__(self) -> Self:
+            if not self.busy.is_set():
+                self.busy.set()
+                raise OSError("port taken")
+            return await super().__aenter__()
+
+    late = Late()
+    portal = Portal(late)
+    with pytest.raises(OSError, match="port taken"):
+        portal.call(late.echo, "a")
+
+    assert portal.call(late.echo, "b") == "b"
+    portal.close()
+
+
+def test_a_guest_who_cannot_leave() -> None:
+    """
+    What goes wrong as the guest leaves is raised by `close()`.
+    """
+
+    class Stuck(Guest):
+        async def __aexit__(self, *_: object) -> None:
+            raise OSError("still busy")
+
+    stuck = Stuck()
+    portal = Portal(stuck)
+    portal.call(stuck.echo, "a")
+
+    with pytest.raises(OSError, match="still busy"):
+        portal.close()
+
+
+def test_inside_a_running_loop(portal: Portal, guest: Guest) -> None:
+    """
+    A notebook, whose cells run in a loop, can call and iterate.
+    """
+
+    async def cell() -> tuple[str, list[int]]:
+        return portal.call(guest.echo, "cell"), list(portal.iterate(guest.count(3)))
+
+    assert asyncio.run(cell()) == ("cell", [0, 1, 2])
+
+
+def test_on_its_own_loop(portal: Portal, guest: Guest) -> None:
+    """
+    A blocking call on the loop's own thread is an error, not a deadlock.
+    """
+
+    async def confused() -> None:
+        portal.run(guest.echo("never"))
+
+    async def confused_iteration() -> None:
+        next(portal.iterate(guest.count()))
+
+    with pytest.raises(RuntimeError, match="own event loop"):
+        portal.call(confused)
+    with pytest.raises(RuntimeError, match="own event loop"):
+        portal.call(confused_iteration)
+
+    assert portal.call(guest.echo, "alive") == "alive"
+
+
+def test_closed_on_its_own_loop(portal: Portal, guest: Guest) -> None:
+    """
+    Closing from the loop's own thread ends it without waiting for itself.
+    """
+
+    async def close() -> None:
+        portal.close()
+        await asyncio.sleep(LONG)
+
+    with pytest.raises(ClientClosed):
+        portal.call(close)
+
+
+def test_sixteen_threads(portal: Portal, guest: Guest) -> None:
+    """
+    Many threads may share a portal, and each gets its own answers.
+    """
+    words = [str(n) for n in range(800)]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda word: portal.call(guest.echo, word), words))
+
+    assert answers == words
+    assert guest.visits == 1
+
+
+def test_context_variables(portal: Portal) -> None:
+    """
+    What a caller's context variables say is seen by the coroutine.
+    """
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    async def read() -> str:
+        return variable.get()
+
+    async def read_twice() -> AsyncGenerator[str, None]:
+        yield variable.get()
+        yield variable.get()
+
+    portal.call(read)
+    variable.set("caller's")
+
+    assert portal.call(read) == "caller's"
+    assert list(portal.iterate(read_twice())) == ["caller's"] * 2
+
+
+def test_iteration_to_the_end(portal: Portal, guest: Guest) -> None:
+    """
+    An iteration gives every item in order and leaves nothing open.
+    """
+    assert list(portal.iterate(guest.count(5))) == [0, 1, 2, 3, 4]
+    assert list(portal.iterate(guest.count(0))) == []
+    assert guest.open_streams == 0
+
+
+def test_an_error_in_the_middle_of_an_iteration(portal: Portal) -> None:
+    """
+    An error ends the iteration after the items that came before it.
+    """
+
+    async def broken() -> AsyncGenerator[int, None]:
+        yield 1
+        raise LookupError("nope")
+
+    items = portal.iterate(broken())
+    first = next(items)
+    with pytest.raises(LookupError):
+        next(items)
+
+    assert first == 1
+    assert list(items) == []
+
+
+def test_a_loop_left_early_with_patience(portal: Portal, guest: Guest) -> None:
+    """
+    Whoever leaves a lingering iteration goes on once the source is closed.
+    """
+    for n in portal.iterate(guest.count(), linger=LONG):
+        if n == 3:
+            break
+
+    assert guest.open_streams == 0
+    assert guest.closed_on == ["dashscope-ft"]
+
+
+def test_a_loop_left_early_without_patience(guest: Guest) -> None:
+    """
+    Whoever leaves an iteration goes on at once; the source is closed on the loop.
+    """
+    portal = Portal(guest)
+    for _ in portal.iterate(guest.count()):
+        break
+    portal.close()
+
+    assert guest.closed_on == ["dashscope-ft"]
+
+
+@pytest.mark.parametrize("collector", ["caller", "loop"])
+def test_an_iteration_collected_on_any_thread(collector: str, guest: Guest) -> None:
+    """
+    Wherever the collector finds a forgotten iteration, it is closed on the loop.
+    """
+    portal = Portal(guest)
+    items = portal.iterate(guest.count(), linger=LONG)
+    next(items)
+    cycle: list[Any] = [items]
+    cycle.append(cycle)
+
+    async def collect() -> None:
+        gc.collect()
+
+    gc.disable()
+    try:
+        del items, cycle
+        if collector == "loop":
+            portal.call(collect)
+        else:
+            gc.collect()
+    finally:
+        gc.enable()
+    portal.close()
+
+    assert guest.closed_on == ["dashscope-ft"]
+
+
+def test_an_iteration_open_when_the_portal_closes(guest: Guest) -> None:
+    """
+    Closing closes open iterations first, while the guest is still there.
+    """
+    portal = Portal(guest)
+    items = portal.iterate(guest.count())
+    next(items)
+    portal.close()
+
+    with pytest.raises(ClientClosed):
+        next(items)
+    assert guest.closed_on == ["dashscope-ft"]
+
+
+def test_close_wakes_callers_in_other_threads(guest: Guest) -> None:
+    """
+    Callers in other threads get `ClientClosed` once their calls have wound up.
+    """
+    portal = Portal(guest)
+    names = ["a", "b", "c", "d"]
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(portal.call, guest.wait, name) for name in names]
+        assert guest.busy.wait(LONG)
+        portal.close()
+        errors = [call.exception(LONG) for call in calls]
+
+    assert [type(error) for error in errors] == [ClientClosed] * 4
+    assert set(guest.wound_up) <= set(names)
+    assert guest.wound_up
+    with pytest.raises(ClientClosed):
+        portal.call(guest.echo, "late")
+
+
+def test_close_unused_and_twice(guest: Guest) -> None:
+    """
+    Closing a portal that was never used, or again, does nothing.
+    """
+    portal = Portal(guest)
+    portal.close()
+    portal.close()
+
+    with pytest.raises(ClientClosed):
+        portal.run(guest.echo("late"))
+    with pytest.raises(ClientClosed):
+        next(portal.iterate(guest.count()))
+    assert guest.visits == 0
+
+
+def test_calls_that_race_with_close() -> None:
+    """
+    However calls, iterations and first calls race with `close()`, each ends.
+    """
+    for attempt in range(100):
+        guest = Guest()
+        portal = Portal(guest)
+        ended: list[str] = []
+
+        def hammer(portal: Portal = portal, guest: Guest = guest, ended: Any = ended) -> None:
+            try:
+                while True:
+                    portal.call(guest.echo, "a")
+                    for _ in portal.iterate(guest.count(2)):
+                        break
+            except ClientClosed:
+                ended.append("closed")
+
+        threads = [threading.Thread(target=hammer) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        if attempt % 2:
+            portal.call(guest.echo, "a")
+        portal.close()
+        wait_for(threads)
+
+        assert ended == ["closed"] * 4
+        assert guest.open_streams == 0
+
+
+def test_a_portal_that_nobody_holds(guest: Guest) -> None:
+    """
+    Dropping the last reference ends the thread and lets the guest out.
+    """
+    before = loop_threads()
+    portal = Portal(guest)
+    portal.call(guest.echo, "a")
+    with pytest.raises(LookupError):
+        portal.call(guest.fail)
+    threads = [thread for thread in loop_threads() if thread not in before]
+    del portal
+    wait_for(threads)
+
+    assert not guest.inside
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[float, float], None]]:
+    """
+    Set an alarm that interrupts like Ctrl-C, once or again and again.
+    """
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    def set_alarm(first: float, again: float = 0.0) -> None:
+        signal.setitimer(signal.ITIMER_REAL, first, again)
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    yield set_alarm
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+def interrupt_when(event: threading.Event) -> None:
+    def send() -> None:
+        assert event.wait(LONG)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=send, daemon=True).start()
+
+
+def test_ctrl_c_cancels_and_waits(portal: Portal, guest: Guest) -> None:
+    """
+    Ctrl-C reaches the caller once the call has wound up; the portal serves on.
+    """
+    interrupt_when(guest.busy)
+    with pytest.raises(KeyboardInterrupt):
+        portal.call(guest.wait, "a")
+
+    assert guest.wound_up == ["a"]
+    assert portal.call(guest.echo, "alive") == "alive"
+
+
+def test_ctrl_c_in_an_iteration(portal: Portal) -> None:
+    """
+    Ctrl-C during a step cancels it, waits, and leaves nothing open.
+    """
+    stuck, wound_up = threading.Event(), []
+
+    async def source() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            stuck.set()
+            await asyncio.sleep(LONG)
+        finally:
+            await asyncio.sleep(0.01)
+            wound_up.append(1)
+
+    interrupt_when(stuck)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in portal.iterate(source()):
+            pass
+
+    assert wound_up == [1]
+
+
+def test_a_second_ctrl_c_waits_for_nothing(portal: Portal, guest: Guest) -> None:
+    """
+    The first Ctrl-C waits for what is in flight; a second one cancels that, too.
+    """
+    draining, released = threading.Event(), threading.Event()
+
+    async def stubborn() -> None:
+        try:
+            guest.busy.set()
+            await asyncio.sleep(LONG)
+        except asyncio.CancelledError:
+            draining.set()
+            try:
+                await asyncio.sleep(LONG)
+            finally:
+                released.set()
+
+    interrupt_when(guest.busy)
+    interrupt_when(draining)
+    with pytest.raises(KeyboardInterrupt):
+        portal.call(stubborn)
+
+    assert released.wait(LONG)
+    assert portal.call(guest.echo, "alive") == "alive"
+
+
+def test_a_second_ctrl_c_in_a_lingering_iteration(portal: Portal) -> None:
+    """
+    A second Ctrl-C does not linger, though the step is still winding up.
+    """
+    stuck, draining, freed = threading.Event(), threading.Event(), threading.Event()
+
+    async def source() -> AsyncGenerator[int, None]:
+        try:
+            stuck.set()
+            await asyncio.sleep(LONG)
+            yield 1
+        except asyncio.CancelledError:
+            draining.set()
+            with warnings.catch_warnings():
+                for _ in range(2000):  # deaf to further cancelling
+                    if freed.is_set():
+                        break
+                    try:
+                        await asyncio.sleep(0.01)
+                    except asyncio.CancelledError:
+                        continue
+            raise
+
+    interrupt_when(stuck)
+    interrupt_when(draining)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in portal.iterate(source(), linger=LONG):
+            pass
+    freed.set()
+
+    assert portal.call(asyncio.sleep, 0, "alive") == "alive"
+
+
+def test_interrupts_at_every_instant(
+    portal: Portal, guest: Guest, alarm: Callable[[float, float], None]
+) -> None:
+    """
+    Wherever an interrupt falls, it reaches the caller and the portal serves on.
+    """
+    portal.call(guest.echo, "a")
+    for n in range(400):
+        with suppress(KeyboardInterrupt):
+            try:
+                alarm(0.00002 + 0.0000015 * (n % 300), 0.5)
+                while True:
+                    portal.call(guest.echo, "a")
+                    list(portal.iterate(guest.count(1)))
+            finally:
+                alarm(0.0, 0.0)
+
+    assert portal.call(guest.echo, "alive") == "alive"
+    assert guest.visits == 1
+
+
+def test_interrupts_during_the_start(alarm: Callable[[float, float], None]) -> None:
+    """
+    An interrupted first call leaves no guest behind, and the next call starts afresh.
+    """
+    before = loop_threads()
+    threads: set[threading.Thread] = set()
+    guests: list[Guest] = []
+    portals: list[Portal] = []  # collecting one would run callbacks that swallow interrupts
+    for n in range(150):
+        guest = Guest()
+        guests.append(guest)
+        portal = Portal(guest)
+        portals.append(portal)
+        with suppress(KeyboardInterrupt):
+            try:
+                alarm(0.00002 + 0.000005 * n, 0.0)
+                portal.call(guest.echo, "a")
+            finally:
+                alarm(0.0, 0.0)
+        answer = portal.call(guest.echo, "b")
+        threads |= set(loop_threads())
+        portal.close()
+
+        assert answer == "b"
+    wait_for([thread for thread in threads if thread not in before and thread.ident])
+
+    assert not [guest for guest in guests if guest.inside]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_fork_while_idle() -> None:
+    """
+    A forked child starts over, and the parent's calls go on undisturbed.
+    """
+    end = python(
+        TOY
+        + """
+        portal.call(guest.echo, "a")
+        items = portal.iterate(guest.count())
+        next(items)
+        if pid := os.fork():
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            assert list(items) == list(range(1, 10))
+            assert guest.visits == 1
+            print(portal.call(guest.echo, "parent"))
+        else:
+            assert portal.call(guest.echo, "child") == "child"
+            try:
+                next(items)
+            except ClientClosed:
+                assert guest.visits == 2
+                portal.close()
+                del items, portal, guest
+                gc.collect()
+            else:
+                sys.exit("the parent's iteration went on in the child")
+        """.replace("\n        ", "\n")
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("parent\n", "", 0)
+
+
+def test_fork_while_busy() -> None:
+    """
+    A child forked amid calls inherits no lock that anyone holds.
+    """
+    end = python(
+        TOY
+        + """
+        stop = threading.Event()
+        def busy():
+            while not stop.is_set():
+                portal.call(guest.echo, "a")
+        threads = [threading.Thread(target=busy) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            if pid := os.fork():
+                assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            else:
+                signal.alarm(10)
+                code = 1
+                try:
+                    code = 0 if portal.call(guest.echo, "child") == "child" else 2
+                finally:
+                    os._exit(code)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        print("parent")
+        """.replace("\n        ", "\n")
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("parent\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("pass", 0),
+        ("sys.exit(3)", 3),
+        ("items = portal.iterate(guest.count()); next(items)", 0),
+        ("atexit.register(lambda: portal.call(guest.echo, 'late'))", 0),
+        ("os.fork() or portal.call(guest.echo, 'child')", 0),
+        (
+            "threading.Thread(target=portal.call, args=(guest.wait, 'x'), daemon=True).start();"
+            "guest.busy.wait()",
+            0,
+        ),
+        ("portal.cycle = portal; del portal", 0),
+    ],
+    ids=["idle", "exit", "iterating", "atexit", "forked", "calling", "cycle"],
+)
+def test_exit_with_a_portal_left_open(ending: str, code: int) -> None:
+    """
+    The interpreter ends at once, without a word, whatever was left open.
+    """
+    end = python(f"{TOY}\nprint(portal.call(guest.echo, 'a'))\n{ending}", timeout=15.0)
+
+    assert (end.stdout, end.stderr, end.returncode) == ("a\n", "", code)
+
+
+def test_exit_while_a_call_winds_up_for_long() -> None:
+    """
+    Leaving by a second Ctrl-C ends the process, too, however long the call would still take.
+    """
+    end = python(
+        TOY
+        + """
+        draining = threading.Event()
+        async def stubborn():
+            while True:
+                try:
+                    guest.busy.set()
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    draining.set()
+        def interrupt():
+            guest.busy.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+            draining.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=interrupt, daemon=True).start()
+        try:
+            portal.call(stubborn)
+        except KeyboardInterrupt:
+            print("left", flush=True)
+        """.replace("\n        ", "\n"),
+        timeout=15.0,
+    )
+
+    assert end.stdout == "left\n"
+    assert end.returncode == 0
