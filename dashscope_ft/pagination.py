@@ -170,10 +170,10 @@ class _Walk(Generic[T]):
             rows = self._join(await self._read(Span(1, self._largest)), anchored=True)
             while True:
                 ended = self._tail.is_short
-                if not ended:
-                    self._read_ahead()
                 jobs = [job for row in rows if listing.wanted(job := listing.decode(row))]
                 self._given += len(jobs)
+                if not ended:
+                    self._read_ahead()
                 if jobs:
                     yield jobs
                 if ended:
@@ -278,7 +278,8 @@ class _Walk(Generic[T]):
         listing = self._listing
         for again in range(_READ_AGAIN + 1):
             reply = await listing.read(*span)
-            self._largest = min(self._largest, max(1, reply.page_size))
+            if reply.page_size < span.page_size:
+                self._largest = min(self._largest, reply.page_size)
             window = Window.of(reply, listing.time_field, listing.read_time)
             ends_early = window.is_short and window.covered < window.total
             if not ends_early and not (window.repeats_itself and not again):

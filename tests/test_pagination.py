@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dashscope_ft.envelope import Rows
+from dashscope_ft.errors import InvalidArgument, ListingInconsistent
+
+from .changing_list import ChangingList
+
+CASES = int(os.environ.get("WALK_CASES", "400"))
+
+
+def assert_complete(changing: ChangingList, jobs: list[int]) -> None:
+    assert len(jobs) == len(set(jobs)), "a job came twice"
+    assert changing.throughout <= set(jobs), "a job was missed"
+    there = [job for job in jobs if job in changing.throughout]
+    groups = [job // changing.second for job in there]
+    assert groups == sorted(groups, reverse=True), "jobs came out of order"
+
+
+@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    jobs=st.integers(0, 450),
+    page_size=st.integers(20, 100),
+    concurrency=st.integers(1, 12),
+    changes=st.integers(0, 6),
+    inserts=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]),
+    second=st.sampled_from([1, 1, 1, 2, 4]),
+    seed=st.integers(0, 2**32),
+)
+def test_a_list_that_changes_before_every_read(
+    jobs: int,
+    page_size: int,
+    concurrency: int,
+    changes: int,
+    inserts: float,
+    second: int,
+    seed: int,
+) -> None:
+    """A walk holds every job that was there throughout, once and in order, or it raises."""
+    changing = ChangingList(
+        jobs, random=Random(seed), changes=changes, inserts=inserts, second=second
+    )
+    try:
+        walked = asyncio.run(changing.walk(page_size=page_size, concurrency=concurrency))
+    except ListingInconsistent as error:
+        assert changes, "a calm list was called inconsistent"
+        assert error.total is not None
+    else:
+        assert_complete(changing, walked)
+
+    assert changing.most_waiting <= concurrency
+    assert not changing.tasks
+
+
+@pytest.mark.parametrize(
+    ("jobs", "reads"), [(0, 1), (1, 1), (60, 1), (99, 1), (100, 2), (250, 3), (500, 6)]
+)
+async def test_a_calm_list_costs_few_reads(jobs: int, reads: int) -> None:
+    """A calm listing of 250 jobs is at most four requests; of fewer than a page, one."""
+    calm = ChangingList(jobs, random=Random(0))
+
+    assert await calm.walk() == list(range(jobs - 1, -1, -1))
+    assert len(calm.reads) == reads
+
+
+@pytest.mark.parametrize("jobs", [1_000, 5_165])
+async def test_a_long_calm_list_costs_a_quarter_more_than_plain_pages(jobs: int) -> None:
+    """Overlap costs at most 1.25 reads a hundred jobs, and one."""
+    calm = ChangingList(jobs, random=Random(0))
+
+    assert len(await calm.walk()) == jobs
+    assert len(calm.reads) <= 1.25 * jobs / 100 + 1
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+def test_walks_of_a_lively_list_mostly_end(changes: int) -> None:
+    """A walk gives up only where the list changes faster than it can be read."""
+    given_up = 0
+    for seed in range(60):
+        lively = ChangingList(500, random=Random(seed), changes=changes)
+        try:
+            assert_complete(lively, asyncio.run(lively.walk()))
+        except ListingInconsistent:
+            given_up += 1
+
+    assert given_up == 0
+
+
+@pytest.mark.parametrize("second", [20, 50, 97, 150, 1000])
+def test_many_jobs_of_one_second_in_a_steady_order(second: int) -> None:
+    """A service that keeps the order of jobs of one second is walked to the end."""
+    steady = ChangingList(600, random=Random(1), second=second)
+    steady.change = lambda: None  # type: ignore[method-assign]
+
+    assert sorted(asyncio.run(steady.walk())) == list(range(600))
+
+
+def test_many_jobs_of_one_second_shuffled_at_every_read() -> None:
+    """Where a page cannot straddle a second, and its order changes, a walk never ends silently."""
+    for seed in range(200):
+        shuffled = ChangingList(300, random=Random(seed), second=300)
+        try:
+            jobs = asyncio.run(shuffled.walk())
+        except ListingInconsistent:
+            continue
+        assert_complete(shuffled, jobs)
+
+
+async def test_deleting_every_job_inside_the_loop() -> None:
+    """Deleting what is listed, while it is listed, leaves nothing behind."""
+    changing = ChangingList(700, random=Random(2))
+    answering = asyncio.create_task(changing.answer())
+    async for job in changing.pager():
+        changing.delete(job)
+    answering.cancel()
+
+    assert not changing.jobs
+
+
+@pytest.mark.parametrize("cap", [20, 37, 50, 99])
+async def test_a_service_that_caps_the_page_size(cap: int) -> None:
+    """A page echoed with a smaller size is placed by that size, and so are the next."""
+    capped = ChangingList(333, random=Random(3), cap=cap)
+
+    assert await capped.walk() == list(range(332, -1, -1))
+
+
+@pytest.mark.parametrize("total", [0, None])
+async def test_a_total_that_is_too_small(total: int | None) -> None:
+    """A total below the truth costs no job."""
+    lying = ChangingList(333, random=Random(4))
+    lying.distort = lambda rows: attrs.evolve(rows, total=total)
+
+    assert len(await lying.walk()) == 333
+
+
+@pytest.mark.parametrize("jobs", [60, 333, 400])
+async def test_a_total_that_is_too_large(jobs: int) -> None:
+    """A total above the truth costs a few reads, then the walk says that it is not complete."""
+    lying = ChangingList(jobs, random=Random(5))
+    lying.distort = lambda rows: attrs.evolve(rows, total=10**12)
+    with pytest.raises(ListingInconsistent) as caught:
+        await lying.walk()
+
+    assert caught.value.total == 10**12
+    assert caught.value.seen <= jobs
+    assert len(lying.reads) <= 40
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_total_that_changes_at_random(seed: int) -> None:
+    """A total that means nothing costs bounded reads, whatever it is."""
+    lying = ChangingList(333, random=Random(seed))
+    dice = Random(seed)
+    lying.distort = lambda rows: attrs.evolve(
+        rows, total=dice.choice([0, 1, 333, 500, 10**9, None])
+    )
+    with suppress(ListingInconsistent):
+        assert len(await lying.walk()) == 333
+
+    assert len(lying.reads) <= 100
+
+
+async def test_a_service_that_ignores_the_page_number() -> None:
+    """The same page for ever costs bounded reads, then the walk says that it is not complete."""
+    stuck = ChangingList(333, random=Random(6))
+    page_one = stuck.snapshot(1, 100)
+    stuck.distort = lambda rows: attrs.evolve(page_one, page_no=rows.page_no)
+    with pytest.raises(ListingInconsistent):
+        await stuck.walk()
+
+    assert len(stuck.reads) <= 60
+
+
+async def test_a_job_that_stands_twice_in_one_reply() -> None:
+    """A reply that repeats a job is read again once, and the job comes once."""
+    repeating = ChangingList(60, random=Random(7))
+    repeating.distort = lambda rows: attrs.evolve(
+        rows, rows=[*rows.rows[:-1], rows.rows[0]] if len(repeating.reads) == 1 else rows.rows
+    )
+
+    assert await repeating.walk() == list(range(59, -1, -1))
+    assert len(repeating.reads) == 2
+
+
+async def test_a_short_page_below_its_own_total() -> None:
+    """A short page below its total is read again, twice at most."""
+    short = ChangingList(150, random=Random(8))
+    spoiled: list[Rows] = []
+
+    def spoil(rows: Rows) -> Rows:
+        if rows.page_no == 2 and len(spoiled) < 2:
+            spoiled.append(rows)
+            return attrs.evolve(rows, rows=rows.rows[:30])
+        return rows
+
+    short.distort = spoil
+
+    assert len(await short.walk()) == 150
+    assert len(spoiled) == 2
+
+
+async def test_times_that_cannot_be_read() -> None:
+    """Without readable times, shared jobs alone link pages."""
+    timeless = ChangingList(333, random=Random(9))
+    timeless.distort = lambda rows: attrs.evolve(
+        rows, rows=[{**row, "create_time": None} for row in rows.rows]
+    )
+
+    assert await timeless.walk() == list(range(332, -1, -1))
+    assert len(timeless.reads) <= 6
+
+
+async def test_the_oldest_first() -> None:
+    """Nothing depends on the order that the service chose."""
+    reverse = ChangingList(333, random=Random(10))
+    reverse.jobs.reverse()
+
+    assert await reverse.walk() == list(range(333))
+
+
+@pytest.mark.parametrize(("limit", "reads"), [(0, 0), (1, 1), (100, 1), (101, 2), (None, 4)])
+async def test_a_limit_spares_reads(limit: int | None, reads: int) -> None:
+    """Collecting a few jobs reads no further than they need."""
+    calm = ChangingList(340, random=Random(11))
+    answering = asyncio.create_task(calm.answer())
+    jobs = await calm.pager().collect(limit)
+    answering.cancel()
+
+    assert jobs == list(range(339, -1, -1))[:limit]
+    assert len(calm.reads) == reads
+
+
+@pytest.mark.parametrize("limit", [-1, 1.5, True])
+async def test_a_limit_that_is_none(limit: Any) -> None:
+    """A limit that is no number of jobs is refused, and nothing is read."""
+    calm = ChangingList(340, random=Random(12))
+    with pytest.raises(InvalidArgument, match="limit"):
+        await calm.pager().collect(limit)
+
+    assert not calm.reads
+
+
+async def test_reading_ahead_while_the_body_of_the_loop_runs() -> None:
+    """At most `concurrency` pages are under way while the first jobs are looked at."""
+    calm = ChangingList(2_000, random=Random(13))
+    answering = asyncio.create_task(calm.answer())
+    async with calm.pager(concurrency=5) as pager:
+        async for _ in pager:
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert len(calm.reads) == 1 + 5
+            break
+    answering.cancel()
+
+    assert not calm.tasks
+
+
+async def test_leaving_the_loop_early() -> None:
+    """Leaving the loop leaves no read behind, within the event loop's next turns."""
+    calm = ChangingList(2_000, random=Random(14))
+    answering = asyncio.create_task(calm.answer())
+    async for _ in calm.pager():
+        break
+    gc.collect()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    answering.cancel()
+
+    assert not calm.tasks
+
+
+async def test_batches_left_early_while_the_pager_lives_on() -> None:
+    """An abandoned walk ends although its pager is still there, and a new one starts afresh."""
+    calm = ChangingList(500, random=Random(15))
+    answering = asyncio.create_task(calm.answer())
+    pager = calm.pager()
+    async for batch in pager.batches():
+        assert len(batch) == 100
+        break
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not calm.tasks
+    again = await pager.collect()
+    answering.cancel()
+
+    assert len(again) == 500
+
+
+async def test_a_walk_that_is_cancelled() -> None:
+    """Cancelling a walk cancels its reads, and is not swallowed."""
+    silent = ChangingList(500, random=Random(16))
+    walk = asyncio.create_task(silent.pager().collect())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    silent.step()
+    silent.step()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert silent.tasks
+    walk.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await walk
+
+    assert not silent.tasks
+
+
+async def test_an_error_in_the_middle_of_a_walk() -> None:
+    """Jobs proven before the error stand, and the error is raised where it belongs."""
+    failing = ChangingList(500, random=Random(17))
+
+    def fail(rows: Rows) -> Rows:
+        if rows.page_no * rows.page_size > 300:
+            return attrs.evolve(rows, rows=rows.rows[:3], total=10**6)
+        return rows
+
+    failing.distort = fail
+    jobs: list[int] = []
+    answering = asyncio.create_task(failing.answer())
+    with pytest.raises(ListingInconsistent):
+        async for job in failing.pager():
+            jobs.append(job)
+    answering.cancel()
+
+    assert jobs == list(range(499, 499 - len(jobs), -1))
+    assert len(jobs) >= 190
