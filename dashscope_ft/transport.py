@@ -83,6 +83,9 @@ class Call(Generic[T]):
     patient: bool = False
     """Whether only the deadline ends the waiting for a service that refuses for its rate."""
 
+    stopping: Callable[[], bool] | None = None
+    """Asked right before each attempt: where it says True, nothing more is sent."""
+
 
 class Sighting(NamedTuple):
     """
@@ -286,7 +289,9 @@ class _Effort(Generic[T]):
         limiter, transport = self._shared.limiter, self._transport
         try:
             if self._shared.closed:
-                return _Setback(Evidence.UNSENT, _closed())
+                raise self._end(_closed())
+            if self._call.stopping is not None and self._call.stopping():
+                raise self._end(ConnectionFailed(f"{self._call.what}: stopped before it was sent."))
             sent_at = transport.clock()
             if self._ends_at is None:
                 self._ends_at = sent_at + self._deadline

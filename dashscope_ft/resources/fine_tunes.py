@@ -4,21 +4,24 @@ Fine-tuning jobs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import orjson
 
+from ..bulk import AsyncOutcomes, Stopping
+from ..cleanup import Plan, Selection
 from ..codec import Codec
 from ..connections import Request
 from ..envelope import Reply, read_acknowledgement
 from ..errors import InvalidArgument, NotFound
-from ..models import FineTuneJob, Page, Receipt
+from ..models import FineTuneJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
 from ..settings import check_filter
 from ..transport import Call, Transport
-from .jobs import Jobs, present, words
+from .jobs import Jobs, Upkeep, present, words
 
 _LONGEST_SUFFIX = 8
 
@@ -35,6 +38,7 @@ class FineTunes:
         self._jobs = Jobs(
             transport=transport,
             codec=codec,
+            noun="fine_tunes",
             model=FineTuneJob,
             decode=codec.fine_tune_job,
             path="/fine-tunes",
@@ -121,7 +125,7 @@ class FineTunes:
 
         Wire: `POST /fine-tunes/{job_id}/cancel`.
         """
-        return await self._change(Operation.CANCEL, self._jobs.id_of(job))
+        return await self._cancel(job)
 
     async def delete(self, job: str | FineTuneJob, *, missing_ok: bool = False) -> Receipt:
         """
@@ -141,13 +145,14 @@ class FineTunes:
 
         Wire: `DELETE /fine-tunes/{job_id}`.
         """
-        job_id = self._jobs.id_of(job)
         try:
-            return await self._change(Operation.DELETE, job_id)
+            return await self._delete(job)
         except NotFound as missing:
             if not missing_ok:
                 raise
-            return Receipt(job_id=job_id, request_id=missing.request_id, confirmed=False)
+            return Receipt(
+                job_id=self._jobs.id_of(job), request_id=missing.request_id, confirmed=False
+            )
 
     async def create(
         self,
@@ -231,32 +236,117 @@ class FineTunes:
         )
         return await self._transport.send(call)
 
-    async def _change(self, operation: Operation, job_id: str) -> Receipt:
-        deleting = operation is Operation.DELETE
-        request = (
-            self._jobs.request("DELETE", job_id)
-            if deleting
-            else self._jobs.request("POST", job_id, "/cancel")
+    def cancel_many(
+        self, jobs: Iterable[str | FineTuneJob] | AsyncIterable[str | FineTuneJob]
+    ) -> AsyncOutcomes:
+        """
+        Cancel many jobs, each alone: one that fails stops no other.
+
+        Args:
+            jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
+
+        Returns:
+            A run that begins at its first `async for` or `report()`: an `Outcome` for each job.
+
+        Raises:
+            TypeError: Something is neither an id nor a `FineTuneJob`.
+
+        Wire: `POST /fine-tunes/{job_id}/cancel`, one for each.
+        """
+        return self._jobs.many("cancel", jobs, self._cancel)
+
+    def delete_many(
+        self,
+        jobs: Iterable[str | FineTuneJob] | AsyncIterable[str | FineTuneJob],
+        *,
+        missing_ok: bool = False,
+    ) -> AsyncOutcomes:
+        """
+        Delete many jobs, each alone: one that fails stops no other.
+
+        Args:
+            jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
+            missing_ok: Whether a bare id that is not found will do.
+
+        Returns:
+            A run that begins at its first `async for` or `report()`: an `Outcome` for each job.
+
+        Raises:
+            TypeError: Something is neither an id nor a `FineTuneJob`.
+
+        Wire: `DELETE /fine-tunes/{job_id}`, one for each.
+        """
+        return self._jobs.many("delete", jobs, self._delete, missing_ok=missing_ok)
+
+    async def plan(self, selection: Selection) -> Plan:
+        """
+        Plan a clean-up: nothing is changed, and the listing it rests on is proven complete.
+
+        Args:
+            selection: Which jobs are to go.
+
+        Raises:
+            ListingInconsistent: The listing could not be proven complete.
+            DashScopeError: A request failed.
+
+        Wire: `GET /fine-tunes`.
+        """
+        return await self._jobs.plan(selection)
+
+    async def apply(
+        self,
+        plan: Plan,
+        *,
+        journal: str | PathLike[str] | None = None,
+        max_deletes: int = 20,
+        max_percent: float = 50,
+        cancel_running: bool = False,
+        on_outcome: Callable[[Outcome], object] | None = None,
+    ) -> Report:
+        """
+        Carry a plan out: look at each job once more, and delete what still matches.
+
+        Args:
+            plan: What `plan` gave, at this endpoint and workspace, within 24 hours.
+            journal: A file that a later call with the same plan takes up where this one ended.
+            max_deletes: How many jobs the plan may delete.
+            max_percent: How many of a hundred listed jobs it may delete.
+            cancel_running: Whether to cancel a planned job that still runs, and then delete it.
+            on_outcome: Called with each `Outcome` as it ends.
+
+        Returns:
+            A report in which every planned job stands exactly once.
+
+        Raises:
+            PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
+            GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
+
+        Wire: `GET`, `DELETE /fine-tunes/{job_id}`, and `POST …/cancel` where asked for.
+        """
+        return await self._jobs.apply(
+            plan,
+            Upkeep(get=self._jobs.get, cancel=self._cancel, delete=self._delete),
+            journal=journal,
+            max_deletes=max_deletes,
+            max_percent=max_percent,
+            cancel_running=cancel_running,
+            on_outcome=on_outcome,
         )
 
+    async def _cancel(self, job: object, stopping: Stopping | None = None) -> Receipt:
+        return await self._change(Operation.CANCEL, self._jobs.id_of(job), stopping)
+
+    async def _delete(self, job: object, stopping: Stopping | None = None) -> Receipt:
+        return await self._change(Operation.DELETE, self._jobs.id_of(job), stopping)
+
+    async def _change(
+        self, operation: Operation, job_id: str, stopping: Stopping | None
+    ) -> Receipt:
         def acknowledged(reply: Reply) -> Receipt:
             read_acknowledgement(reply)
             return Receipt(job_id=job_id, request_id=reply.request_id)
 
-        call = Call(
-            what=f"{'Deleting' if deleting else 'Cancelling'} {job_id}",
-            operation=operation,
-            request=request,
-            read=acknowledged,
-            infer=lambda request_id: Receipt(job_id=job_id, request_id=request_id, confirmed=False),
-            look=self._jobs.look(job_id),
-            when_unknown=(
-                "Get the job: if it is not found, it was deleted."
-                if deleting
-                else "Get the job: if it is CANCELING or CANCELED, it was cancelled."
-            ),
-        )
-        return await self._transport.send(call)
+        return await self._jobs.change(job_id, operation, acknowledged, stopping)
 
 
 def _is_of(job: FineTuneJob, model: str | None) -> bool:

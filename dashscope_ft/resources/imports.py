@@ -4,17 +4,20 @@ Model-import jobs.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterable, Callable, Collection, Iterable
+from os import PathLike
 
+from ..bulk import AsyncOutcomes, Stopping
+from ..cleanup import Plan, Selection
 from ..codec import Codec
 from ..envelope import Reply, malformed, read_acknowledgement
 from ..errors import NotFound
-from ..models import ImportJob, ImportStatus, Page, Receipt
+from ..models import ImportJob, ImportStatus, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
 from ..settings import check_filter
-from ..transport import Call, Transport
-from .jobs import Jobs, words
+from ..transport import Transport
+from .jobs import Jobs, Upkeep, words
 
 _SPELLINGS = {"SUCCEEDED": ImportStatus.SUCCESSED}
 
@@ -27,10 +30,10 @@ class Imports:
     """
 
     def __init__(self, transport: Transport, codec: Codec) -> None:
-        self._transport = transport
         self._jobs = Jobs(
             transport=transport,
             codec=codec,
+            noun="imports",
             model=ImportJob,
             decode=codec.import_job,
             path="/custom_models/import",
@@ -133,22 +136,98 @@ class Imports:
 
         Wire: `DELETE /custom_models/import/{job_id}`.
         """
-        job_id = self._jobs.id_of(job)
-        call = Call(
-            what=f"Deleting {job_id}",
-            operation=Operation.DELETE,
-            request=self._jobs.request("DELETE", job_id),
-            read=lambda reply: self._deleted(job_id, reply),
-            infer=lambda request_id: Receipt(job_id=job_id, request_id=request_id, confirmed=False),
-            look=self._jobs.look(job_id),
-            when_unknown="Get the job: if it is not found, it was deleted with its files.",
-        )
         try:
-            return await self._transport.send(call)
+            return await self._delete(job)
         except NotFound as missing:
             if not missing_ok:
                 raise
-            return Receipt(job_id=job_id, request_id=missing.request_id, confirmed=False)
+            return Receipt(
+                job_id=self._jobs.id_of(job), request_id=missing.request_id, confirmed=False
+            )
+
+    def delete_many(
+        self,
+        jobs: Iterable[str | ImportJob] | AsyncIterable[str | ImportJob],
+        *,
+        missing_ok: bool = False,
+    ) -> AsyncOutcomes:
+        """
+        Delete many jobs, each alone: one that fails stops no other.
+
+        Args:
+            jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
+            missing_ok: Whether a bare id that is not found will do.
+
+        Returns:
+            A run that begins at its first `async for` or `report()`: an `Outcome` for each job.
+
+        Raises:
+            TypeError: Something is neither an id nor a `ImportJob`.
+
+        Wire: `DELETE /custom_models/import/{job_id}`, one for each.
+        """
+        return self._jobs.many("delete", jobs, self._delete, missing_ok=missing_ok)
+
+    async def plan(self, selection: Selection) -> Plan:
+        """
+        Plan a clean-up: nothing is changed, and the listing it rests on is proven complete.
+
+        Args:
+            selection: Which jobs are to go.
+
+        Raises:
+            ListingInconsistent: The listing could not be proven complete.
+            DashScopeError: A request failed.
+
+        Wire: `GET /custom_models/import`.
+        """
+        return await self._jobs.plan(selection)
+
+    async def apply(
+        self,
+        plan: Plan,
+        *,
+        journal: str | PathLike[str] | None = None,
+        max_deletes: int = 20,
+        max_percent: float = 50,
+        cancel_running: bool = False,
+        on_outcome: Callable[[Outcome], object] | None = None,
+    ) -> Report:
+        """
+        Carry a plan out: look at each job once more, and delete what still matches.
+
+        Args:
+            plan: What `plan` gave, at this endpoint and workspace, within 24 hours.
+            journal: A file that a later call with the same plan takes up where this one ended.
+            max_deletes: How many jobs the plan may delete.
+            max_percent: How many of a hundred listed jobs it may delete.
+            cancel_running: Takes no effect: the service cannot cancel an import.
+            on_outcome: Called with each `Outcome` as it ends.
+
+        Returns:
+            A report in which every planned job stands exactly once.
+
+        Raises:
+            PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
+            GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
+
+        Wire: `GET`, `DELETE /custom_models/import/{job_id}`.
+        """
+        return await self._jobs.apply(
+            plan,
+            Upkeep(get=self._jobs.get, delete=self._delete),
+            journal=journal,
+            max_deletes=max_deletes,
+            max_percent=max_percent,
+            cancel_running=cancel_running,
+            on_outcome=on_outcome,
+        )
+
+    async def _delete(self, job: object, stopping: Stopping | None = None) -> Receipt:
+        job_id = self._jobs.id_of(job)
+        return await self._jobs.change(
+            job_id, Operation.DELETE, lambda reply: self._deleted(job_id, reply), stopping
+        )
 
     def _deleted(self, job_id: str, reply: Reply) -> Receipt:
         if not isinstance(reply.output, dict):

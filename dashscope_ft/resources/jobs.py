@@ -4,16 +4,20 @@ What fine-tuning jobs and import jobs have in common: how they are named, read a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping
+from os import PathLike
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
+from ..bulk import AsyncOutcomes, Stopping, act_on_many
+from ..cleanup import Patience, Plan, Selection, Service, apply_plan, make_plan
+from ..cleanup.facts import Noun
 from ..codec import Codec
 from ..connections import Request
 from ..envelope import Reply, Row, Rows, malformed, read_rows
 from ..errors import InvalidArgument
-from ..models import FineTuneJob, ImportJob, Page
+from ..models import Action, FineTuneJob, ImportJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
 from ..settings import check_job_id, check_page_no, check_page_size
@@ -21,6 +25,10 @@ from ..transport import Call, Sighting, Transport
 
 Job = TypeVar("Job", FineTuneJob, ImportJob)
 Query = Mapping[str, str | None]
+
+
+async def _no_cancel(job_id: str, _: Stopping) -> Receipt:
+    raise InvalidArgument(f"{job_id} is an import, which the service cannot cancel.")
 
 
 @frozen(kw_only=True)
@@ -34,6 +42,9 @@ class Jobs(Generic[Job]):
 
     codec: Codec
     """What reads times."""
+
+    noun: Noun
+    """The word for them in the public face."""
 
     model: type[Job]
     """The class of its jobs."""
@@ -72,9 +83,9 @@ class Jobs(Generic[Job]):
         """
         return Request(method=method, path=f"{self.path}/{job_id}{suffix}")
 
-    async def get(self, job: object, *, patient: bool = False) -> Job:
+    async def get(self, job: object, stopping: Stopping | None = None) -> Job:
         """
-        Get a job afresh.
+        Get a job afresh; patiently in a run that can be stopped.
         """
         job_id = self.id_of(job)
         call = Call(
@@ -82,9 +93,101 @@ class Jobs(Generic[Job]):
             operation=Operation.READ,
             request=self.request("GET", job_id),
             read=self.read,
-            patient=patient,
+            patient=stopping is not None,
+            stopping=stopping,
         )
         return await self.transport.send(call)
+
+    async def change(
+        self,
+        job_id: str,
+        operation: Operation,
+        read: Callable[[Reply], Receipt],
+        stopping: Stopping | None,
+    ) -> Receipt:
+        """
+        Cancel or delete a job; patiently in a run that can be stopped.
+        """
+        deleting = operation is Operation.DELETE
+        call = Call(
+            what=f"{'Deleting' if deleting else 'Cancelling'} {job_id}",
+            operation=operation,
+            request=self.request("DELETE", job_id)
+            if deleting
+            else self.request("POST", job_id, "/cancel"),
+            read=read,
+            infer=lambda request_id: Receipt(job_id=job_id, request_id=request_id, confirmed=False),
+            look=self.look(job_id),
+            when_unknown="Get the job: if it is not found, it was deleted."
+            if deleting
+            else "Get the job: if it is CANCELING or CANCELED, it was cancelled.",
+            patient=stopping is not None,
+            stopping=stopping,
+        )
+        return await self.transport.send(call)
+
+    def many(
+        self,
+        action: Action,
+        jobs: Iterable[str | Job] | AsyncIterable[str | Job],
+        act: Callable[[str, Stopping], Awaitable[Receipt]],
+        *,
+        missing_ok: bool = False,
+    ) -> AsyncOutcomes:
+        """
+        Give a run that does the same to many jobs.
+        """
+        return act_on_many(
+            action,
+            jobs,
+            act,
+            noun=self.model,
+            concurrency=self.transport.settings.concurrency,
+            missing_ok=missing_ok,
+        )
+
+    async def plan(self, selection: Selection) -> Plan:
+        """
+        Plan a clean-up from a complete walk.
+        """
+        settings = self.transport.settings
+        return await make_plan(
+            self.noun,
+            self.pager({}, lambda _: True, None),
+            selection,
+            base_url=settings.base_url,
+            workspace=settings.workspace,
+        )
+
+    async def apply(
+        self,
+        plan: Plan,
+        service: Service,
+        *,
+        journal: str | PathLike[str] | None,
+        max_deletes: int,
+        max_percent: float,
+        cancel_running: bool,
+        on_outcome: Callable[[Outcome], object] | None,
+    ) -> Report:
+        """
+        Carry a plan out.
+        """
+        transport = self.transport
+        return await apply_plan(
+            plan,
+            service,
+            noun=self.noun,
+            base_url=transport.settings.base_url,
+            workspace=transport.settings.workspace,
+            concurrency=transport.settings.concurrency,
+            journal=journal,
+            max_deletes=max_deletes,
+            max_percent=max_percent,
+            cancel_running=cancel_running,
+            on_outcome=on_outcome,
+            patience=Patience(clock=transport.clock, sleep=transport.sleep),
+        )
 
     def look(self, job_id: str) -> Call[Sighting]:
         """
@@ -167,6 +270,22 @@ class Jobs(Generic[Job]):
             patient=patient,
         )
         return await self.transport.send(call)
+
+
+@frozen(kw_only=True)
+class Upkeep(Generic[Job]):
+    """
+    What a clean-up does to jobs, as its `Service`.
+    """
+
+    get: Callable[[str, Stopping], Awaitable[Job]]
+    """Reads a job."""
+
+    delete: Callable[[str, Stopping], Awaitable[Receipt]]
+    """Deletes it."""
+
+    cancel: Callable[[str, Stopping], Awaitable[Receipt]] = _no_cancel
+    """Cancels it, where the service can."""
 
 
 def words(status: str | Collection[str] | None) -> frozenset[str] | None:
