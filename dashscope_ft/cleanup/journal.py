@@ -90,7 +90,7 @@ class Journal:
         """
         Say whether this was intended and never retracted, so that it may have been done.
         """
-        return action in self._intents[job_id]
+        return action in self._intents.get(job_id, ())
 
     def intend(self, action: Action, job_id: str) -> None:
         """

@@ -360,7 +360,7 @@ async def test_a_summary_to_decide_from() -> None:
         "  CANCELED  qwen3-8b   1     2026-01-08 (316 d)  2026-01-08 (316 d)",
         "",
         "STAYS: 15",
-        "  why                                        status     model      jobs"
+        "  why                                    status     model      jobs"
         "  oldest              newest",
     ]
     assert "kept: among the latest 1 of its model" in text
