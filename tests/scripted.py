@@ -1,0 +1,308 @@
+"""
+A server that follows a script: what each request meets is written down beforehand.
+
+It speaks as much HTTP as it takes to find the end of a request, and keeps every byte that
+came, so that a test counts what was on the wire and not what somebody believes was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from ssl import SSLContext
+from typing import Any, Self
+
+from attrs import define, field, frozen
+
+from dashscope_ft import AsyncClient
+from dashscope_ft.codec import Codec
+from dashscope_ft.connections import Connections
+from dashscope_ft.settings import resolve
+from dashscope_ft.transport import Transport
+
+from .hourglass import Hourglass
+
+KEY = "sk-0123456789abcdef-never-to-be-seen"
+
+
+@frozen
+class Answer:
+    """
+    An HTTP answer.
+    """
+
+    body: Any = b""
+    """Bytes are sent as they are, anything else as JSON."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(factory=dict, kw_only=True)
+
+    hangs_up: bool = field(default=False, kw_only=True)
+    """Whether the connection is closed right behind it, unannounced."""
+
+    torn: int | None = field(default=None, kw_only=True)
+    """After how many bytes of the body the connection ends."""
+
+    drip: float | None = field(default=None, kw_only=True)
+    """Seconds between the bytes of the body."""
+
+    when: asyncio.Event | None = field(default=None, kw_only=True)
+    """What it waits for."""
+
+    @property
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+    @property
+    def head(self) -> bytes:
+        headers = {"Content-Length": str(len(self.content))} | dict(self.headers)
+        phrase = HTTPStatus(self.status).phrase if self.status in [*HTTPStatus] else "Unheard Of"
+        lines = [f"HTTP/1.1 {self.status} {phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers.items() if value]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+@frozen(kw_only=True)
+class HangUp:
+    """
+    The end of a connection, without an answer.
+    """
+
+    unread: bool = False
+    """Whether it ends before anything was read from it."""
+
+    reset: bool = False
+    """Whether it ends with a reset."""
+
+
+@frozen
+class Noise:
+    """
+    Bytes instead of HTTP, and the end of the connection.
+    """
+
+    content: bytes
+
+
+@frozen
+class Silence:
+    """
+    No answer, ever, on a connection that stays open.
+    """
+
+
+Act = Answer | HangUp | Noise | Silence
+
+
+@frozen
+class Received:
+    """
+    A request as it came.
+    """
+
+    connection: int
+    """Which connection it came on, from 1."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def line(self) -> str:
+        return self.head.split(b"\r\n", 1)[0].decode("latin-1")
+
+    @property
+    def method(self) -> str:
+        return self.line.split()[0]
+
+    @property
+    def target(self) -> str:
+        return self.line.split()[1]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        pairs = (line.partition(":") for line in lines if line)
+        return {name.lower(): value.strip() for name, _, value in pairs}
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@define(eq=False)
+class ScriptedServer:
+    """
+    A server whose every request meets the next act of a script; the last act is for all others.
+    """
+
+    acts: list[Act]
+    tls: SSLContext | None = None
+    requests: list[Received] = field(factory=list)
+    connections: int = 0
+    port: int = 0
+    time: Hourglass = field(factory=Hourglass)
+    _server: asyncio.Server | None = None
+    _writers: set[asyncio.StreamWriter] = field(factory=set)
+    _serving: set[asyncio.Task[Any]] = field(factory=set)
+    _arrival: asyncio.Condition = field(factory=asyncio.Condition)
+    _clients: list[AsyncClient] = field(factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/api/v1"
+
+    @property
+    def sent(self) -> list[str]:
+        """
+        Method and path of every request, below the base URL.
+        """
+        return [
+            f"{request.method} {request.target.removeprefix('/api/v1')}"
+            for request in self.requests
+        ]
+
+    async def arrived(self, count: int) -> None:
+        """
+        Wait until so many requests have come.
+        """
+        async with self._arrival:
+            await self._arrival.wait_for(lambda: len(self.requests) >= count)
+
+    def client(self, *, real_time: bool = False, **options: Any) -> AsyncClient:
+        """
+        Give a client whose pauses pass in no time, and always are as long as they may be.
+        """
+        trace_configs = options.pop("trace_configs", ())
+        ssl_context = options.pop("ssl_context", None)
+        settings = resolve(
+            **({"api_key": KEY, "base_url": self.url, "region": "intl"} | options), environ={}
+        )
+        connections = Connections(settings, trace_configs=trace_configs, ssl_context=ssl_context)
+        if real_time:
+            transport = Transport(settings, connections)
+        else:
+            transport = Transport(
+                settings,
+                connections,
+                clock=self.time,
+                sleep=self.time.sleep,
+                jitter=lambda bound: bound,
+            )
+        client = AsyncClient._over(transport, Codec(settings.time_zone))
+        self._clients.append(client)
+        return client
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, ssl=self.tls, limit=2**20
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        if self._serving:
+            await asyncio.wait(self._serving)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in self._clients:
+            await client.aclose()
+        await self.stop()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        self._writers.add(writer)
+        self.connections += 1
+        try:
+            await self._converse(self.connections, reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            self._writers.discard(writer)
+            self._serving.discard(task)
+
+    async def _converse(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        act = self._next()
+        if isinstance(act, HangUp) and act.unread:
+            self._consume()
+            return _end(writer, act)
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            request = Received(number, head, b"")
+            body = await reader.readexactly(int(request.headers.get("content-length", 0)))
+            self.requests.append(Received(number, head, body))
+            act = self._consume()
+            async with self._arrival:
+                self._arrival.notify_all()
+            match act:
+                case Answer():
+                    if act.when is not None:
+                        await act.when.wait()
+                    if not await _say(writer, act):
+                        return None
+                case HangUp():
+                    return _end(writer, act)
+                case Noise():
+                    writer.write(act.content)
+                    return await writer.drain()
+                case Silence():
+                    await reader.read()
+                    return None
+
+    def _next(self) -> Act:
+        return self.acts[0]
+
+    def _consume(self) -> Act:
+        return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+
+
+async def _say(writer: asyncio.StreamWriter, answer: Answer) -> bool:
+    """
+    Send an answer, and tell whether the connection lives on.
+    """
+    writer.write(answer.head)
+    content = answer.content[: answer.torn]
+    if answer.drip is None:
+        writer.write(content)
+    else:
+        for index in range(len(content)):
+            writer.write(content[index : index + 1])
+            await writer.drain()
+            await asyncio.sleep(answer.drip)
+    await writer.drain()
+    return answer.torn is None and not answer.hangs_up
+
+
+def _end(writer: asyncio.StreamWriter, act: HangUp) -> None:
+    if act.reset:
+        open_socket = writer.get_extra_info("socket")
+        open_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+
+def scripted(*acts: Act | Sequence[Act], tls: SSLContext | None = None) -> ScriptedServer:
+    """
+    Give a server for acts in their order; the last one is for all later requests too.
+    """
+    flat: list[Act] = []
+    for act in acts:
+        flat += act if isinstance(act, Sequence) else [act]
+    return ScriptedServer(flat, tls=tls)
