@@ -35,6 +35,9 @@ class Reply:
     output: Any = None
     """The payload of a success."""
 
+    has_output: bool = True
+    """Whether there is a place for a payload at all, be it null."""
+
     failed: bool = False
     """Whether the service said no, by status or by code."""
 
@@ -79,11 +82,12 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes | None, *, n
     fields: Row = envelope if isinstance(envelope, dict) else {}
     output = fields.get("output")
     code, message = _failure(fields)
-    failed = status >= 300 or (code is not None and output is None)
+    failed = status >= 300 or (code is not None and not output)
     request_id = fields.get("request_id")
     return Reply(
         status=status,
         output=output,
+        has_output="output" in fields,
         failed=failed,
         is_json=is_json,
         is_oversized=is_oversized,
@@ -144,7 +148,7 @@ def read_rows(reply: Reply, key: str, *, page_no: int, page_size: int) -> Rows:
     Raises:
         MalformedResponse: A row is not an object with a `job_id`, or there is no listing.
     """
-    output = {} if reply.output is None else reply.output
+    output = {} if reply.output is None and reply.has_output else reply.output
     if not isinstance(output, dict):
         raise malformed("output", reply, "a listing")
     rows = output.get(key)

@@ -227,6 +227,13 @@ class NotFound(APIError):
     No such job, or none that this key and workspace may see.
     """
 
+    @property
+    def is_from_service(self) -> bool:
+        """
+        Whether the service said so, by its code. A bare 404 may be any gateway's, about any path.
+        """
+        return (self.code or "").startswith("NotFound")
+
 
 class Conflict(APIError):
     """
@@ -340,6 +347,8 @@ def _hint(error: APIError, asked: str) -> str | None:
                 "This is a quota of jobs, which no waiting clears: cancel running jobs, "
                 "or delete finished ones that nobody needs."
             )
+        case NotFound(is_from_service=False):
+            return f"{asked} was asked, and this is not the service's own answer: check the URL."
         case NotFound():
             return (
                 f"{asked} was asked; a job of another region, workspace or account "

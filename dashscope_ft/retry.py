@@ -189,12 +189,12 @@ def decide(operation: Operation, evidence: Evidence, history: History) -> Verdic
 
 def evidence_of(reply: Reply) -> Evidence | None:
     """
-    Tell what an answer is evidence of; None for a success in JSON, whose shape is still to see.
+    Tell what an answer is evidence of; None for a success whose shape is still to see.
     """
     if not reply.failed:
-        return None if reply.is_json else Evidence.NOT_JSON
+        return None if reply.is_json or reply.is_oversized else Evidence.NOT_JSON
     error = refusal_class(reply.status, reply.code, reply.message)
-    if error is NotFound and reply.code is None:
+    if error is NotFound and not NotFound(code=reply.code).is_from_service:
         return Evidence.REFUSED
     return _EVIDENCE.get(error, Evidence.REFUSED)
 

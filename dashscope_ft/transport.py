@@ -368,9 +368,9 @@ class _Effort(Generic[T]):
             return Verdict.UNKNOWN, setback
         try:
             seen = await self._transport.send(self._call.look, within=self._left())
-        except NotFound as missing:
-            return Verdict.RAISE, _Setback(Evidence.NOT_FOUND, missing)
-        except DashScopeError:
+        except DashScopeError as error:
+            if isinstance(error, NotFound) and error.is_from_service:
+                return Verdict.RAISE, _Setback(Evidence.NOT_FOUND, error)
             return Verdict.UNKNOWN, setback
         if seen.status in _CANCELLED:
             setback.error.request_id = seen.request_id

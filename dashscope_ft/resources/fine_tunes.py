@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
 from ..cleanup import Plan, Selection
 from ..codec import Codec
@@ -19,7 +20,6 @@ from ..errors import InvalidArgument, NotFound
 from ..models import FineTuneJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
-from ..settings import check_filter
 from ..transport import Call, Transport
 from .jobs import Jobs, Upkeep, present, words
 
@@ -148,7 +148,7 @@ class FineTunes:
         try:
             return await self._delete(job)
         except NotFound as missing:
-            if not missing_ok:
+            if not (missing_ok and missing.is_from_service):
                 raise
             return Receipt(
                 job_id=self._jobs.id_of(job), request_id=missing.request_id, confirmed=False

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Collection, Iterable
 from os import PathLike
 
+from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
 from ..cleanup import Plan, Selection
 from ..codec import Codec
@@ -15,7 +16,6 @@ from ..errors import NotFound
 from ..models import ImportJob, ImportStatus, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
-from ..settings import check_filter
 from ..transport import Transport
 from .jobs import Jobs, Upkeep, words
 
@@ -139,7 +139,7 @@ class Imports:
         try:
             return await self._delete(job)
         except NotFound as missing:
-            if not missing_ok:
+            if not (missing_ok and missing.is_from_service):
                 raise
             return Receipt(
                 job_id=self._jobs.id_of(job), request_id=missing.request_id, confirmed=False
