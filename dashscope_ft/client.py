@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Self
 
 from .codec import Codec
 from .connections import Connections
+from .credentials import concealed
 from .resources.fine_tunes import FineTunes
 from .resources.imports import Imports
-from .settings import concealed, resolve, with_changes
+from .settings import resolve, with_changes
 from .transport import Transport
 
 if TYPE_CHECKING:

@@ -19,19 +19,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dashscope_ft.errors import ConfigurationError, InvalidArgument
-from dashscope_ft.settings import (
-    REGIONS,
-    Secret,
-    Settings,
+from dashscope_ft.arguments import (
     check_filter,
     check_job_id,
     check_page_no,
     check_page_size,
     check_seconds,
-    resolve,
-    with_changes,
 )
+from dashscope_ft.credentials import Secret
+from dashscope_ft.endpoint import REGIONS
+from dashscope_ft.errors import ConfigurationError, InvalidArgument
+from dashscope_ft.settings import Settings, resolve, with_changes
 
 KEY = "sk-0f1e2d3c4b5a"
 OTHER_KEY = "sk-99999999"

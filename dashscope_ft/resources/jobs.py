@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
+from ..arguments import check_job_id, check_page_no, check_page_size
 from ..bulk import AsyncOutcomes, Stopping, act_on_many
 from ..cleanup import Patience, Plan, Selection, Service, apply_plan, make_plan
 from ..cleanup.facts import Noun
@@ -20,7 +21,6 @@ from ..errors import InvalidArgument
 from ..models import Action, FineTuneJob, ImportJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
-from ..settings import check_job_id, check_page_no, check_page_size
 from ..transport import Call, Sighting, Transport
 
 Job = TypeVar("Job", FineTuneJob, ImportJob)

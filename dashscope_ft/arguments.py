@@ -1,0 +1,122 @@
+"""
+Every check on what a caller passes to an operation.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from .errors import ConfigurationError, InvalidArgument
+
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+
+def check_job_id(value: object) -> str:
+    """
+    Give a job id back that is safe as one segment of a path.
+
+    Raises:
+        TypeError: Where it is not a string.
+        InvalidArgument: Where it is not 1 to 128 letters, digits and `._:-`, the first
+            a letter or digit.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"a job id is a string, not {type(value).__name__}")
+    match = _JOB_ID.fullmatch(value)
+    if match is None:
+        raise InvalidArgument(
+            f"{shown(value)} is not a job id: 1 to 128 letters, digits and . _ : -, "
+            "beginning with a letter or digit."
+        )
+    return match.group()
+
+
+def check_page_no(value: object) -> int:
+    """
+    Give a page number back.
+
+    Raises:
+        InvalidArgument: Where it is not a whole number from 1.
+    """
+    return whole("page_no", value, 1, 2**31 - 1, InvalidArgument)
+
+
+def check_page_size(value: object, *, lowest: int = 1) -> int:
+    """
+    Give a page size back.
+
+    Raises:
+        InvalidArgument: Where it is not a whole number from `lowest` to 100.
+    """
+    return whole("page_size", value, lowest, 100, InvalidArgument)
+
+
+def check_filter(name: str, value: object) -> str | None:
+    """
+    Give a filter's value back; None stands for no filter.
+
+    Raises:
+        TypeError: Where it is not a string.
+        InvalidArgument: Where it is not 1 to 256 printable characters.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a string, not {type(value).__name__}")
+    if not 1 <= len(value) <= 256 or not value.isprintable():
+        raise InvalidArgument(f"{name} must be 1 to 256 printable characters, not {shown(value)}.")
+    # A plain string, whatever an enum's own `__str__` says.
+    return str.__str__(value)
+
+
+def check_seconds(name: str, value: object) -> float:
+    """
+    Give a number of seconds back.
+
+    Raises:
+        InvalidArgument: Where it is not a finite number above 0.
+    """
+    return seconds(name, value, InvalidArgument)
+
+
+def whole(
+    name: str,
+    value: object,
+    lowest: int,
+    highest: int,
+    error: type[ConfigurationError | InvalidArgument],
+) -> int:
+    """
+    Give a whole number within bounds back, or raise `error`; True is none.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
+        return int(value)
+    bounds = f"from {lowest}" if highest >= 2**31 - 1 else f"from {lowest} to {highest}"
+    raise error(f"{name} must be a whole number {bounds}, not {shown(value)}.")
+
+
+def seconds(name: str, value: object, error: type[ConfigurationError | InvalidArgument]) -> float:
+    """
+    Give a number of seconds back, finite and above 0, or raise `error`.
+    """
+    if (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and 0 < value <= sys.float_info.max
+    ):
+        return float(value)
+    raise error(f"{name} must be a finite number of seconds above 0, not {shown(value)}.")
+
+
+def shown(value: object) -> str:
+    """
+    Show what was passed in, short and printable.
+    """
+    if isinstance(value, str):
+        return ascii(value[:40]) + ("..." if len(value) > 40 else "")
+    if isinstance(value, (bool, float)) or value is None:
+        return repr(value)
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**20 else "a number beyond all bounds"
+    return f"an object of type {type(value).__name__}"
