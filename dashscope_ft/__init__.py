@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from .sync import Outcomes as Outcomes
     from .sync import Pager as Pager
 
+__version__ = "0.1.0"
+
 _HOME = {
     "bulk": ("AsyncOutcomes",),
     "cleanup": ("Plan", "Selection"),

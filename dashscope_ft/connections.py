@@ -21,6 +21,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSess
 from attrs import define, field, frozen
 from yarl import URL
 
+from . import __version__
 from .envelope import Reply, read_reply
 from .retry import Evidence
 from .settings import Settings
@@ -92,7 +93,11 @@ class Connections:
         self._ssl_context = ssl_context
         self._trace_configs = trace_configs
         self._proxy = URL(settings.proxy) if settings.proxy else None
-        self._headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        self._headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": f"dashscope-ft/{__version__}",
+        }
         if settings.workspace:
             self._headers["X-DashScope-WorkSpace"] = settings.workspace
         self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}

@@ -1,0 +1,109 @@
+"""
+Check everything: `python -m tests`.
+
+Lint, format, types by two checkers, and the tests on this Python, then the tests on every
+other supported Python that the machine has. Whatever is needed is installed beside the
+checkout, in folders that git ignores.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+OTHERS = ["3.11", "3.12", "3.13"]
+
+
+def main() -> int:
+    """
+    Run every check, say how each ended, and give the number of those that failed.
+    """
+    ended: list[tuple[str, bool, float]] = []
+
+    def check(name: str, *command: str | Path) -> bool:
+        print(f"\n== {name}", flush=True)
+        begun = time.monotonic()
+        passed = subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+        ended.append((name, passed, time.monotonic() - begun))
+        return passed
+
+    here = sys.executable
+    check("lint", here, "-m", "ruff", "check")
+    check("format", here, "-m", "ruff", "format", "--check")
+    check("types, mypy", here, "-m", "mypy")
+    check("types, pyright", here, "-m", "pyright", "--warnings")
+    for version, python in other_pythons().items():
+        environment = ROOT / f".venv-{version}"
+        installed = check(f"install for Python {version}", *installation(python, environment))
+        if installed:
+            inside = environment / "bin" / "python"
+            check(f"tests on Python {version}", inside, "-m", "pytest", "-q", "-m", "not contract")
+    check("tests on this Python", here, "-m", "pytest", "-q")
+
+    print("\n== summary")
+    for name, passed, seconds in ended:
+        print(f"{'passed' if passed else 'FAILED'}  {seconds:5.0f} s  {name}")
+    return sum(not passed for _, passed, _ in ended)
+
+
+def other_pythons() -> dict[str, Path]:
+    """
+    Find the supported Pythons of this machine that are not the running one.
+    """
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = {}
+    for version in OTHERS:
+        candidates = [shutil.which(f"python{version}"), *pyenv_pythons(version)]
+        works = [each for each in candidates if each and is_python(each, version)]
+        if version != running and works:
+            found[version] = Path(works[0])
+    return found
+
+
+def pyenv_pythons(version: str) -> list[str]:
+    """
+    Give the interpreters of a version that pyenv keeps but does not put on the path.
+    """
+    pyenv = shutil.which("pyenv")
+    if pyenv is None:
+        return []
+    root = subprocess.run([pyenv, "root"], capture_output=True, text=True, check=False)
+    return [
+        str(each) for each in Path(root.stdout.strip()).glob(f"versions/{version}.*/bin/python")
+    ]
+
+
+def is_python(path: str, version: str) -> bool:
+    """
+    Tell whether a path runs, and is what its name says.
+    """
+    code = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
+    answer = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() == version
+
+
+def installation(python: Path, environment: Path) -> list[str | Path]:
+    """
+    Give the command that makes an environment with the project and its tools in it.
+    """
+    script = (
+        f"{python} -m venv --without-pip {environment} && "
+        f"{pip()} --python {environment} install -q -e '.[dev]'"
+    )
+    return ["sh", "-c", script]
+
+
+def pip() -> str:
+    """
+    Give a pip that can install into environments without one.
+    """
+    has_pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True)
+    return f"{sys.executable} -m pip" if has_pip.returncode == 0 else "python3 -m pip"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
