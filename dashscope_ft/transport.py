@@ -464,8 +464,8 @@ def _closed() -> ClientClosed:
 def _state_hint(operation: Operation, job_status: str | None) -> str | None:
     if job_status is None:
         return None
-    if job_status in JobStatus.FINISHED:
-        return f"The job is {job_status}."
-    if operation is Operation.DELETE:
+    if operation is Operation.DELETE and job_status == JobStatus.CANCELING:
+        return "The job is CANCELING: wait for CANCELED, then delete it."
+    if operation is Operation.DELETE and job_status not in JobStatus.FINISHED:
         return f"The job is {job_status}: cancel it, wait for CANCELED, then delete it."
     return f"The job is {job_status}."
