@@ -1,0 +1,354 @@
+"""
+The client for code that blocks.
+
+Nothing is implemented here: an operation is the asynchronous one, named in one line, and
+`blocking()` gives it the shape that follows from what it answers:
+
+    coroutine         →  its result, waited for
+    `AsyncPager`      →  `Pager`
+    `AsyncOutcomes`   →  `Outcomes`
+    async generator   →  a generator
+
+Arguments go the other way. A run over many jobs that is given a `Pager` walks it on the loop;
+any other source that may block is read to its end first, in the caller's own thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from contextlib import suppress
+from functools import wraps
+from inspect import iscoroutinefunction, signature
+from itertools import chain
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, overload
+
+from .bulk import GRACE, AsyncOutcomes
+from .client import AsyncClient
+from .credentials import concealed
+from .errors import ClientClosed
+from .models import Outcome, Report
+from .pagination import AsyncPager
+from .portal import Portal
+from .resources.fine_tunes import FineTunes
+from .resources.imports import Imports
+
+A = TypeVar("A")
+P = ParamSpec("P")
+T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_LINGER: Final = GRACE + 5.0  # seconds; a run that was left takes the grace, and a moment to end
+
+
+class Face(Generic[A]):
+    """
+    Something asynchronous as blocking code sees it.
+    """
+
+    def __init__(self, portal: Portal, inner: A) -> None:
+        self._portal = portal
+        self._inner = inner
+
+
+@overload
+def blocking(
+    operation: Callable[Concatenate[A, P], AsyncPager[T]],
+) -> Callable[Concatenate[Face[A], P], Pager[T]]: ...
+@overload
+def blocking(
+    operation: Callable[Concatenate[A, P], AsyncOutcomes],
+) -> Callable[Concatenate[Face[A], P], Outcomes]: ...
+@overload
+def blocking(
+    operation: Callable[Concatenate[A, P], AsyncIterator[T]],
+) -> Callable[Concatenate[Face[A], P], Generator[T, None, None]]: ...
+@overload
+def blocking(
+    operation: Callable[Concatenate[A, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Face[A], P], T]: ...
+def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Make an operation one that blocks, with the parameters and the docstring it has.
+    """
+    if iscoroutinefunction(operation):
+        # The loop makes the coroutine, too: an interrupt cannot leave one behind unawaited.
+        def blocked(self: Face[Any], /, *args: Any, **kwargs: Any) -> Any:
+            return self._portal.call(operation, self._inner, *args, **kwargs)
+    else:
+
+        def blocked(self: Face[Any], /, *args: Any, **kwargs: Any) -> Any:
+            args = tuple(_given(value) for value in args)
+            kwargs = {name: _given(value) for name, value in kwargs.items()}
+            return _seen(self._portal, operation(self._inner, *args, **kwargs))
+
+    return _described_by(operation)(blocked)
+
+
+def _described_by(operation: Callable[..., Any]) -> Callable[[Function], Function]:
+    """
+    Take over an operation's name, docstring and signature, in blocking words.
+    """
+    described = signature(operation)
+    answer = described.return_annotation.replace("Async", "")
+
+    def describe(function: Function) -> Function:
+        described_function: Any = wraps(operation)(function)
+        described_function.__signature__ = described.replace(return_annotation=answer)
+        return function
+
+    return describe
+
+
+def _with_parameters_of(
+    constructor: Callable[Concatenate[Any, P], None],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
+    """
+    Take over a constructor's signature, for people and for type checkers.
+    """
+    return _described_by(constructor)
+
+
+def _seen(portal: Portal, answer: object) -> object:
+    if isinstance(answer, AsyncPager):
+        return Pager(portal, answer)
+    if isinstance(answer, AsyncOutcomes):
+        return Outcomes(portal, answer)
+    if isinstance(answer, AsyncGenerator):
+        return portal.iterate(answer)
+    return answer
+
+
+def _given(value: object) -> object:
+    if isinstance(value, Pager):
+        return value._inner
+    if isinstance(value, Iterable) and not isinstance(value, (Collection, AsyncIterable)):
+        return list(value)
+    return value
+
+
+class Pager(Face[AsyncPager[T]], Generic[T]):
+    """
+    The jobs of a listing, newest first.
+
+    `for` walks all of them, each walk anew. A walk yields every job that existed throughout
+    exactly once, whatever is created or deleted meanwhile, or raises `ListingInconsistent`.
+    Pages are read ahead while the loop's body runs. Leaving the loop stops that soon; `with`
+    stops it at once.
+
+    Wire: `GET /fine-tunes`, `GET /custom_models/import`; fewer jobs than `page_size` are one
+    request.
+    """
+
+    def __iter__(self) -> Iterator[T]:
+        return chain.from_iterable(self.batches())
+
+    @_described_by(AsyncPager.batches)
+    def batches(self) -> Generator[list[T], None, None]:  # noqa: D102
+        return self._portal.iterate(self._inner.batches())
+
+    @_described_by(AsyncPager.collect)
+    def collect(self, limit: int | None = None) -> list[T]:  # noqa: D102
+        return self._portal.call(self._inner.collect, limit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ClientClosed):  # then the walks ended with the client
+            self._portal.call(self._inner.__aexit__)
+
+
+class Outcomes(Face[AsyncOutcomes]):
+    """
+    A run over many jobs: `for` an `Outcome` each as it ends, or `.report()`.
+
+    The run starts at the first of them. Jobs begin only while the caller waits for the next
+    outcome, and at most `concurrency` are under way, so that a loop left early begins nothing
+    more. An id that comes twice counts once. A job that fails is an outcome and stops no
+    other, except for a refused key or a closed client: then what comes after is skipped as
+    `not_attempted`.
+
+    Leaving the loop early, by `break`, an exception or Ctrl-C, waits up to 10 s for what is
+    under way. A second Ctrl-C does not wait. `so_far` has the outcomes.
+    """
+
+    @property
+    def so_far(self) -> Report:
+        """
+        What is known by now; every job taken from the source and not under way is in it.
+        """
+        return self._inner.so_far
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return chain.from_iterable(self.batches())
+
+    @_described_by(AsyncOutcomes.batches)
+    def batches(self) -> Generator[list[Outcome], None, None]:  # noqa: D102
+        return self._portal.iterate(self._inner.batches(), linger=_LINGER)
+
+    @_described_by(AsyncOutcomes.report)
+    def report(self) -> Report:  # noqa: D102
+        return self._portal.call(self._inner.report)
+
+    @_described_by(AsyncOutcomes.aclose)
+    def close(self) -> None:  # noqa: D102
+        with suppress(ClientClosed):  # then the run ended with the client
+            self._portal.call(self._inner.aclose)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class SyncFineTunes(Face[FineTunes]):
+    """
+    The fine-tuning jobs of an account: `client.fine_tunes`.
+
+    A job is named by its id or by a `FineTuneJob`.
+    """
+
+    list = blocking(FineTunes.list)
+    page = blocking(FineTunes.page)
+    get = blocking(FineTunes.get)
+    cancel = blocking(FineTunes.cancel)
+    delete = blocking(FineTunes.delete)
+    create = blocking(FineTunes.create)
+    cancel_many = blocking(FineTunes.cancel_many)
+    delete_many = blocking(FineTunes.delete_many)
+    plan = blocking(FineTunes.plan)
+    apply = blocking(FineTunes.apply)
+
+
+class SyncImports(Face[Imports]):
+    """
+    The model-import jobs of an account: `client.imports`.
+
+    A job is named by its id or by an `ImportJob`.
+    """
+
+    list = blocking(Imports.list)
+    page = blocking(Imports.page)
+    get = blocking(Imports.get)
+    delete = blocking(Imports.delete)
+    delete_many = blocking(Imports.delete_many)
+    plan = blocking(Imports.plan)
+    apply = blocking(Imports.apply)
+
+
+class Client(Face[AsyncClient]):
+    """
+    A client for one region and account, to be used as `with` or closed by `close()`.
+
+    One attempt is one request on the wire. What is safe to repeat is repeated, after
+    growing pauses, up to `max_attempts` and within `deadline`; a change whose answer was
+    lost is looked into, and where nobody can know what came of it, the call ends in
+    `OutcomeUnknown`. A creation is billed, and never sent twice unless the first was
+    provably not received. All requests of a client share one limit of `concurrency` and one
+    pace, which slows down as a whole when the service says that it is too fast.
+
+    It serves many threads, works inside a running event loop, and starts over in a forked
+    process. Ctrl-C cancels a call and waits until it has wound up; a second one does not wait.
+
+    Args:
+        api_key: The key; else `DASHSCOPE_API_KEY`, or a key file.
+        region: `intl`, `cn`, `hk`, `us` or a region id; else `DASHSCOPE_REGION`, or `intl`.
+        workspace: The workspace's id; else `DASHSCOPE_WORKSPACE`, or the key's own.
+        base_url: Where to send instead of the region's host, with or without `/api/v1`;
+            https, except on this machine.
+        timeout: Seconds for one attempt, its answer included.
+        deadline: Seconds for one call, its attempts and pauses included, from its turn on.
+            A walk has one for each read, a run over many jobs one for each job.
+        max_attempts: How often one call is sent at most.
+        concurrency: How many requests may be in flight at once.
+        page_size: Jobs a request of a walk, 20 to 100.
+        time_zone: The zone of times that come without one; UTC+8 where None.
+        proxy: The proxy's URL; else the usual environment variables, read once.
+        ssl_context: What to trust instead of the system's authorities.
+        trace_configs: aiohttp's hooks, for tracing.
+
+    Attributes:
+        fine_tunes: The account's fine-tuning jobs.
+        imports: The account's import jobs.
+
+    Raises:
+        ConfigurationError: A setting is wrong or missing.
+    """
+
+    fine_tunes: SyncFineTunes
+    imports: SyncImports
+
+    @_with_parameters_of(AsyncClient.__init__)
+    def __init__(self, **settings: Any) -> None:
+        settings |= {name: concealed(settings.get(name)) for name in ("api_key", "proxy")}
+        inner = AsyncClient(**settings)
+        self._set_up(Portal(inner), inner)
+        self._is_view = False
+
+    def _set_up(self, portal: Portal, inner: AsyncClient) -> None:
+        super().__init__(portal, inner)
+        self.fine_tunes = SyncFineTunes(portal, inner.fine_tunes)
+        self.imports = SyncImports(portal, inner.imports)
+
+    @property
+    def region(self) -> str:
+        """
+        The region that is asked: `intl`, `cn`, `hk` or `us`.
+        """
+        return self._inner.region
+
+    @property
+    def base_url(self) -> str:
+        """
+        Where requests go; it ends in `/api/v1`.
+        """
+        return self._inner.base_url
+
+    @property
+    def workspace(self) -> str | None:
+        """
+        The workspace that is asked for; None leaves the choice to the service.
+        """
+        return self._inner.workspace
+
+    @_described_by(AsyncClient.with_options)
+    def with_options(  # noqa: D102
+        self,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        max_attempts: int | None = None,
+        page_size: int | None = None,
+    ) -> Client:
+        inner = self._inner.with_options(
+            timeout=timeout, deadline=deadline, max_attempts=max_attempts, page_size=page_size
+        )
+        view = Client.__new__(Client)
+        view._set_up(self._portal, inner)
+        view._is_view = True
+        return view
+
+    @_described_by(AsyncClient.aclose)
+    def close(self) -> None:  # noqa: D102
+        if not self._is_view:
+            self._portal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._inner).removeprefix("Async")
