@@ -6,9 +6,7 @@ Names load on first use, so that `import dashscope_ft` stays cheap.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as checkers read it; typing's own costs more than all the rest here
 if TYPE_CHECKING:
     from .bulk import AsyncOutcomes as AsyncOutcomes
     from .cleanup import Plan as Plan
@@ -104,6 +102,8 @@ def __getattr__(name: str) -> object:
         module = _MODULE[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    from importlib import import_module
+
     value = getattr(import_module(f".{module}", __name__), name)
     globals()[name] = value
     return value

@@ -406,7 +406,8 @@ def _wire_dict(model: Any, format_time: Any) -> dict[str, Any]:
         if isinstance(value, datetime):
             value = format_time(value)
         wire[attribute.name] = value
-    return wire | model.extra
+    wire.update(model.extra)
+    return wire
 
 
 def _format_local_time(time: datetime) -> str:
