@@ -5,9 +5,6 @@ import contextvars
 import gc
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -19,6 +16,8 @@ import pytest
 
 from dashscope_ft.errors import ClientClosed
 from dashscope_ft.portal import Portal
+
+from .interpreter import run_script
 
 LONG = 60.0  # seconds; a test that waits this long has failed
 
@@ -94,20 +93,6 @@ def wait_for(threads: list[threading.Thread]) -> None:
     for thread in threads:
         thread.join(LONG)
         assert not thread.is_alive()
-
-
-def python(script: str, *, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
-    """
-    Run *script* in an interpreter of its own that reports whatever can be reported.
-    """
-    fork_is_meant = "ignore:This process:DeprecationWarning"
-    return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", fork_is_meant, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
 
 
 TOY = """
@@ -612,9 +597,9 @@ def test_fork_while_idle() -> None:
     """
     A forked child starts over, and the parent's calls go on undisturbed.
     """
-    end = python(
-        TOY
-        + """
+    end = run_script(
+        TOY,
+        """
         portal.call(guest.echo, "a")
         items = portal.iterate(guest.count())
         next(items)
@@ -634,7 +619,7 @@ def test_fork_while_idle() -> None:
                 gc.collect()
             else:
                 sys.exit("the parent's iteration went on in the child")
-        """.replace("\n        ", "\n")
+        """,
     )
 
     assert (end.stdout, end.stderr, end.returncode) == ("parent\n", "", 0)
@@ -644,9 +629,9 @@ def test_fork_while_busy() -> None:
     """
     A child forked amid calls inherits no lock that anyone holds.
     """
-    end = python(
-        TOY
-        + """
+    end = run_script(
+        TOY,
+        """
         stop = threading.Event()
         def busy():
             while not stop.is_set():
@@ -668,7 +653,7 @@ def test_fork_while_busy() -> None:
         for thread in threads:
             thread.join()
         print("parent")
-        """.replace("\n        ", "\n")
+        """,
     )
 
     assert (end.stdout, end.stderr, end.returncode) == ("parent\n", "", 0)
@@ -695,7 +680,7 @@ def test_exit_with_a_portal_left_open(ending: str, code: int) -> None:
     """
     The interpreter ends at once, without a word, whatever was left open.
     """
-    end = python(f"{TOY}\nprint(portal.call(guest.echo, 'a'))\n{ending}", timeout=15.0)
+    end = run_script(TOY, f"print(portal.call(guest.echo, 'a'))\n{ending}", timeout=15.0)
 
     assert (end.stdout, end.stderr, end.returncode) == ("a\n", "", code)
 
@@ -704,9 +689,9 @@ def test_exit_while_a_call_winds_up_for_long() -> None:
     """
     Leaving by a second Ctrl-C ends the process, too, however long the call would still take.
     """
-    end = python(
-        TOY
-        + """
+    end = run_script(
+        TOY,
+        """
         draining = threading.Event()
         async def stubborn():
             while True:
@@ -725,7 +710,7 @@ def test_exit_while_a_call_winds_up_for_long() -> None:
             portal.call(stubborn)
         except KeyboardInterrupt:
             print("left", flush=True)
-        """.replace("\n        ", "\n"),
+        """,
         timeout=15.0,
     )
 
