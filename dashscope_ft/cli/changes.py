@@ -55,38 +55,54 @@ def change(
         InvalidArgument: An id is none.
         Refused: Nobody confirmed.
     """
-    from dashscope_ft.settings import check_job_id
+    from dashscope_ft.arguments import check_job_id
 
     ids = [check_job_id(job_id) for job_id in dict.fromkeys(job_ids)]
     place = session.place(client)
     confirm(f"{action.capitalize()} {noun.count(len(ids))} in {place}?", ids, yes=yes)
-    return _account(session, client, action, run, len(ids))
+    return _account(session, client, action, run, ids)
 
 
 async def _account(
-    session: Session, client: AsyncClient, action: Action, run: AsyncOutcomes, total: int
+    session: Session, client: AsyncClient, action: Action, run: AsyncOutcomes, ids: Sequence[str]
 ) -> int:
+    from dashscope_ft import Report
+
     told: list[Outcome] = []
+
+    def tell(outcome: Outcome) -> None:
+        told.append(outcome)
+        _tell(session, outcome)
+
     if session.form is Output.CSV:
         write(csv_line(_FIELDS))
     word = "Cancelling" if action == "cancel" else "Deleting"
     try:
-        with counter(word, total=total, streams=session.form is not Output.JSON) as progress:
+        with counter(word, total=len(ids), streams=session.form is not Output.JSON) as progress:
             async with client, run:
                 async for outcome in run:
-                    told.append(outcome)
-                    _tell(session, outcome)
+                    tell(outcome)
                     progress.advance()
     finally:
-        # After an interrupt there are outcomes of what was in flight then.
-        report = run.so_far
-        for outcome in report.outcomes[len(told) :]:
-            _tell(session, outcome)
+        # An interrupt leaves what was in flight then, and what never began.
+        for outcome in run.so_far.outcomes[len(told) :]:
+            tell(outcome)
+        known = {outcome.job_id for outcome in told}
+        for job_id in ids:
+            if job_id not in known:
+                tell(_not_attempted(action, job_id))
+        report = Report(outcomes=told)
         if session.form is Output.JSON:
-            write(json_text([_row(outcome) for outcome in report.outcomes], indent=2) + "\n")
-        if total > 1:
-            say(_summary(action, report, total))
+            write(json_text([_row(outcome) for outcome in told], indent=2) + "\n")
+        if len(ids) > 1:
+            say(_summary(action, report))
     return exit_code(report)
+
+
+def _not_attempted(action: Action, job_id: str) -> Outcome:
+    from dashscope_ft import Outcome
+
+    return Outcome(job_id=job_id, action=action, result="skipped", reason="not_attempted")
 
 
 def _tell(session: Session, outcome: Outcome) -> None:
@@ -106,12 +122,12 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in _FIELDS} | {"error": error}
 
 
-def _summary(action: Action, report: Report, total: int) -> str:
-    attempted = report.selected - report.reasons.get("not_attempted", 0)
+def _summary(action: Action, report: Report) -> str:
+    untried = report.reasons.get("not_attempted", 0)
     parts = {
         "cancelling" if action == "cancel" else "deleted": report.done,
-        "skipped": report.skipped - report.reasons.get("not_attempted", 0),
+        "skipped": report.skipped - untried,
         "failed": report.failed,
-        "not attempted": total - attempted,
+        "not attempted": untried,
     }
     return ", ".join(f"{number:,} {word}" for word, number in parts.items() if number) + "."

@@ -86,9 +86,10 @@ class Session:
         """
         Say whose jobs a client is about.
         """
-        return f"region {client.region} ({client.host})" + (
-            f", workspace {client.workspace}" if client.workspace else ""
-        )
+        from urllib.parse import urlsplit
+
+        workspace = f", workspace {client.workspace}" if client.workspace else ""
+        return f"region {client.region} ({urlsplit(client.base_url).netloc}{workspace})"
 
     def refined(self, **given: Any) -> Session:
         """

@@ -16,12 +16,11 @@ from dashscope_ft import AsyncClient, ImportStatus, JobStatus
 from dashscope_ft.emulator import Account, Emulator, Fault
 
 from .exits import ExitCode
-from .findings import Findings, verdict
+from .findings import Book, Findings, verdict
 from .terminal import Steps, say, steps, write_lines
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncOutcomes, FineTuneJob, Report
-    from dashscope_ft.emulator import Books
 
 _SIZES = {"intl": 420, "cn": 260}
 _LATENCY = 0.06
@@ -98,9 +97,9 @@ async def _visit(region: str, emulator: Emulator, seed: int, shown: Steps) -> Fi
         missed_plainly=len(missed_plainly),
         reports=(cancelled, deleted, imports_deleted),
         books=(
-            _asked_for(account.books, "canceled", "fine_tunes"),
-            _asked_for(account.books, "deleted", "fine_tunes"),
-            _asked_for(account.books, "deleted", "imports"),
+            Book.of(account.books, "canceled", "fine_tunes"),
+            Book.of(account.books, "deleted", "fine_tunes"),
+            Book.of(account.books, "deleted", "imports"),
         ),
         listed_again=[job.job_id for job in left],
         left=set(account.jobs),
@@ -142,11 +141,3 @@ async def _page_plainly(client: AsyncClient, account: Account) -> set[str]:
         seen |= {job.job_id for job in page}
         number += 1
     return before & set(account.jobs) - seen
-
-
-def _asked_for(books: Books, action: str, noun: str) -> set[str]:
-    return {
-        entry.job_id
-        for entry in books.entries
-        if entry.action == action and entry.noun == noun and entry.request_id is not None
-    }

@@ -7,11 +7,38 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from dashscope_ft import Report
+if TYPE_CHECKING:
+    from dashscope_ft import Report
+    from dashscope_ft.emulator import Books
+
+
+@dataclass(frozen=True)
+class Book:
+    """
+    What the emulator wrote down of one kind of change.
+    """
+
+    by_request: set[str]
+    """The jobs that a request changed."""
+
+    by_anybody: set[str]
+    """Those too that others changed, who come and go."""
+
+    @classmethod
+    def of(cls, books: Books, action: str, noun: str) -> Book:
+        """
+        Look it up.
+        """
+        entries = [each for each in books.entries if (each.action, each.noun) == (action, noun)]
+        return cls(
+            by_request={each.job_id for each in entries if each.request_id is not None},
+            by_anybody={each.job_id for each in entries},
+        )
 
 
 @dataclass(frozen=True)
@@ -38,7 +65,7 @@ class Findings:
     reports: tuple[Report, Report, Report]
     """What the library says it cancelled, deleted, and deleted of imports."""
 
-    books: tuple[set[str], set[str], set[str]]
+    books: tuple[Book, Book, Book]
     """The same in the emulator's own books."""
 
     listed_again: list[str]
@@ -81,11 +108,21 @@ class Findings:
         """
         return {each.job_id for each in self.reports[index].outcomes if each.result == "done"}
 
+    def found(self, index: int) -> int:
+        """
+        How many of them are in the emulator's books.
+        """
+        return len(self.done(index) & self.books[index].by_anybody)
+
     def agrees(self, index: int) -> bool:
         """
-        Tell whether a report and the emulator's books name the same jobs, and nothing failed.
+        Tell whether a report names all that its requests changed, nothing that did not happen,
+        and no failure.
+
+        A job that somebody else deleted while an answer was lost is rightly called gone.
         """
-        return self.done(index) == self.books[index] and not self.reports[index].failed
+        done, book = self.done(index), self.books[index]
+        return book.by_request <= done <= book.by_anybody and not self.reports[index].failed
 
 
 @dataclass(frozen=True)
@@ -111,19 +148,19 @@ _LINES = (
     _Line("Running, cancelled", lambda found: len(found.done(0))),
     _Line(
         "  in the emulator's books",
-        lambda found: len(found.books[0]),
+        lambda found: found.found(0),
         lambda found: found.agrees(0),
     ),
     _Line("Failed, deleted", lambda found: len(found.done(1))),
     _Line(
         "  in the emulator's books",
-        lambda found: len(found.books[1]),
+        lambda found: found.found(1),
         lambda found: found.agrees(1),
     ),
     _Line("Imports deleted", lambda found: len(found.done(2))),
     _Line(
         "  in the emulator's books",
-        lambda found: len(found.books[2]),
+        lambda found: found.found(2),
         lambda found: found.agrees(2),
     ),
     _Line("  settled though answer lost", lambda found: found.inferred),
@@ -140,27 +177,32 @@ def verdict(findings: Sequence[Findings]) -> tuple[list[Text], bool]:
     """
     Lay the findings out, a column for each region, and tell whether every promise holds.
     """
-    held = {line: all(map(line.holds, findings)) for line in _LINES if line.holds}
     margin = max(cell_len(line.words) for line in _LINES)
-    widths = [max(5, cell_len(found.region)) for found in findings]
-    lines = [Text(" " * margin, "bold")]
-    for found, width in zip(findings, widths, strict=True):
-        lines[0].append(f"  {found.region:>{width}}")
+    width = max(6, *(cell_len(found.region) for found in findings))
+    heading = Text(" " * margin)
+    for found in findings:
+        heading.append(f"  {found.region:>{width}}  ", "bold")
+    lines = [heading]
+    all_good = True
     for line in _LINES:
-        text = Text(f"{line.words:<{margin}}", "" if line.words.startswith(" ") else "bold")
-        for found, width in zip(findings, widths, strict=True):
-            text.append(f"  {line.figure(found):>{width},}", "none")
-        if line in held:
-            text.append("  " + _mark(held[line]), "bold green" if held[line] else "bold red")
+        text = Text()
+        text.append(f"{line.words:<{margin}}", "dim" if line.words.startswith(" ") else "bold")
+        for found in findings:
+            good = line.holds is None or line.holds(found)
+            all_good = all_good and good
+            mark = " " if line.holds is None else _mark(good)
+            text.append(f"  {line.figure(found):>{width},} ")
+            text.append(mark, "bold green" if good else "bold red")
         lines.append(text)
-    good = all(held.values())
     words = (
-        "Nothing was missed, nothing twice; the books agree."
-        if good
+        "Nothing was missed, nothing came twice, and the books agree."
+        if all_good
         else "Not as promised: look at the marks above."
     )
-    lines.append(Text(words, "bold green" if good else "bold red"))
-    return lines, good
+    lines += [Text(), Text(words, "bold green" if all_good else "bold red")]
+    for each in lines:
+        each.rstrip()
+    return lines, all_good
 
 
 def _mark(good: bool) -> str:

@@ -77,13 +77,13 @@ def show_one(session: Session, job: FineTuneJob | ImportJob, *, noun: Noun) -> N
 
 
 async def _wire_batches(pager: AnyPager, limit: int | None) -> AsyncIterator[list[dict[str, Any]]]:
-    wanted = sys.maxsize if limit is None else limit
+    if limit is not None:
+        # It knows how far to read; a loop left early would have read ahead.
+        yield [job.to_dict() for job in await pager.collect(limit)]
+        return
     async with pager:
         async for batch in pager.batches():
-            yield [job.to_dict() for job in batch[:wanted]]
-            wanted -= len(batch)
-            if wanted <= 0:
-                return
+            yield [job.to_dict() for job in batch]
 
 
 def _record(form: Output, row: Mapping[str, Any], noun: Noun) -> str:

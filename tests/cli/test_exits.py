@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-import dashscope_ft
-from dashscope_ft import DashScopeError, NotFound, Outcome, Report
+from dashscope_ft import DashScopeError, NotFound, Outcome, Report, errors
 from dashscope_ft.cli.exits import exit_code
 from dashscope_ft.models import Result
 
@@ -34,7 +33,7 @@ CODES = {
 
 
 def error(name: str) -> DashScopeError:
-    made = getattr(dashscope_ft, name)("No.")
+    made = getattr(errors, name)("No.")
     assert isinstance(made, DashScopeError)
     return made
 
@@ -72,9 +71,8 @@ def test_the_table_is_whole() -> None:
     """
     public = {
         name
-        for name in dashscope_ft.__all__
-        if isinstance(value := getattr(dashscope_ft, name), type)
-        and issubclass(value, DashScopeError)
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, DashScopeError)
     }
 
     assert public == set(CODES)

@@ -86,7 +86,7 @@ def test_a_listing_as_csv(studio: Emulator, run: Run) -> None:
     CSV has a heading, and no cell that a spreadsheet would run.
     """
     [job_id] = studio.seed(jobs=1)
-    studio.account().set_status(job_id, "FAILED", job_name="=1+1", message="a\x1b[31m,\nb")
+    studio.account().jobs[job_id].update(job_name="=1+1", message="a\x1b[31m,\nb")
     done = run("jobs", "list", "-o", "csv")
     [row] = csv.DictReader(io.StringIO(done.stdout, newline=""))
 
@@ -213,7 +213,7 @@ def test_a_job_that_tries_to_steer_the_terminal(studio: Emulator, terminal: OnTe
     """
     [job_id] = studio.seed(jobs=1)
     evil = "\x1b[2J\x1b]0;owned\x07[red]x[/red]\u202e"
-    studio.account().set_status(job_id, "FAILED", job_name=evil, message=evil)
+    studio.account().jobs[job_id].update(job_name=evil, message=evil)
     for arguments in (["jobs", "list"], ["jobs", "show", job_id], ["jobs", "list", "-o", "json"]):
         shown = terminal(*arguments, width=160)
 
@@ -485,7 +485,7 @@ def test_a_signal_during_deletions(
     studio: Emulator, start: Start, number: signal.Signals, code: int
 ) -> None:
     """
-    What was in flight is waited for and told, nothing else begins, and the rest is counted.
+    What was in flight is waited for, nothing else begins, and each job has its line.
     """
     ids = studio.seed(jobs=40, statuses=["FAILED"])
     studio.inject(Fault(operation="fine_tunes.delete", delay=0.5, times=None))
@@ -496,7 +496,9 @@ def test_a_signal_during_deletions(
     deleted = studio.account().books.deleted
 
     assert process.returncode == code
-    assert sorted(stdout.splitlines()) == sorted(f"{job_id}  deleted" for job_id in deleted)
+    assert sorted(stdout.splitlines()) == sorted(
+        f"{job_id}  {'deleted' if job_id in deleted else 'not attempted'}" for job_id in ids
+    )
     assert 1 <= len(deleted) < len(ids)
     assert len(studio.journal.of("fine_tunes.delete")) == len(deleted)
     assert stderr == f"{len(deleted)} deleted, {len(ids) - len(deleted)} not attempted.\n"
@@ -557,7 +559,7 @@ def test_a_terminal_that_knows_ascii_only(studio: Emulator, run: Run, variable: 
     What cannot be written is escaped rather than lost or fatal.
     """
     [job_id] = studio.seed(jobs=1)
-    studio.account().set_status(job_id, "FAILED", job_name="模型")
+    studio.account().jobs[job_id].update(job_name="模型")
     done = run(
         "jobs", "list", **{variable: "C" if variable == "LC_ALL" else "ascii"}, PYTHONUTF8="0"
     )
@@ -603,8 +605,8 @@ def test_the_demonstration(run: Run) -> None:
     figures = {line[:26].strip(): line[26:].split() for line in done.stdout.splitlines()}
 
     assert done.returncode == 0, done.stdout
-    assert figures["missed"] == ["0", "0", "✓"]
-    assert figures["seen twice"] == ["0", "0", "✓"]
+    assert figures["missed"] == ["0", "✓", "0", "✓"]
+    assert figures["seen twice"] == ["0", "✓", "0", "✓"]
     assert int(figures["came meanwhile"][0]) > 0
     assert int(figures["went meanwhile"][1]) > 0
     assert "✗" not in done.stdout
