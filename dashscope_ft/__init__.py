@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .cleanup import Plan as Plan
     from .cleanup import Selection as Selection
     from .client import AsyncClient as AsyncClient
+    from .creation import Creation as Creation
     from .errors import APIError as APIError
     from .errors import AuthenticationFailed as AuthenticationFailed
     from .errors import ClientClosed as ClientClosed
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
     from .sync import Client as Client
     from .sync import Outcomes as Outcomes
     from .sync import Pager as Pager
+    from .tail import Progress as Progress
+    from .training_log import MetricRecord as MetricRecord
+    from .training_log import MetricSeries as MetricSeries
+    from .training_log import TrainingLog as TrainingLog
 
 __version__ = "0.1.0"
 
@@ -54,6 +59,7 @@ _HOME = {
     "bulk": ("AsyncOutcomes",),
     "cleanup": ("Plan", "Selection"),
     "client": ("AsyncClient",),
+    "creation": ("Creation",),
     "errors": (
         "APIError",
         "AuthenticationFailed",
@@ -91,10 +97,12 @@ _HOME = {
     ),
     "pagination": ("AsyncPager",),
     "sync": ("Client", "Outcomes", "Pager"),
+    "tail": ("Progress",),
+    "training_log": ("MetricRecord", "MetricSeries", "TrainingLog"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = sorted(_MODULE)
+__all__ = sorted(_MODULE)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:

@@ -9,7 +9,7 @@ import sys
 
 from .errors import ConfigurationError, InvalidArgument
 
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def check_job_id(value: object) -> str:
@@ -21,15 +21,18 @@ def check_job_id(value: object) -> str:
         InvalidArgument: Where it is not 1 to 128 letters, digits and `._:-`, the first
             a letter or digit.
     """
-    if not isinstance(value, str):
-        raise TypeError(f"a job id is a string, not {type(value).__name__}")
-    match = _JOB_ID.fullmatch(value)
-    if match is None:
-        raise InvalidArgument(
-            f"{shown(value)} is not a job id: 1 to 128 letters, digits and . _ : -, "
-            "beginning with a letter or digit."
-        )
-    return match.group()
+    return _segment("job id", value)
+
+
+def check_checkpoint(value: object) -> str:
+    """
+    Give a checkpoint's name back that is safe as one segment of a path.
+
+    Raises:
+        TypeError: Where it is not a string.
+        InvalidArgument: Where it is not of such characters as a job id.
+    """
+    return _segment("checkpoint name", value)
 
 
 def check_page_no(value: object) -> int:
@@ -107,6 +110,18 @@ def seconds(name: str, value: object, error: type[ConfigurationError | InvalidAr
     ):
         return float(value)
     raise error(f"{name} must be a finite number of seconds above 0, not {shown(value)}.")
+
+
+def _segment(kind: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a {kind} is a string, not {type(value).__name__}")
+    match = _SEGMENT.fullmatch(value)
+    if match is None:
+        raise InvalidArgument(
+            f"{shown(value)} is not a {kind}: 1 to 128 letters, digits and . _ : -, "
+            "beginning with a letter or digit."
+        )
+    return match.group()
 
 
 def shown(value: object) -> str:

@@ -34,7 +34,8 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from .models import FineTuneJob, ImportJob
+    from .creation import Creation
+    from .models import Checkpoint, FineTuneJob, ImportJob
 
 
 class DashScopeError(Exception):
@@ -123,7 +124,12 @@ class OutcomeUnknown(DashScopeError):
 
     The facts are those of the last answer or failure; the hint says what to look at
     before doing it again.
+
+    Attributes:
+        creation: What was to be created, for `reconcile_create`; None for other operations.
     """
+
+    creation: Creation | None = None
 
 
 class MalformedResponse(DashScopeError):
@@ -155,13 +161,15 @@ class ListingInconsistent(DashScopeError):
 
 class JobFailed(DashScopeError):
     """
-    A job that was waited for ended as `FAILED` or `CANCELED`; code and message are its own.
+    What was waited for ended, but not in success; code and message are the job's own.
 
     Attributes:
         job: The finished job.
+        checkpoint: The checkpoint, where it was an export that was waited for.
     """
 
     job: FineTuneJob | ImportJob | None = None
+    checkpoint: Checkpoint | None = None
 
 
 class GuardExceeded(DashScopeError):

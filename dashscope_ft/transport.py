@@ -169,6 +169,7 @@ class Transport:
         clock: Seconds, monotonic.
         sleep: Waits for some seconds.
         jitter: Given a bound, how long to wait within it.
+        now: Seconds since 1970.
     """
 
     def __init__(
@@ -179,11 +180,13 @@ class Transport:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[float], float] = backoff.full_jitter,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.sleep = sleep
         self.jitter = jitter
+        self.now = now
         concurrency = settings.concurrency
         self.shared = _Shared(
             connections, lambda: Limiter(concurrency, clock=clock, sleep=sleep, jitter=jitter)

@@ -4,26 +4,40 @@ Fine-tuning jobs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping, Sequence
+import builtins
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
 from os import PathLike
 from typing import Any
-
-import orjson
 
 from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
 from ..cleanup import Plan, Selection
 from ..codec import Codec
 from ..connections import Request
+from ..creation import Creation, fine_tune_fields
 from ..envelope import Reply, read_acknowledgement
-from ..errors import InvalidArgument, NotFound
-from ..models import FineTuneJob, Outcome, Page, Receipt, Report
+from ..errors import NotFound, OutcomeUnknown
+from ..models import Checkpoint, FineTuneJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
+from ..tail import MOST_LINES, LogPage, Progress, Tail, read_log_page
+from ..tail import follow as follow_log
+from ..training_log import TrainingLog
 from ..transport import Call, Transport
-from .jobs import Jobs, Upkeep, present, words
+from ..waiting import when_there_is_room
+from .checkpoints import Checkpoints
+from .jobs import Jobs, JobWindow, Upkeep, words
 
-_LONGEST_SUFFIX = 8
+_CAPACITY_INTERVAL = 15.0  # seconds between two looks at the jobs that are in the way
 
 
 class FineTunes:
@@ -45,6 +59,7 @@ class FineTunes:
             rows="jobs",
             time_field="create_time",
         )
+        self._checkpoints = Checkpoints(self._jobs, codec)
 
     def list(
         self,
@@ -169,6 +184,7 @@ class FineTunes:
         finetuned_output_suffix: str | None = None,
         priority: str | None = None,
         extra: Mapping[str, Any] | None = None,
+        wait_for_capacity: float | None = None,
     ) -> FineTuneJob:
         """
         Create a job, which is billed: never sent twice unless the first was provably not received.
@@ -186,6 +202,8 @@ class FineTunes:
             finetuned_output_suffix: At most 8 characters of the result's name.
             priority: The job's place in the queue.
             extra: Fields that are newer than this library.
+            wait_for_capacity: Seconds to wait for running jobs to end, where they are too many;
+                None not to wait. A quota of kept jobs is never waited for.
 
         Returns:
             The job as the service describes it.
@@ -193,48 +211,278 @@ class FineTunes:
         Raises:
             InvalidArgument: A field cannot be sent as it is; nothing was sent.
             QuotaExceeded: Too many jobs are running or kept; nothing was created.
-            OutcomeUnknown: It was sent, and nobody can know whether a job exists.
+            OutcomeUnknown: It was sent, and nobody can know whether a job exists; it has what
+                `reconcile_create` takes.
             DashScopeError: The request failed, and nothing was created.
 
         Wire: `POST /fine-tunes`.
         """
-        fields = present(
-            model=_name("model", model),
-            training_file_ids=_ids("training_file_ids", training_file_ids),
-            training_datasets=_objects("training_datasets", training_datasets),
-            validation_file_ids=_ids("validation_file_ids", validation_file_ids),
-            validation_datasets=_objects("validation_datasets", validation_datasets),
-            hyper_parameters=None if hyper_parameters is None else dict(hyper_parameters),
-            training_type=check_filter("training_type", training_type),
-            job_name=check_filter("job_name", job_name),
-            model_name=check_filter("model_name", model_name),
-            finetuned_output_suffix=check_filter(
-                "finetuned_output_suffix", finetuned_output_suffix
-            ),
-            priority=check_filter("priority", priority),
+        fields = fine_tune_fields(
+            model=model,
+            training_file_ids=training_file_ids,
+            training_datasets=training_datasets,
+            validation_file_ids=validation_file_ids,
+            validation_datasets=validation_datasets,
+            hyper_parameters=hyper_parameters,
+            training_type=training_type,
+            job_name=job_name,
+            model_name=model_name,
+            finetuned_output_suffix=finetuned_output_suffix,
+            priority=priority,
+            extra=extra,
         )
-        if not ("training_file_ids" in fields or "training_datasets" in fields):
-            raise InvalidArgument("Give training_file_ids or training_datasets.")
-        if len(fields.get("finetuned_output_suffix", "")) > _LONGEST_SUFFIX:
-            raise InvalidArgument(
-                f"finetuned_output_suffix is {finetuned_output_suffix!r}; "
-                f"it must have at most {_LONGEST_SUFFIX} characters."
+        name = f" named {job_name}" if job_name else ""
+
+        async def create() -> FineTuneJob:
+            return await self._jobs.create(
+                f"Creating a fine-tuning job of {model}",
+                fields,
+                look_for=f"a fine-tuning job of {model}{name}",
             )
-        call = Call(
-            what=f"Creating a fine-tuning job of {model}",
-            operation=Operation.CREATE,
-            request=Request(
-                method="POST",
-                path="/fine-tunes",
-                body=_json(fields | dict(extra or {})),
-                fresh_connection=True,
-            ),
-            read=self._jobs.read,
-            when_unknown=(
-                "It may exist and be billed: list the newest jobs before creating it again."
-            ),
+
+        if wait_for_capacity is None:
+            return await create()
+        vigil = self._jobs.vigil(_CAPACITY_INTERVAL, wait_for_capacity)
+
+        async def running() -> Collection[str]:
+            jobs = self._jobs.within(vigil.left)
+            pager = jobs.pager({}, lambda job: not job.is_finished, None)
+            return [job.job_id for job in await pager.collect()]
+
+        return await when_there_is_room(create, running, JobWindow(self._jobs), vigil)
+
+    async def reconcile_create(
+        self, creation: Creation | OutcomeUnknown
+    ) -> builtins.list[FineTuneJob]:
+        """
+        Find the job that a creation led to, when nobody can know whether it did.
+
+        Args:
+            creation: The `OutcomeUnknown` that `create` ended in, or its `creation`.
+
+        Returns:
+            The jobs that may be it, the nearest in time first: of that time, and nothing known
+            of them speaks against it. More than one where equal jobs were created at that time.
+            None where the listing holds none; a creation that is still on its way may show later.
+
+        Raises:
+            InvalidArgument: The error is not one of a creation.
+            ListingInconsistent: The listing could not be proven complete.
+            DashScopeError: A request failed.
+
+        Wire: `GET /fine-tunes`.
+        """
+        return await self._jobs.candidates(creation)
+
+    async def wait(
+        self,
+        job: str | FineTuneJob,
+        *,
+        poll_interval: float = 15.0,
+        deadline: float = 86_400.0,
+        check: bool = True,
+    ) -> FineTuneJob:
+        """
+        Wait until a job has ended. Failed looks and unknown words are waited through.
+
+        Args:
+            job: The job.
+            poll_interval: Seconds between two looks.
+            deadline: Seconds for all of it.
+            check: Whether a job that failed or was cancelled is an error.
+
+        Returns:
+            The finished job.
+
+        Raises:
+            JobFailed: It ended as `FAILED` or `CANCELED`; with its own code and message.
+            DeadlineExceeded: It has not ended in time; `last_status` says how it was.
+            NotFound: There is none that this key and workspace may see.
+            DashScopeError: A look failed, and another one would too.
+
+        Wire: `GET /fine-tunes/{job_id}`.
+        """
+        [ended] = await self._jobs.wait(
+            [job], poll_interval=poll_interval, deadline=deadline, check=check
         )
-        return await self._transport.send(call)
+        return ended
+
+    async def wait_many(
+        self,
+        jobs: Iterable[str | FineTuneJob],
+        *,
+        poll_interval: float = 15.0,
+        deadline: float = 86_400.0,
+        check: bool = True,
+    ) -> builtins.list[FineTuneJob]:
+        """
+        Wait until all of several jobs have ended, looking at pages of the listing.
+
+        Args:
+            jobs: The jobs, by id or by object.
+            poll_interval: Seconds between two looks at all of them.
+            deadline: Seconds for all of it.
+            check: Whether a job that failed or was cancelled is an error, once all have ended.
+
+        Returns:
+            The finished jobs in the order given, each once.
+
+        Raises:
+            JobFailed: One ended as `FAILED` or `CANCELED`; with its own code and message.
+            DeadlineExceeded: Some have not ended in time; `last_status` is the first one's.
+            NotFound: One is not there, or not any more.
+            DashScopeError: A look failed, and another one would too.
+
+        Wire: `GET /fine-tunes`; `GET /fine-tunes/{job_id}` for jobs that no page shows.
+        """
+        return await self._jobs.wait(
+            jobs, poll_interval=poll_interval, deadline=deadline, check=check
+        )
+
+    def logs(
+        self,
+        job: str | FineTuneJob,
+        *,
+        follow: bool = False,
+        poll_interval: float = 15.0,
+        deadline: float = 86_400.0,
+    ) -> AsyncGenerator[str, None]:
+        """
+        Read a job's log: every line once, from the first.
+
+        Args:
+            job: The job.
+            follow: Whether to go on until the job has ended and its log was read to the end.
+            poll_interval: Seconds between two looks when following.
+            deadline: Seconds for all of it when following.
+
+        Raises:
+            NotFound: There is none that this key and workspace may see.
+            DeadlineExceeded: It was followed, and has not ended in time.
+            DashScopeError: A request failed.
+
+        Wire: `GET /fine-tunes/{job_id}/logs`, and `GET /fine-tunes/{job_id}` when following.
+        """
+        if not follow:
+            return _each(self._tail(self._jobs.id_of(job), self._jobs).rest())
+        return _each_new(self.watch(job, poll_interval=poll_interval, deadline=deadline))
+
+    async def training_log(self, job: str | FineTuneJob) -> TrainingLog:
+        """
+        Read a job's log as it is now, and the figures in it as typed series.
+
+        Raises:
+            NotFound: There is none that this key and workspace may see.
+            DashScopeError: A request failed.
+
+        Wire: `GET /fine-tunes/{job_id}/logs`.
+        """
+        return TrainingLog.read([line async for line in self.logs(job)])
+
+    def watch(
+        self,
+        job: str | FineTuneJob,
+        *,
+        poll_interval: float = 15.0,
+        deadline: float = 86_400.0,
+    ) -> AsyncGenerator[Progress, None]:
+        """
+        Watch a job to its end: its status, the new lines of its log, and the figures so far.
+
+        Args:
+            job: The job.
+            poll_interval: Seconds between two looks.
+            deadline: Seconds for all of it.
+
+        Yields:
+            How far it is, at least once a look; the last one is of the finished job.
+
+        Raises:
+            NotFound: There is none that this key and workspace may see.
+            DeadlineExceeded: It has not ended in time; `last_status` says how it was.
+            DashScopeError: A look failed, and another one would too.
+
+        Wire: `GET /fine-tunes/{job_id}`, `GET /fine-tunes/{job_id}/logs`.
+        """
+        job_id = self._jobs.id_of(job)
+        vigil = self._jobs.vigil(poll_interval, deadline)
+
+        async def get() -> FineTuneJob:
+            return await self._jobs.within(vigil.left).get(job_id, patient=True)
+
+        async def read(offset: int) -> LogPage:
+            return await self._tail(job_id, self._jobs.within(vigil.left)).read(offset)
+
+        return follow_log(job_id, get, Tail(read), vigil)
+
+    async def checkpoints(self, job: str | FineTuneJob) -> builtins.list[Checkpoint]:
+        """
+        List what training has kept of a job, by step, the first first.
+
+        Raises:
+            NotFound: There is no such job that this key and workspace may see.
+            DashScopeError: The request failed.
+
+        Wire: `GET /fine-tunes/{job_id}/checkpoints`.
+        """
+        return await self._checkpoints.of(self._jobs.id_of(job))
+
+    async def export_checkpoint(
+        self, job: str | FineTuneJob, checkpoint: str | Checkpoint, *, model_name: str
+    ) -> Receipt:
+        """
+        Publish a checkpoint as a model: never asked for twice, since it is a GET that changes.
+
+        Args:
+            job: The job.
+            checkpoint: The checkpoint or its name, such as `checkpoint-30`.
+            model_name: The model's name.
+
+        Returns:
+            The acknowledgement. The export goes on behind it: see `wait_for_export`.
+
+        Raises:
+            InvalidArgument: The name cannot be one, or the checkpoint is another job's.
+            StateConflict: It cannot be exported, or is being exported already.
+            NotFound: There is no such job or checkpoint.
+            OutcomeUnknown: It was asked for, and nobody can know what came of it.
+            DashScopeError: The request failed, and nothing happened.
+
+        Wire: `GET /fine-tunes/{job_id}/export/{checkpoint}`.
+        """
+        return await self._checkpoints.export(self._jobs.id_of(job), checkpoint, model_name)
+
+    async def wait_for_export(
+        self,
+        job: str | FineTuneJob,
+        checkpoint: str | Checkpoint,
+        *,
+        poll_interval: float = 15.0,
+        deadline: float = 86_400.0,
+        check: bool = True,
+    ) -> Checkpoint:
+        """
+        Wait until a checkpoint that is being exported is a model.
+
+        Args:
+            job: The job.
+            checkpoint: The checkpoint or its name.
+            poll_interval: Seconds between two looks.
+            deadline: Seconds for all of it.
+            check: Whether an export that failed, or cannot be, is an error.
+
+        Returns:
+            The checkpoint, with the `model_name` that it was published as.
+
+        Raises:
+            JobFailed: The export failed, or is not supported.
+            DeadlineExceeded: It is not there in time; `last_status` is the checkpoint's.
+            NotFound: There is no such job or checkpoint.
+
+        Wire: `GET /fine-tunes/{job_id}/checkpoints`.
+        """
+        vigil = self._jobs.vigil(poll_interval, deadline)
+        return await self._checkpoints.wait(self._jobs.id_of(job), checkpoint, vigil, check=check)
 
     def cancel_many(
         self, jobs: Iterable[str | FineTuneJob] | AsyncIterable[str | FineTuneJob]
@@ -339,6 +587,23 @@ class FineTunes:
     async def _delete(self, job: object, stopping: Stopping | None = None) -> Receipt:
         return await self._change(Operation.DELETE, self._jobs.id_of(job), stopping)
 
+    def _tail(self, job_id: str, jobs: Jobs[FineTuneJob]) -> Tail:
+        async def read(offset: int) -> LogPage:
+            call = Call(
+                what=f"Reading the log of {job_id}",
+                operation=Operation.READ,
+                request=Request(
+                    method="GET",
+                    path=f"{jobs.path}/{job_id}/logs",
+                    query={"offset": offset, "line": MOST_LINES},
+                ),
+                read=read_log_page,
+                patient=True,
+            )
+            return await jobs.transport.send(call)
+
+        return Tail(read)
+
     async def _change(
         self, operation: Operation, job_id: str, stopping: Stopping | None
     ) -> Receipt:
@@ -354,36 +619,15 @@ def _is_of(job: FineTuneJob, model: str | None) -> bool:
     return model is None or model in named or named == {None}
 
 
-def _name(name: str, value: str) -> str:
-    checked = check_filter(name, value)
-    if checked is None:
-        raise InvalidArgument(f"{name} is missing.")
-    return checked
+async def _each(batches: AsyncGenerator[builtins.list[str], None]) -> AsyncGenerator[str, None]:
+    async with aclosing(batches):
+        async for lines in batches:
+            for line in lines:
+                yield line
 
 
-def _ids(name: str, values: Sequence[str] | None) -> list[str] | None:
-    if values is None:
-        return None
-    if isinstance(values, str) or not all(isinstance(value, str) and value for value in values):
-        raise InvalidArgument(f"{name} must be a list of ids.")
-    if not values:
-        raise InvalidArgument(f"{name} is empty; leave it out, or name at least one file.")
-    return [*values]
-
-
-def _objects(name: str, values: Sequence[Mapping[str, Any]] | None) -> list[Any] | None:
-    if values is None:
-        return None
-    if isinstance(values, (str, Mapping)) or not all(isinstance(each, Mapping) for each in values):
-        raise InvalidArgument(f"{name} must be a list of objects.")
-    if not values:
-        raise InvalidArgument(f"{name} is empty; leave it out, or name at least one.")
-    return [dict(value) for value in values]
-
-
-def _json(fields: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(fields)
-    except TypeError as error:
-        reason = str(error)
-    raise InvalidArgument(f"The fields cannot be sent as JSON: {reason}.")
+async def _each_new(watch: AsyncGenerator[Progress, None]) -> AsyncGenerator[str, None]:
+    async with aclosing(watch):
+        async for progress in watch:
+            for line in progress.lines:
+                yield line

@@ -4,15 +4,18 @@ Model-import jobs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Collection, Iterable
+import builtins
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
 from os import PathLike
+from typing import Any
 
 from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
 from ..cleanup import Plan, Selection
 from ..codec import Codec
+from ..creation import Creation, import_fields
 from ..envelope import Reply, malformed, read_acknowledgement
-from ..errors import NotFound
+from ..errors import NotFound, OutcomeUnknown
 from ..models import ImportJob, ImportStatus, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
@@ -144,6 +147,143 @@ class Imports:
             return Receipt(
                 job_id=self._jobs.id_of(job), request_id=missing.request_id, confirmed=False
             )
+
+    async def create(
+        self,
+        *,
+        model_name: str,
+        weight_type: str,
+        bucket_name: str,
+        object_key: str,
+        display_name: str | None = None,
+        source: str = "oss",
+        extra: Mapping[str, Any] | None = None,
+    ) -> ImportJob:
+        """
+        Import weights from an OSS bucket. Never sent twice unless the first was not received.
+
+        Args:
+            model_name: The base model that the weights are of.
+            weight_type: `full` or `lora`.
+            bucket_name: The bucket.
+            object_key: The folder in it, ending in `/`, not the bucket's root.
+            display_name: A name of your own, at most 50 characters.
+            source: Where the weights lie; the service knows `oss` only.
+            extra: Fields that are newer than this library.
+
+        Returns:
+            The job as the service describes it; its `model_name` is the generated one.
+
+        Raises:
+            InvalidArgument: A field cannot be sent as it is; nothing was sent.
+            OutcomeUnknown: It was sent, and nobody can know whether a job exists; it has what
+                `reconcile_create` takes.
+            DashScopeError: The request failed, and nothing was created.
+
+        Wire: `POST /custom_models/import`.
+        """
+        fields = import_fields(
+            model_name=model_name,
+            display_name=display_name,
+            source=source,
+            weight_type=weight_type,
+            bucket_name=bucket_name,
+            object_key=object_key,
+            extra=extra,
+        )
+        place = f"{bucket_name}/{object_key}"
+        return await self._jobs.create(
+            f"Importing {place}", fields, look_for=f"an import of {place}"
+        )
+
+    async def reconcile_create(
+        self, creation: Creation | OutcomeUnknown
+    ) -> builtins.list[ImportJob]:
+        """
+        Find the job that a creation led to, when nobody can know whether it did.
+
+        Args:
+            creation: The `OutcomeUnknown` that `create` ended in, or its `creation`.
+
+        Returns:
+            The jobs that may be it, the nearest in time first: of that time, and nothing known
+            of them speaks against it. More than one where equal jobs were created at that time.
+            None where the listing holds none; a creation that is still on its way may show later.
+
+        Raises:
+            InvalidArgument: The error is not one of a creation.
+            ListingInconsistent: The listing could not be proven complete.
+            DashScopeError: A request failed.
+
+        Wire: `GET /custom_models/import`.
+        """
+        return await self._jobs.candidates(creation)
+
+    async def wait(
+        self,
+        job: str | ImportJob,
+        *,
+        poll_interval: float = 15.0,
+        deadline: float = 86_400.0,
+        check: bool = True,
+    ) -> ImportJob:
+        """
+        Wait until a job has ended. Failed looks and unknown words are waited through.
+
+        Args:
+            job: The job.
+            poll_interval: Seconds between two looks.
+            deadline: Seconds for all of it.
+            check: Whether a job that failed is an error.
+
+        Returns:
+            The finished job.
+
+        Raises:
+            JobFailed: It ended as `FAILED`; with its own message.
+            DeadlineExceeded: It has not ended in time; `last_status` says how it was.
+            NotFound: There is none that this key and workspace may see.
+            DashScopeError: A look failed, and another one would too.
+
+        Wire: `GET /custom_models/import/{job_id}`.
+        """
+        [ended] = await self._jobs.wait(
+            [job], poll_interval=poll_interval, deadline=deadline, check=check
+        )
+        return ended
+
+    async def wait_many(
+        self,
+        jobs: Iterable[str | ImportJob],
+        *,
+        poll_interval: float = 15.0,
+        deadline: float = 86_400.0,
+        check: bool = True,
+    ) -> builtins.list[ImportJob]:
+        """
+        Wait until all of several jobs have ended, looking at pages of the listing.
+
+        Args:
+            jobs: The jobs, by id or by object.
+            poll_interval: Seconds between two looks at all of them.
+            deadline: Seconds for all of it.
+            check: Whether a job that failed is an error, once all have ended.
+
+        Returns:
+            The finished jobs in the order given, each once.
+
+        Raises:
+            JobFailed: One ended as `FAILED`; with its own message.
+            DeadlineExceeded: Some have not ended in time; `last_status` is the first one's.
+            NotFound: One is not there, or not any more.
+            DashScopeError: A look failed, and another one would too.
+
+        Wire: `GET /custom_models/import`; `GET /custom_models/import/{job_id}` for jobs that
+        no page shows.
+        """
+        return await self._jobs.wait(
+            jobs, poll_interval=poll_interval, deadline=deadline, check=check
+        )
 
     def delete_many(
         self,

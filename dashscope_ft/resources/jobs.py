@@ -4,11 +4,20 @@ What fine-tuning jobs and import jobs have in common: how they are named, read a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+)
+from datetime import UTC, datetime
 from os import PathLike
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..arguments import check_job_id, check_page_no, check_page_size
 from ..bulk import AsyncOutcomes, Stopping, act_on_many
@@ -16,15 +25,21 @@ from ..cleanup import Patience, Plan, Selection, Service, apply_plan, make_plan
 from ..cleanup.facts import Noun
 from ..codec import Codec
 from ..connections import Request
+from ..creation import Creation, Fields, body, sought
 from ..envelope import Reply, Row, Rows, malformed, read_rows
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, OutcomeUnknown
 from ..models import Action, FineTuneJob, ImportJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
+from ..settings import with_changes
 from ..transport import Call, Sighting, Transport
+from ..waiting import Vigil, wait_for_jobs
 
 Job = TypeVar("Job", FineTuneJob, ImportJob)
 Query = Mapping[str, str | None]
+
+_LARGEST_PAGE = 100
+_SHORTEST = 0.001  # seconds: a bound of nothing would not be one
 
 
 async def _no_cancel(job_id: str, _: Stopping) -> Receipt:
@@ -83,7 +98,9 @@ class Jobs(Generic[Job]):
         """
         return Request(method=method, path=f"{self.path}/{job_id}{suffix}")
 
-    async def get(self, job: object, stopping: Stopping | None = None) -> Job:
+    async def get(
+        self, job: object, stopping: Stopping | None = None, *, patient: bool = False
+    ) -> Job:
         """
         Get a job afresh; patiently in a run that can be stopped.
         """
@@ -93,10 +110,75 @@ class Jobs(Generic[Job]):
             operation=Operation.READ,
             request=self.request("GET", job_id),
             read=self.read,
-            patient=stopping is not None,
+            patient=patient or stopping is not None,
             stopping=stopping,
         )
         return await self.transport.send(call)
+
+    async def create(self, what: str, fields: Fields, *, look_for: str) -> Job:
+        """
+        Create a job, by one request that may have been received at most.
+
+        Args:
+            what: The call in words, for errors.
+            fields: What to send.
+            look_for: What to look for when nobody can know what happened.
+        """
+        transport = self.transport
+        begun = datetime.fromtimestamp(transport.now(), UTC)
+        call = Call(
+            what=what,
+            operation=Operation.CREATE,
+            request=Request(
+                method="POST", path=self.path, body=body(fields), fresh_connection=True
+            ),
+            read=self.read,
+            when_unknown=f"It may exist and be billed: before creating it again, look for "
+            f"{look_for}, created at about {begun:%Y-%m-%d %H:%M} UTC; reconcile_create() does "
+            "so, given this error.",
+        )
+        try:
+            return await transport.send(call)
+        except OutcomeUnknown as unknown:
+            ended = datetime.fromtimestamp(transport.now(), UTC)
+            unknown.creation = Creation(fields=fields, begun=begun, ended=ended)
+            raise
+
+    async def candidates(self, creation: Creation | OutcomeUnknown) -> list[Job]:
+        """
+        Give the jobs that a creation may have led to, the nearest in time first.
+        """
+        asked = sought(creation)
+        jobs = await self.pager({}, asked.could_be, None).collect()
+        return sorted(jobs, key=lambda job: asked.distance(getattr(job, self.time_field)))
+
+    async def wait(
+        self, jobs: Iterable[object], *, poll_interval: float, deadline: float, check: bool
+    ) -> list[Job]:
+        """
+        Wait until jobs have ended.
+        """
+        job_ids = [self.id_of(job) for job in jobs]
+        vigil = self.vigil(poll_interval, deadline)
+        return await wait_for_jobs(job_ids, JobWindow(self), vigil, check=check)
+
+    def vigil(self, poll_interval: float, deadline: float) -> Vigil:
+        """
+        Begin to wait.
+        """
+        return Vigil(
+            poll_interval, deadline, clock=self.transport.clock, sleep=self.transport.sleep
+        )
+
+    def within(self, seconds: float) -> Self:
+        """
+        Give a view whose calls take no longer than this.
+        """
+        settings = self.transport.settings
+        bound = min(settings.deadline, max(seconds, _SHORTEST))
+        return evolve(
+            self, transport=self.transport.with_settings(with_changes(settings, deadline=bound))
+        )
 
     async def change(
         self,
@@ -215,13 +297,19 @@ class Jobs(Generic[Job]):
         return self.decode(row)
 
     async def page(
-        self, page_no: int, page_size: int, query: Query, wanted: Callable[[Job], bool]
+        self,
+        page_no: int,
+        page_size: int,
+        query: Query,
+        wanted: Callable[[Job], bool],
+        *,
+        patient: bool = False,
     ) -> Page[Job]:
         """
         Read one page, keeping the rows that pass the filters sent with it.
         """
         rows = await self._rows(
-            check_page_no(page_no), check_page_size(page_size), query, patient=False
+            check_page_no(page_no), check_page_size(page_size), query, patient=patient
         )
         items = [job for row in rows.rows if wanted(job := self.decode(row))]
         least = (rows.page_no - 1) * rows.page_size + len(rows.rows)
@@ -272,19 +360,43 @@ class Jobs(Generic[Job]):
         return await self.transport.send(call)
 
 
+@frozen
+class JobWindow(Generic[Job]):
+    """
+    Where jobs that are waited for can be seen.
+    """
+
+    jobs: Jobs[Job]
+    """All jobs of their kind."""
+
+    async def get(self, job_id: str, within: float) -> Job:
+        """
+        Get one job.
+        """
+        return await self.jobs.within(within).get(job_id, patient=True)
+
+    async def page(self, page_no: int, within: float) -> Page[Job]:
+        """
+        Read a page of the listing, as large as there are.
+        """
+        return await self.jobs.within(within).page(
+            page_no, _LARGEST_PAGE, {}, lambda _: True, patient=True
+        )
+
+
 @frozen(kw_only=True)
 class Upkeep(Generic[Job]):
     """
     What a clean-up does to jobs, as its `Service`.
     """
 
-    get: Callable[[str, Stopping], Awaitable[Job]]
+    get: Callable[[str, Stopping], Coroutine[Any, Any, Job]]
     """Reads a job."""
 
-    delete: Callable[[str, Stopping], Awaitable[Receipt]]
+    delete: Callable[[str, Stopping], Coroutine[Any, Any, Receipt]]
     """Deletes it."""
 
-    cancel: Callable[[str, Stopping], Awaitable[Receipt]] = _no_cancel
+    cancel: Callable[[str, Stopping], Coroutine[Any, Any, Receipt]] = _no_cancel
     """Cancels it, where the service can."""
 
 
@@ -304,10 +416,3 @@ def words(status: str | Collection[str] | None) -> frozenset[str] | None:
     if not chosen or "" in chosen:
         raise InvalidArgument("status is empty; it must be a word or several, or None for all.")
     return chosen
-
-
-def present(**fields: Any) -> dict[str, Any]:
-    """
-    Give the fields that were set.
-    """
-    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,243 @@
+"""
+What a job is created from, and how to recognise it when nobody knows whether it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from .arguments import check_filter
+from .errors import InvalidArgument, OutcomeUnknown
+from .models import FineTuneJob, ImportJob
+from .settings import UTC_PLUS_8
+
+T = TypeVar("T")
+Fields = dict[str, Any]
+
+_LONGEST_SUFFIX = 8
+_LONGEST_DISPLAY_NAME = 50
+_SLACK = timedelta(minutes=10)
+
+
+@frozen(kw_only=True)
+class Creation:
+    """
+    What was asked for, and when: enough to find the job, if there is one.
+    """
+
+    fields: Mapping[str, Any]
+    """The fields that were sent."""
+
+    begun: datetime
+    """When it was about to be sent, aware."""
+
+    ended: datetime
+    """When it was given up, aware."""
+
+    def could_be(self, job: FineTuneJob | ImportJob) -> bool:
+        """
+        Tell whether a job may be the one: nothing that is known of it speaks against it.
+        """
+        created = job.create_time if isinstance(job, FineTuneJob) else job.gmt_create
+        told = job.to_dict()
+        if isinstance(job, FineTuneJob):
+            agree = all(_agrees(name, asked, told) for name, asked in self.fields.items())
+        else:
+            agree = all(_import_agrees(name, asked, told) for name, asked in self.fields.items())
+        return agree and self.distance(created) <= _SLACK
+
+    def distance(self, created: datetime | None) -> timedelta:
+        """
+        Tell how far from the time of asking a job was created; nothing for an unknown time.
+        """
+        if created is None:
+            return timedelta()
+        # Which zone some regions mean is not documented, so a time may mean one of these.
+        readings = {created, created.replace(tzinfo=UTC), created.replace(tzinfo=UTC_PLUS_8)}
+        return min(
+            max(self.begun - reading, reading - self.ended, timedelta()) for reading in readings
+        )
+
+
+def sought(creation: Creation | OutcomeUnknown) -> Creation:
+    """
+    Give what to look for.
+
+    Raises:
+        InvalidArgument: The error is not one of a creation.
+    """
+    found = creation.creation if isinstance(creation, OutcomeUnknown) else creation
+    if isinstance(found, Creation):
+        return found
+    raise InvalidArgument("This is not what a creation ended in: there is nothing to look for.")
+
+
+def fine_tune_fields(
+    *,
+    model: str,
+    training_file_ids: Sequence[str] | None,
+    training_datasets: Sequence[Mapping[str, Any]] | None,
+    validation_file_ids: Sequence[str] | None,
+    validation_datasets: Sequence[Mapping[str, Any]] | None,
+    hyper_parameters: Mapping[str, Any] | None,
+    training_type: str | None,
+    job_name: str | None,
+    model_name: str | None,
+    finetuned_output_suffix: str | None,
+    priority: str | None,
+    extra: Mapping[str, Any] | None,
+) -> Fields:
+    """
+    Check what a fine-tuning job is to be created from.
+
+    Raises:
+        InvalidArgument: Something is missing, empty, too long or not JSON.
+    """
+    fields = _present(
+        model=_needed("model", model),
+        training_file_ids=_ids("training_file_ids", training_file_ids),
+        training_datasets=_objects("training_datasets", training_datasets),
+        validation_file_ids=_ids("validation_file_ids", validation_file_ids),
+        validation_datasets=_objects("validation_datasets", validation_datasets),
+        hyper_parameters=_object("hyper_parameters", hyper_parameters),
+        training_type=check_filter("training_type", training_type),
+        job_name=check_filter("job_name", job_name),
+        model_name=check_filter("model_name", model_name),
+        finetuned_output_suffix=_short(
+            "finetuned_output_suffix", finetuned_output_suffix, _LONGEST_SUFFIX
+        ),
+        priority=check_filter("priority", priority),
+    )
+    if not ("training_file_ids" in fields or "training_datasets" in fields):
+        raise InvalidArgument("Give training_file_ids or training_datasets.")
+    return fields | dict(extra or {})
+
+
+def import_fields(
+    *,
+    model_name: str,
+    display_name: str | None,
+    source: str,
+    weight_type: str,
+    bucket_name: str,
+    object_key: str,
+    extra: Mapping[str, Any] | None,
+) -> Fields:
+    """
+    Check what an import job is to be created from.
+
+    Raises:
+        InvalidArgument: Something is missing, too long or not as documented.
+    """
+    if weight_type not in ("full", "lora"):
+        raise InvalidArgument(f"weight_type is {weight_type!r}; it must be 'full' or 'lora'.")
+    folder = _needed("object_key", object_key)
+    if not folder.endswith("/") or not folder.strip("/"):
+        raise InvalidArgument(
+            f"object_key is {folder!r}; it must be a folder, ending in '/', and not the "
+            "bucket's root."
+        )
+    fields = _present(
+        model_name=_needed("model_name", model_name),
+        display_name=_short("display_name", display_name, _LONGEST_DISPLAY_NAME),
+        source=_needed("source", source),
+        weight_type=weight_type,
+        storage_info={"bucket_name": _needed("bucket_name", bucket_name), "object_key": folder},
+    )
+    return fields | dict(extra or {})
+
+
+def body(fields: Fields) -> bytes:
+    """
+    Write fields as JSON.
+
+    Raises:
+        InvalidArgument: Something in them is not JSON, such as a number that is not finite.
+    """
+    try:
+        return json.dumps(fields, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = str(error)
+    raise InvalidArgument(f"The fields cannot be sent as JSON: {reason}.")
+
+
+def _present(**fields: Any) -> Fields:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _needed(name: str, value: str) -> str:
+    checked = check_filter(name, value)
+    if checked is None:
+        raise InvalidArgument(f"{name} is missing.")
+    return checked
+
+
+def _short(name: str, value: str | None, most: int) -> str | None:
+    checked = check_filter(name, value)
+    if checked is not None and len(checked) > most:
+        raise InvalidArgument(f"{name} is {checked!r}; it must have at most {most} characters.")
+    return checked
+
+
+def _ids(name: str, values: Sequence[str] | None) -> list[str] | None:
+    return _several(name, values, "a list of ids", lambda value: isinstance(value, str) and value)
+
+
+def _objects(name: str, values: Sequence[Mapping[str, Any]] | None) -> list[Fields] | None:
+    found = _several(name, values, "a list of objects", lambda value: isinstance(value, Mapping))
+    return None if found is None else [dict(value) for value in found]
+
+
+def _object(name: str, value: Mapping[str, Any] | None) -> Fields | None:
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidArgument(f"{name} must be an object, such as {{'n_epochs': 3}}.")
+    return None if value is None else dict(value)
+
+
+def _several(
+    name: str, values: Sequence[T] | None, kind: str, is_one: Callable[[T], object]
+) -> list[T] | None:
+    if values is None:
+        return None
+    if isinstance(values, str | Mapping) or not all(map(is_one, values)):
+        raise InvalidArgument(f"{name} must be {kind}.")
+    if not values:
+        raise InvalidArgument(f"{name} is empty; leave it out, or name at least one.")
+    return [*values]
+
+
+def _agrees(name: str, asked: Any, told: Fields) -> bool:
+    if name == "model":
+        named = {told.get("model"), told.get("base_model")} - {None}
+        return not named or asked in named
+    return _same(asked, told.get(name))
+
+
+def _import_agrees(name: str, asked: Any, told: Fields) -> bool:
+    value = told.get(name)
+    if name == "model_name":  # the service makes a name of its own from it
+        return not value or str(value).startswith(str(asked))
+    if name == "source":
+        return not value or str(value).casefold() == str(asked).casefold()
+    return _same(asked, value)
+
+
+def _same(asked: Any, told: Any) -> bool:
+    """
+    Compare what was asked with what is told; of what is not told nothing is known.
+    """
+    if told in (None, "", [], {}) or asked == told or str(asked) == str(told):
+        return True
+    if isinstance(asked, Mapping) and isinstance(told, Mapping):
+        return all(_same(value, told.get(name)) for name, value in asked.items())
+    if isinstance(asked, list | tuple) and isinstance(told, list):
+        return len(asked) == len(told) and all(map(_same, asked, told))
+    try:
+        return float(asked) == float(told)
+    except (TypeError, ValueError):
+        return False

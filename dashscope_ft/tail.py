@@ -1,0 +1,170 @@
+"""
+Reading a job's log from its first line to its last, while it may still be growing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+import orjson
+from attrs import define, frozen
+
+from .envelope import Reply, malformed
+from .errors import NotFound, StateConflict
+from .models import FineTuneJob
+from .training_log import TrainingLog
+from .waiting import Vigil
+
+MOST_LINES = 1000
+"""Lines that one request may ask for."""
+
+_READ_AGAIN = 2  # times that an empty page below its own total may be read again
+
+
+@frozen
+class LogPage:
+    """
+    Some lines of a log.
+    """
+
+    lines: list[str]
+    """The lines."""
+
+    total: int | None
+    """How many the log has, as the service says; None where it said nothing of use."""
+
+
+@frozen(kw_only=True)
+class Progress:
+    """
+    How far a job has got.
+    """
+
+    job: FineTuneJob
+    """The job as it was at this look."""
+
+    lines: tuple[str, ...]
+    """The lines of its log that are new since the last look."""
+
+    log: TrainingLog
+    """All of its log so far."""
+
+    @property
+    def fraction(self) -> float | None:
+        """
+        How much of the training is done, from 0 to 1; None where that cannot be told.
+        """
+        if self.job.status == "SUCCEEDED":
+            return 1.0
+        epoch = self.log.epoch.last
+        try:
+            epochs = float((self.job.hyper_parameters or {})["n_epochs"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        if epoch is None or not epochs > 0 or not 0 <= epoch <= epochs:
+            return None
+        return epoch / epochs
+
+
+def read_log_page(reply: Reply) -> LogPage:
+    """
+    Find the lines in an answer. What is not text is written as JSON.
+
+    Raises:
+        MalformedResponse: There is no list of lines.
+    """
+    output = {} if reply.output is None else reply.output
+    if not isinstance(output, dict):
+        raise malformed("output", reply, "a log")
+    lines = [] if output.get("logs") is None else output["logs"]
+    if not isinstance(lines, list):
+        raise malformed("output.logs", reply, "a list")
+    total = output.get("total")
+    return LogPage(
+        [line if isinstance(line, str) else orjson.dumps(line).decode() for line in lines],
+        total if type(total) is int and total >= 0 else None,
+    )
+
+
+@define(eq=False)
+class Tail:
+    """
+    What has not been read of a log yet.
+    """
+
+    read: Callable[[int], Awaitable[LogPage]]
+    """Reads as many lines as one request may, behind those that are skipped."""
+
+    offset: int = 0
+    """How many lines were read."""
+
+    async def rest(self) -> AsyncGenerator[list[str], None]:
+        """
+        Read on to the present end of the log, and yield lines as they come.
+        """
+        empty = 0
+        while empty <= _READ_AGAIN:
+            page = await self.read(self.offset)
+            self.offset += len(page.lines)
+            if page.lines:
+                empty = 0
+                yield page.lines
+                # A full page ends nowhere, and a total below what came says nothing.
+                if page.total == self.offset and len(page.lines) < MOST_LINES:
+                    return
+            elif page.total is None or self.offset >= page.total:
+                return
+            else:
+                empty += 1
+
+
+async def follow(
+    what: str, get: Callable[[], Awaitable[FineTuneJob]], tail: Tail, vigil: Vigil
+) -> AsyncGenerator[Progress, None]:
+    """
+    Look at a job and its log until the job has ended and the log was read to its end.
+
+    Args:
+        what: The job in words, for errors.
+        get: Gets the job.
+        tail: Its log.
+        vigil: How often to look, and until when.
+
+    Yields:
+        One progress a look, or several where a look finds many lines.
+
+    Raises:
+        DeadlineExceeded: The job has not ended in time.
+    """
+    log = TrainingLog()
+    last_status = None
+    while vigil.left > 0:
+        with vigil.forgiving():
+            job = await get()
+            last_status = job.status or last_status
+            told = False
+            async with aclosing(_lines(tail)) as pages:
+                async for lines in pages:
+                    log = log.extended(lines)
+                    told = True
+                    yield Progress(job=job, lines=tuple(lines), log=log)
+            if not told:
+                yield Progress(job=job, lines=(), log=log)
+            if job.is_finished:
+                # The log was read after the job was seen to have ended: nothing follows.
+                return
+        await vigil.pause()
+    raise vigil.late(f"{what} has not ended", last_status)
+
+
+async def _lines(tail: Tail) -> AsyncGenerator[list[str], None]:
+    """
+    Read on, taking a refusal for a log that has not begun.
+    """
+    try:
+        async with aclosing(tail.rest()) as pages:
+            async for lines in pages:
+                yield lines
+    except (NotFound, StateConflict):
+        return

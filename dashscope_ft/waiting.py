@@ -1,0 +1,297 @@
+"""
+Looking again and again at what takes its time, for as long as one is willing to wait.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
+
+from attrs import define, field
+
+from .arguments import check_seconds
+from .errors import (
+    DashScopeError,
+    DeadlineExceeded,
+    JobFailed,
+    MalformedResponse,
+    NotFound,
+    QuotaExceeded,
+)
+from .models import FineTuneJob, ImportJob, ImportStatus, JobStatus, Page
+
+T = TypeVar("T")
+Job = TypeVar("Job", FineTuneJob, ImportJob)
+
+_SUCCESS = frozenset({JobStatus.SUCCEEDED, ImportStatus.SUCCESSED})
+_KEPT = re.compile(r"succe|finish|成功|完成", re.IGNORECASE)
+
+
+class Vigil:
+    """
+    How often to look, and until when.
+
+    Args:
+        poll_interval: Seconds between two looks.
+        deadline: Seconds for all of it, from now on.
+        clock: Seconds, monotonic.
+        sleep: Waits for some seconds.
+
+    Raises:
+        InvalidArgument: A number of seconds is not above 0.
+    """
+
+    def __init__(
+        self,
+        poll_interval: float,
+        deadline: float,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._interval = check_seconds("poll_interval", poll_interval)
+        self._deadline = check_seconds("deadline", deadline)
+        self._clock = clock
+        self._sleep = sleep
+        self._ends_at = clock() + deadline
+        self._blip: DashScopeError | None = None
+
+    @property
+    def left(self) -> float:
+        """
+        Seconds left; none are where it is not above 0.
+        """
+        return self._ends_at - self._clock()
+
+    @contextmanager
+    def forgiving(self) -> Iterator[None]:
+        """
+        Go on after a failure that another look may not meet.
+        """
+        try:
+            yield
+        except DashScopeError as error:
+            # A gateway's page in place of an answer comes and goes as the gateway does.
+            if not (error.retryable or isinstance(error, MalformedResponse)):
+                raise
+            self._blip = error
+        else:
+            self._blip = None
+
+    async def pause(self) -> None:
+        """
+        Wait until the next look, or the end.
+        """
+        if (left := self.left) > 0:
+            await self._sleep(min(self._interval, left))
+
+    def late(self, what: str, last_status: str | None) -> DeadlineExceeded:
+        """
+        Build the error for what did not come about in time.
+        """
+        text = f"{what} within {self._deadline:.6g} s"
+        text += f"; the last status seen is {last_status}." if last_status else "."
+        blip = self._blip or DashScopeError()
+        if self._blip:
+            text += f" The last look failed: {blip.message}"
+        error = DeadlineExceeded(
+            text,
+            code=blip.code,
+            status=blip.status,
+            request_id=blip.request_id,
+            hint="It goes on by itself; wait for it again.",
+        )
+        error.last_status = last_status
+        return error
+
+
+class Window(Protocol[Job]):
+    """
+    Where jobs can be seen.
+    """
+
+    async def get(self, job_id: str, within: float) -> Job:
+        """
+        Get one job.
+        """
+        ...
+
+    async def page(self, page_no: int, within: float) -> Page[Job]:
+        """
+        Read a page of the listing, as large as there are.
+        """
+        ...
+
+
+@define(eq=False)
+class Watch(Generic[Job]):
+    """
+    Jobs that are looked at together.
+
+    The pages of a listing show them, as long as that takes no more requests than there are
+    jobs to look for. Those that no page showed are got one by one from then on.
+    """
+
+    window: Window[Job]
+    """Where to look."""
+
+    vigil: Vigil
+    """How long that may take."""
+
+    unfinished: dict[str, str | None]
+    """The last status of those that have not ended."""
+
+    ended: dict[str, Job | NotFound] = field(factory=dict)
+    """Those that have, and those that are not there any more."""
+
+    _unlisted: set[str] = field(factory=set)
+
+    async def look(self) -> None:
+        """
+        Look at each once. What was seen stays seen, where a request fails.
+        """
+        listed = self.unfinished.keys() - self._unlisted
+        if len(listed) > 1:
+            await self._look_through_pages(set(listed))
+        else:
+            self._unlisted |= listed
+        for job_id in self._unlisted & self.unfinished.keys():
+            try:
+                self._note(await self.window.get(job_id, self.vigil.left))
+            except NotFound as missing:
+                self.ended[job_id] = missing
+                del self.unfinished[job_id]
+
+    async def _look_through_pages(self, wanted: set[str]) -> None:
+        for page_no in range(1, len(wanted) + 1):
+            page = await self.window.page(page_no, self.vigil.left)
+            for job in page:
+                if job.job_id in wanted:
+                    wanted.remove(job.job_id)
+                    self._note(job)
+            if not wanted or page_no * page.page_size >= page.total:
+                break
+        self._unlisted |= wanted
+
+    def _note(self, job: Job) -> None:
+        if job.is_finished:
+            self.ended[job.job_id] = job
+            self.unfinished.pop(job.job_id, None)
+        else:
+            self.unfinished[job.job_id] = job.status or None
+
+
+async def wait_for_jobs(
+    job_ids: Collection[str], window: Window[Job], vigil: Vigil, *, check: bool
+) -> list[Job]:
+    """
+    Wait until all jobs have ended.
+
+    Args:
+        job_ids: Their ids.
+        window: Where they can be seen.
+        vigil: How often to look, and until when.
+        check: Whether one that did not end in success is an error.
+
+    Returns:
+        The finished jobs, in the order of their ids, each once.
+
+    Raises:
+        DeadlineExceeded: Some have not ended in time.
+        JobFailed: One did not end in success.
+        NotFound: One is not there, or not any more.
+    """
+    watch = Watch(window, vigil, dict.fromkeys(job_ids))
+    while vigil.left > 0:
+        with vigil.forgiving():
+            await watch.look()
+        if not watch.unfinished:
+            ends = [watch.ended[job_id] for job_id in dict.fromkeys(job_ids)]
+            return _successes(ends, check=check)
+        await vigil.pause()
+    [first, *others] = watch.unfinished
+    what = f"{first} has not ended"
+    if others:
+        what = (
+            f"{first} and {len(others)} more of {len(dict.fromkeys(job_ids))} jobs have not ended"
+        )
+    raise vigil.late(what, watch.unfinished[first])
+
+
+async def when_there_is_room(
+    create: Callable[[], Awaitable[T]],
+    running: Callable[[], Awaitable[Collection[str]]],
+    window: Window[Job],
+    vigil: Vigil,
+) -> T:
+    """
+    Create something as soon as a quota of running jobs allows it.
+
+    It is tried again only when a job has ended that ran before the service refused.
+
+    Args:
+        create: Tries to create it.
+        running: Gives the ids of the jobs that have not ended.
+        window: Where they can be seen.
+        vigil: How often to look, and until when.
+
+    Raises:
+        QuotaExceeded: There was no room in time, or no running job stands in the way.
+    """
+    watch: Watch[Job] | None = None
+    while True:
+        try:
+            return await create()
+        except QuotaExceeded as refusal:
+            full = refusal
+        if _KEPT.search(full.message) or (watch and not (watch.unfinished or watch.ended)):
+            raise full
+        while watch and not watch.ended and vigil.left > 0:
+            with vigil.forgiving():
+                await watch.look()
+            if not watch.ended:
+                await vigil.pause()
+        watch = None
+        while watch is None:
+            if vigil.left <= 0:
+                full.hint = "No running job ended within the time that was given."
+                raise full
+            with vigil.forgiving():
+                watch = Watch(window, vigil, dict.fromkeys(await running()))
+            if watch is None:
+                await vigil.pause()
+
+
+def failure(job: FineTuneJob | ImportJob) -> JobFailed | None:
+    """
+    Build the error for a job that ended, but not in success; None for one that did.
+    """
+    if job.status in _SUCCESS:
+        return None
+    end = f"{job.job_id} ended as {job.status}."
+    if isinstance(job, ImportJob):
+        code, message = None, job.error_code
+    else:
+        code, message = job.code, job.message
+    error = JobFailed(message or end, code=code, hint=end if message else None)
+    error.job = job
+    return error
+
+
+def _successes(ends: list[Job | NotFound], *, check: bool) -> list[Job]:
+    jobs: list[Job] = []
+    errors: list[DashScopeError] = []
+    for end in ends:
+        if isinstance(end, NotFound):
+            errors.append(end)
+            continue
+        jobs.append(end)
+        if check and (error := failure(end)):
+            errors.append(error)
+    if errors:
+        if len(ends) > 1:
+            errors[0].add_note(f"{len(errors)} of {len(ends)} jobs failed; this is the first.")
+        raise errors[0]
+    return jobs
