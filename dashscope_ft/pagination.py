@@ -275,16 +275,18 @@ class _Walk(Generic[T]):
         """
         Read a window, and again where it contradicts itself.
         """
-        listing = self._listing
-        for again in range(_READ_AGAIN + 1):
+        listing, again = self._listing, 0
+        while True:
             reply = await listing.read(*span)
             if reply.page_size < span.page_size:
                 self._largest = min(self._largest, reply.page_size)
             window = Window.of(reply, listing.time_field, listing.read_time)
-            ends_early = window.is_short and window.covered < window.total
-            if not ends_early and not (window.repeats_itself and not again):
+            if window.is_short and window.covered < window.total:
+                if again == _READ_AGAIN:
+                    raise self._inconsistent(window.total)
+            elif again or not window.repeats_itself:
                 return window
-        raise self._inconsistent(window.total)
+            again += 1
 
     def _inconsistent(self, total: int) -> ListingInconsistent:
         error = ListingInconsistent(

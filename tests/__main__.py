@@ -35,7 +35,7 @@ def main() -> int:
     check("lint", here, "-m", "ruff", "check")
     check("format", here, "-m", "ruff", "format", "--check")
     check("types, mypy", here, "-m", "mypy")
-    check("types, pyright", here, "-m", "pyright", "--warnings")
+    check("types, pyright", here, "-m", "pyright", "--warnings", "--pythonpath", here)
     for version, python in other_pythons().items():
         environment = ROOT / f".venv-{version}"
         installed = check(f"install for Python {version}", *installation(python, environment))

@@ -48,7 +48,7 @@ _MODULE = {
     "Rules": "rules",
 }
 
-__all__ = sorted(_MODULE)
+__all__ = sorted(_MODULE)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:
