@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _CLASSES: Final[dict[Noun, type[Job]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
 _CANCELLED: Final = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
+_FIRST_INTERVAL: Final = 0.25  # seconds
 
 # After these it is known that the request changed nothing.
 _NOTHING_CHANGED: Final = (
@@ -61,19 +62,19 @@ class Service(Protocol):
     `ConnectionFailed` or `DeadlineExceeded` is raised.
     """
 
-    async def get(self, job_id: str, stopping: Stopping, /) -> FineTuneJob | ImportJob:
+    def get(self, job_id: str, stopping: Stopping, /) -> Awaitable[FineTuneJob | ImportJob]:
         """
         Read a job.
         """
         ...
 
-    async def cancel(self, job_id: str, stopping: Stopping, /) -> Receipt:
+    def cancel(self, job_id: str, stopping: Stopping, /) -> Awaitable[Receipt]:
         """
         Cancel a job. Never called for imports, nor unless running jobs are to be cancelled.
         """
         ...
 
-    async def delete(self, job_id: str, stopping: Stopping, /) -> Receipt:
+    def delete(self, job_id: str, stopping: Stopping, /) -> Awaitable[Receipt]:
         """
         Delete a job; raise NotFound if it is not there.
         """
@@ -90,7 +91,7 @@ class Patience:
     """Seconds until a job that is not cancelled by then is left alone."""
 
     poll_interval: float = 5.0
-    """Seconds between two looks."""
+    """Seconds between two looks; the first ones follow sooner."""
 
     clock: Callable[[], float] = time.monotonic
     """Seconds, monotonic."""
@@ -259,6 +260,7 @@ class _Application:
         if stopping():
             return _skip(job_id, "not_attempted", job=job)
         ends_at = self._patience.clock() + self._patience.deadline
+        interval = min(_FIRST_INTERVAL, self._patience.poll_interval)
         if job.status != JobStatus.CANCELING:
             with suppress(OutcomeUnknown):  # looking will tell
                 await self._change("cancel", self._service.cancel, job_id, stopping)
@@ -267,10 +269,11 @@ class _Application:
             if job.status == JobStatus.CANCELED:
                 same = Facts.of(job).create_time == entry.create_time
                 return None if same else _skip(job_id, "changed", job=job)
-            wait = min(self._patience.poll_interval, ends_at - self._patience.clock())
+            wait = min(interval, ends_at - self._patience.clock())
             if job.status in FINISHED or wait <= 0:
                 return _skip(job_id, "state", job=job)
             await self._patience.sleep(wait)
+            interval = min(interval * 2, self._patience.poll_interval)
             if stopping():
                 return _skip(job_id, "not_attempted", job=job)
 
