@@ -31,6 +31,7 @@ from functools import wraps
 from inspect import iscoroutinefunction, signature
 from itertools import chain
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, overload
+from weakref import ref
 
 from .bulk import GRACE, AsyncOutcomes
 from .client import AsyncClient
@@ -81,14 +82,17 @@ def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
     Make an operation one that blocks, with the parameters and the docstring it has.
     """
     if iscoroutinefunction(operation):
-        # The loop makes the coroutine, too: an interrupt cannot leave one behind unawaited.
+
         def blocked(self: Face[Any], /, *args: Any, **kwargs: Any) -> Any:
+            args = tuple(_read(value) for value in args)
+            kwargs = {name: _read(value) for name, value in kwargs.items()}
+            # The loop makes the coroutine: an interrupt here cannot leave one behind unawaited.
             return self._portal.call(operation, self._inner, *args, **kwargs)
     else:
 
         def blocked(self: Face[Any], /, *args: Any, **kwargs: Any) -> Any:
-            args = tuple(_given(value) for value in args)
-            kwargs = {name: _given(value) for name, value in kwargs.items()}
+            args = tuple(_unveiled(value) for value in args)
+            kwargs = {name: _unveiled(value) for name, value in kwargs.items()}
             return _seen(self._portal, operation(self._inner, *args, **kwargs))
 
     return _described_by(operation)(blocked)
@@ -128,12 +132,14 @@ def _seen(portal: Portal, answer: object) -> object:
     return answer
 
 
-def _given(value: object) -> object:
-    if isinstance(value, Pager):
-        return value._inner
+def _read(value: object) -> object:
     if isinstance(value, Iterable) and not isinstance(value, (Collection, AsyncIterable)):
         return list(value)
     return value
+
+
+def _unveiled(value: object) -> object:
+    return value._inner if isinstance(value, Pager) else _read(value)
 
 
 class Pager(Face[AsyncPager[T]], Generic[T]):
@@ -149,23 +155,32 @@ class Pager(Face[AsyncPager[T]], Generic[T]):
     request.
     """
 
+    def __init__(self, portal: Portal, inner: AsyncPager[T]) -> None:
+        super().__init__(portal, inner)
+        self._walks: list[ref[Generator[list[T], None, None]]] = []
+        self._linger = 0.0
+
     def __iter__(self) -> Iterator[T]:
         return chain.from_iterable(self.batches())
 
     @_described_by(AsyncPager.batches)
     def batches(self) -> Generator[list[T], None, None]:  # noqa: D102
-        return self._portal.iterate(self._inner.batches())
+        walk = self._portal.iterate(self._inner.batches(), linger=self._linger)
+        self._walks = [*(other for other in self._walks if other()), ref(walk)]
+        return walk
 
     @_described_by(AsyncPager.collect)
     def collect(self, limit: int | None = None) -> list[T]:  # noqa: D102
         return self._portal.call(self._inner.collect, limit)
 
     def __enter__(self) -> Self:
+        self._linger = _LINGER
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(ClientClosed):  # then the walks ended with the client
-            self._portal.call(self._inner.__aexit__)
+        for known in self._walks:
+            if walk := known():
+                walk.close()
 
 
 class Outcomes(Face[AsyncOutcomes]):

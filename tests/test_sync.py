@@ -1,0 +1,638 @@
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from dashscope_ft import (
+    AsyncClient,
+    AsyncOutcomes,
+    AsyncPager,
+    Client,
+    ClientClosed,
+    ConfigurationError,
+    InvalidArgument,
+    NotFound,
+    Outcomes,
+    Pager,
+    Selection,
+)
+from dashscope_ft.emulator import Emulator, Fault
+from dashscope_ft.resources.fine_tunes import FineTunes
+from dashscope_ft.resources.imports import Imports
+from dashscope_ft.sync import SyncFineTunes, SyncImports
+
+from .interpreter import run_script
+
+LONG = 30.0  # seconds; a test that waits this long has failed
+
+FACES: list[tuple[type, type]] = [
+    (AsyncClient, Client),
+    (AsyncPager, Pager),
+    (AsyncOutcomes, Outcomes),
+    (FineTunes, SyncFineTunes),
+    (Imports, SyncImports),
+]
+BLOCKING_NAMES = {"aclose": "close"}
+
+
+def public(face: type) -> dict[str, Any]:
+    return {name: value for name, value in inspect.getmembers(face) if not name.startswith("_")}
+
+
+OPERATIONS = [
+    pytest.param(operation, face, BLOCKING_NAMES.get(name, name), id=f"{face.__name__}.{name}")
+    for original, face in FACES
+    for name, operation in public(original).items()
+]
+
+
+@pytest.fixture
+def client(model_studio: Emulator) -> Iterator[Client]:
+    with Client(base_url=model_studio.url, api_key=model_studio.key()) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("original", "face"), FACES, ids=lambda each: each.__name__)
+def test_the_faces_have_the_same_names(original: type, face: type) -> None:
+    """
+    Whatever the asynchronous face offers has its line in the blocking one, and nothing more.
+    """
+    names = {BLOCKING_NAMES.get(name, name) for name in public(original)}
+
+    assert set(public(face)) == names
+
+
+@pytest.mark.parametrize(("operation", "face", "name"), OPERATIONS)
+def test_an_operation_is_described_alike(operation: Any, face: type, name: str) -> None:
+    """
+    Both faces of an operation have one docstring and one signature.
+    """
+    blocking = getattr(face, name)
+
+    assert inspect.getdoc(blocking) == inspect.getdoc(operation)
+    if isinstance(operation, property):
+        operation, blocking = operation.fget, blocking.fget
+    ours, theirs = inspect.signature(blocking), inspect.signature(operation)
+    assert ours.parameters == theirs.parameters
+    assert ours.return_annotation == theirs.return_annotation.replace("Async", "")
+    assert not inspect.iscoroutinefunction(blocking)
+
+
+@pytest.mark.parametrize("method", ["with_options", "__init__"])
+def test_a_client_takes_the_same_settings(method: str) -> None:
+    """
+    The signature that is written out or taken over is the one that works.
+    """
+    ours = inspect.signature(getattr(Client, method), follow_wrapped=False)
+
+    assert ours.parameters == inspect.signature(getattr(AsyncClient, method)).parameters
+
+
+def test_the_clients_say_the_same_of_their_settings() -> None:
+    """
+    Both clients' docstrings describe arguments, attributes and errors in the same words.
+    """
+    ours, theirs = inspect.getdoc(Client) or "", inspect.getdoc(AsyncClient) or ""
+
+    assert "Args:" in ours
+    assert ours[ours.index("Args:") :] == theirs[theirs.index("Args:") :]
+
+
+def test_wrong_settings() -> None:
+    """
+    A wrong setting is refused by the constructor, and no key is in what it raises.
+    """
+    with pytest.raises(ConfigurationError) as caught:
+        Client(api_key="sk-very-secret", region="atlantis")
+
+    told = str(caught.value)
+    frames = [frame for frame in caught.traceback if "dashscope_ft" in str(frame.path)]
+    assert frames
+    shown = [
+        repr(value) for frame in frames for name, value in frame.locals.items() if name != "self"
+    ]
+    assert "sk-very-secret" not in "".join(shown)
+    assert "atlantis" in told
+
+
+def test_unknown_settings() -> None:
+    """
+    A setting that does not exist, or one without its name, is a `TypeError`.
+    """
+    with pytest.raises(TypeError, match="colour"):
+        Client(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError):
+        Client("sk-1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def test_its_repr(client: Client, model_studio: Emulator) -> None:
+    """
+    The `repr` says what is asked, and not the key.
+    """
+    assert repr(client) == f"Client(region='intl', base_url={model_studio.url!r})"
+    assert client.region == "intl"
+    assert client.base_url == model_studio.url
+    assert client.workspace is None
+
+
+def test_the_four_operations(client: Client, model_studio: Emulator) -> None:
+    """
+    Listing, cancelling and deleting work as in the asynchronous client.
+    """
+    [running] = model_studio.seed(jobs=1, statuses=["RUNNING"])
+    [failed] = model_studio.seed(jobs=1, statuses=["FAILED"])
+    [upload] = model_studio.seed(imports=1, import_statuses=["FAILED"])
+
+    cancelled = client.fine_tunes.cancel(running)
+    deleted = client.fine_tunes.delete(client.fine_tunes.get(failed))
+    dropped = client.imports.delete(upload)
+
+    assert cancelled.confirmed
+    assert deleted.job_id == failed
+    assert dropped.job
+    assert dropped.job.job_id == upload
+    assert [job.job_id for job in client.fine_tunes.list()] == [running]
+    assert client.imports.page().items == []
+    with pytest.raises(NotFound):
+        client.fine_tunes.get(failed)
+
+
+def test_a_wrong_argument(client: Client, model_studio: Emulator) -> None:
+    """
+    What cannot be sent is refused as in the asynchronous client.
+    """
+    with pytest.raises(InvalidArgument):
+        client.fine_tunes.get("../files/file-1")
+    with pytest.raises(InvalidArgument):
+        client.fine_tunes.list(page_size=3)
+    with pytest.raises(TypeError):
+        client.fine_tunes.delete_many([3])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+    assert len(model_studio.journal) == 0
+
+
+def test_a_walk_crosses_once_a_batch(
+    client: Client, model_studio: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Walking 250 jobs takes a handful of crossings between the threads, not 250.
+    """
+    ids = model_studio.seed(jobs=250)
+    crossings = 0
+    cross = client._portal._call_in
+
+    def counted(*args: Any) -> Any:
+        nonlocal crossings
+        crossings += 1
+        return cross(*args)
+
+    monkeypatch.setattr(client._portal, "_call_in", counted)
+    walked = [job.job_id for job in client.fine_tunes.list()]
+
+    assert walked == ids[::-1] or walked == ids
+    assert crossings <= 5
+
+
+def test_ways_through_a_pager(client: Client, model_studio: Emulator) -> None:
+    """
+    A pager can be walked again and again, in batches, whole, and up to a limit.
+    """
+    model_studio.seed(jobs=130)
+    pager = client.fine_tunes.list(page_size=50)
+    first = list(pager)
+
+    assert isinstance(pager, Pager)
+    assert len(first) == 130
+    assert list(pager) == first
+    assert [job for batch in pager.batches() for job in batch] == first
+    assert pager.collect() == first
+    assert pager.collect(7) == first[:7]
+    with pytest.raises(InvalidArgument):
+        pager.collect(-1)
+
+
+@pytest.mark.parametrize("leave", ["break", "with"])
+def test_a_walk_left_early(client: Client, model_studio: Emulator, leave: str) -> None:
+    """
+    Leaving a walk ends its reading ahead.
+    """
+    model_studio.seed(jobs=900)
+    pager = client.fine_tunes.list(page_size=20)
+    walk = iter(pager)
+    with pager:
+        next(walk)
+        if leave == "break":
+            walk = iter(())
+    client.fine_tunes.page()
+    count = len(model_studio.journal)
+    client.fine_tunes.page()
+
+    assert count < 45
+    assert len(model_studio.journal) == count + 1
+    if leave == "with":
+        assert len(list(walk)) < 20
+
+
+def test_a_run_over_many_jobs(client: Client, model_studio: Emulator) -> None:
+    """
+    A run gives an outcome each, and a report over all of them.
+    """
+    ids = model_studio.seed(jobs=30, statuses=["FAILED"])
+    run = client.fine_tunes.delete_many(ids[:20])
+    outcomes = list(run)
+    report = client.fine_tunes.delete_many([*ids[20:], "ft-none"]).report()
+
+    assert isinstance(run, Outcomes)
+    assert {outcome.job_id for outcome in outcomes} == set(ids[:20])
+    assert run.so_far.done == run.report().done == 20
+    assert (report.selected, report.done, report.failed) == (11, 10, 1)
+
+
+SOURCES: dict[str, Callable[[Client], Any]] = {
+    "pager": lambda client: client.fine_tunes.list(status="FAILED"),
+    "generator": lambda client: (job for job in client.fine_tunes.list(status="FAILED")),
+    "filter": lambda client: filter(None, client.fine_tunes.list(status="FAILED")),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_run_over_what_is_being_listed(
+    client: Client, model_studio: Emulator, source: str
+) -> None:
+    """
+    The jobs of a run may come from a pager of the same client, or from what blocks on one.
+    """
+    model_studio.seed(jobs=120, statuses=["FAILED"])
+    model_studio.seed(jobs=10, statuses=["SUCCEEDED"])
+    report = client.fine_tunes.delete_many(SOURCES[source](client)).report()
+
+    assert report.done == report.selected == 120
+    assert client.fine_tunes.page().total == 10
+
+
+@pytest.mark.parametrize("leave", ["break", "with"])
+def test_a_run_left_early(client: Client, model_studio: Emulator, leave: str) -> None:
+    """
+    Leaving a run waits for what is under way, begins nothing more, and accounts for all of it.
+    """
+    ids = model_studio.seed(jobs=60, statuses=["FAILED"])
+    model_studio.inject(Fault(operation="fine_tunes.delete", answer_delay=0.05, times=None))
+    run = client.fine_tunes.delete_many(ids)
+    if leave == "break":
+        for _ in run:
+            break
+    else:
+        with run:
+            outcomes = iter(run)
+            next(outcomes)
+    deletes = model_studio.journal.of("fine_tunes.delete")
+    unanswered = [request for request in deletes if request.status is None]
+    report = run.report()
+
+    assert unanswered == []
+    assert 1 <= len(deletes) <= 16
+    assert len(model_studio.journal.of("fine_tunes.delete")) == len(deletes)
+    assert report.done == len(deletes)
+    assert report.selected == report.done + report.skipped + report.failed
+
+
+def test_a_clean_up(client: Client, model_studio: Emulator) -> None:
+    """
+    A clean-up is planned and applied as in the asynchronous client.
+    """
+    model_studio.seed(jobs=5, statuses=["FAILED"])
+    model_studio.seed(jobs=10, statuses=["SUCCEEDED"])
+    told: list[str] = []
+    plan = client.fine_tunes.plan(Selection(status={"FAILED"}))
+    report = client.fine_tunes.apply(plan, on_outcome=lambda outcome: told.append(outcome.job_id))
+
+    assert report.done == report.selected == len(told) == 5
+    assert client.fine_tunes.page().total == 10
+
+
+def test_a_view(client: Client, model_studio: Emulator) -> None:
+    """
+    A view shares thread and connections, and closing it closes nothing.
+    """
+    [job_id] = model_studio.seed(jobs=1)
+    client.fine_tunes.get(job_id)
+    threads = threading.active_count()
+    with client.with_options(max_attempts=1, timeout=5) as view:
+        view.fine_tunes.get(job_id)
+
+    assert isinstance(view, Client)
+    assert view.fine_tunes.get(job_id) == client.fine_tunes.get(job_id)
+    assert threading.active_count() == threads
+    assert model_studio.journal.connections == 1
+    with pytest.raises(ConfigurationError):
+        client.with_options(timeout=-1)
+
+
+def test_a_closed_client(model_studio: Emulator) -> None:
+    """
+    A closed client, its views, pagers and runs raise `ClientClosed`.
+    """
+    ids = model_studio.seed(jobs=60)
+    client = Client(base_url=model_studio.url, api_key=model_studio.key())
+    view, pager = client.with_options(timeout=5), client.fine_tunes.list(page_size=20)
+    walk = iter(pager)
+    next(walk)
+    with client.fine_tunes.delete_many(ids) as run:
+        client.close()
+        client.close()
+
+    for use in (
+        lambda: client.fine_tunes.get(ids[0]),
+        lambda: view.fine_tunes.get(ids[0]),
+        lambda: list(walk),
+        pager.collect,
+        run.report,
+    ):
+        with pytest.raises(ClientClosed):
+            use()
+
+
+def test_inside_a_running_loop(client: Client, model_studio: Emulator) -> None:
+    """
+    The client works in a notebook, whose cells run in a loop.
+    """
+    model_studio.seed(jobs=25)
+
+    async def cell() -> int:
+        return len(list(client.fine_tunes.list())) + client.fine_tunes.page().total
+
+    assert asyncio.run(cell()) == 50
+
+
+def test_from_sixteen_threads(client: Client, model_studio: Emulator) -> None:
+    """
+    Sixteen threads share a client, its limit of concurrency, and get their own answers.
+    """
+    ids = model_studio.seed(jobs=200)
+    with ThreadPoolExecutor(16) as pool:
+        jobs = list(pool.map(client.fine_tunes.get, ids))
+        walks = list(pool.map(lambda _: client.fine_tunes.list().collect(), range(4)))
+
+    assert [job.job_id for job in jobs] == ids
+    assert {len(walk) for walk in walks} == {200}
+    assert model_studio.journal.most_connections <= 8
+
+
+def test_several_loops_in_turn(model_studio: Emulator) -> None:
+    """
+    One asynchronous client serves several `asyncio.run` in turn.
+    """
+    model_studio.seed(jobs=25)
+    client = AsyncClient(base_url=model_studio.url, api_key=model_studio.key())
+
+    async def count() -> int:
+        return len(await client.fine_tunes.list().collect())
+
+    async def close() -> None:
+        await client.aclose()
+
+    counts = [asyncio.run(count()) for _ in range(3)]
+    asyncio.run(close())
+
+    assert counts == [25, 25, 25]
+    with pytest.raises(ClientClosed):
+        asyncio.run(count())
+
+
+def test_ctrl_c_in_a_call(client: Client, model_studio: Emulator) -> None:
+    """
+    Ctrl-C ends a call at once, and the client serves on.
+    """
+    [job_id] = model_studio.seed(jobs=1)
+    model_studio.inject(Fault(operation="fine_tunes.get", delay=LONG))
+    interrupt_at(model_studio, "fine_tunes.get")
+    with pytest.raises(KeyboardInterrupt):
+        client.fine_tunes.get(job_id)
+
+    assert client.fine_tunes.get(job_id).job_id == job_id
+    assert len(model_studio.journal) == 2
+
+
+def test_ctrl_c_in_a_run(client: Client, model_studio: Emulator) -> None:
+    """
+    Ctrl-C in a run waits for what is under way; after that nothing more begins.
+    """
+    ids = model_studio.seed(jobs=60, statuses=["FAILED"])
+    model_studio.inject(Fault(operation="fine_tunes.delete", answer_delay=0.1, times=None))
+    interrupt_at(model_studio, "fine_tunes.delete")
+    run = client.fine_tunes.delete_many(ids)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in run:
+            pass
+    deletes = model_studio.journal.of("fine_tunes.delete")
+    statuses = {request.status for request in deletes}
+    client.fine_tunes.page()
+
+    assert statuses == {200}
+    assert len(model_studio.journal.of("fine_tunes.delete")) == len(deletes) <= 16
+    assert run.so_far.done == len(deletes)
+
+
+def test_a_second_ctrl_c_in_a_run(client: Client, model_studio: Emulator) -> None:
+    """
+    A second Ctrl-C leaves a run at once; what was under way is of unknown outcome.
+    """
+    ids = model_studio.seed(jobs=60, statuses=["FAILED"])
+    model_studio.inject(Fault(operation="fine_tunes.delete", answer_delay=LONG, times=None))
+    run = client.fine_tunes.delete_many(ids)
+    first = interrupt_at(model_studio, "fine_tunes.delete")
+
+    def interrupt_again() -> None:
+        first.join()
+        while not run._inner._stopping:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    second = threading.Thread(target=interrupt_again)
+    second.start()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in run:
+            pass
+    second.join()
+    report = run.report()
+
+    assert report.reasons["unknown_outcome"] == len(model_studio.journal.of("fine_tunes.delete"))
+    assert report.done == 0
+
+
+def interrupt_at(emulator: Emulator, operation: str) -> threading.Thread:
+    """
+    Send Ctrl-C to this process once a request of *operation* has reached the emulator.
+    """
+    reached = emulator.journal.first(lambda request: request.operation == operation)
+
+    def send() -> None:
+        reached.result(LONG)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    return sender
+
+
+CLIENT = """
+import asyncio, atexit, gc, os, signal, sys, threading, time
+from dashscope_ft import Client, ClientClosed
+client = Client(base_url=sys.argv[1], api_key=sys.argv[2], timeout=5, deadline=5)
+job_id = sys.argv[3]
+"""
+
+
+def test_fork_while_idle(model_studio: Emulator) -> None:
+    """
+    A child starts over with connections of its own, ends as it likes, and the parent's live on.
+    """
+    [job_id, *_] = model_studio.seed(jobs=250)
+    end = run_script(
+        CLIENT,
+        """
+        walk = iter(client.fine_tunes.list(page_size=20))
+        next(walk)
+        client.fine_tunes.get(job_id)
+        if pid := os.fork():
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            assert client.fine_tunes.get(job_id).job_id == job_id
+            assert len(list(walk)) == 249
+            print("parent", flush=True)
+        else:
+            assert client.fine_tunes.get(job_id).job_id == job_id
+            assert len(list(client.fine_tunes.list())) == 250
+            try:
+                next(walk)
+                list(walk)
+            except ClientClosed:
+                pass
+            else:
+                sys.exit("the parent's walk went on in the child")
+            client.close()
+            del walk, client
+            gc.collect()
+            print("child", flush=True)
+        """,
+        model_studio.url,
+        model_studio.key(),
+        job_id,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("child\nparent\n", "", 0)
+
+
+def test_fork_while_busy(model_studio: Emulator) -> None:
+    """
+    A child forked while every turn is taken owes none of them.
+    """
+    [job_id] = model_studio.seed(jobs=1)
+    end = run_script(
+        CLIENT,
+        """
+        stop = threading.Event()
+        def busy():
+            while not stop.is_set():
+                client.fine_tunes.get(job_id)
+        threads = [threading.Thread(target=busy) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for _ in range(6):
+            if pid := os.fork():
+                assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            else:
+                signal.alarm(20)
+                code = 1
+                try:
+                    code = 0 if client.fine_tunes.get(job_id).job_id == job_id else 2
+                finally:
+                    os._exit(code)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        client.close()
+        print("parent")
+        """,
+        model_studio.url,
+        model_studio.key(),
+        job_id,
+        timeout=60.0,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("parent\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("ending", "printed"),
+    [
+        ("pass", ""),
+        ("walk = iter(client.fine_tunes.list(page_size=20)); next(walk)", ""),
+        ("atexit.register(lambda: print(client.fine_tunes.get(job_id).job_id))", "{job_id}\n"),
+        ("os.fork() or client.fine_tunes.get(job_id)", ""),
+        (
+            "threading.Thread(target=lambda: list(client.fine_tunes.list(page_size=20)) * 9,"
+            " daemon=True).start(); time.sleep(0.02)",
+            "",
+        ),
+        ("client.cycle = client; del client", ""),
+    ],
+    ids=["idle", "walking", "atexit", "forked", "calling", "cycle"],
+)
+def test_exit_with_a_client_left_open(ending: str, printed: str, model_studio: Emulator) -> None:
+    """
+    The interpreter ends at once, without a word, whatever was left open.
+    """
+    [job_id, *_] = model_studio.seed(jobs=250)
+    end = run_script(
+        CLIENT,
+        f"client.fine_tunes.get(job_id)\n{ending}",
+        *(model_studio.url, model_studio.key(), job_id),
+        timeout=15.0,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == (printed.format(job_id=job_id), "", 0)
+
+
+def test_interrupts_at_every_instant(model_studio: Emulator) -> None:
+    """
+    A few hundred interrupts, wherever they fall, leave a client that works and loses nothing.
+    """
+    model_studio.seed(jobs=60)
+    end = run_script(
+        CLIENT,
+        """
+        from contextlib import suppress
+        sys.unraisablehook = lambda unraisable: None  # an interrupt can fall into a finalizer
+        def interrupt(*_):
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGALRM, interrupt)
+        client.fine_tunes.page()
+        for n in range(300):
+            with suppress(KeyboardInterrupt):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.00005 + 0.00002 * n, 0.5)
+                    while True:
+                        client.fine_tunes.page()
+                        for job in client.fine_tunes.list(page_size=20):
+                            break
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert len(list(client.fine_tunes.list())) == 60
+        client.close()
+        print("alive")
+        """,
+        *(model_studio.url, model_studio.key(), ""),
+        timeout=90.0,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("alive\n", "", 0)
