@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+_PATIENCE = 2.0
+
+
+def _threads() -> set[str]:
+    return {
+        f"thread {thread.name}"
+        for thread in threading.enumerate()
+        if thread.name.startswith("dashscope-ft")
+    }
+
+
+def _sockets() -> set[str]:
+    if sys.platform != "linux":
+        return set()
+    found = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{descriptor}")
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:"):
+            found.add(f"{target} as descriptor {descriptor}")
+    return found
+
+
+def _open() -> set[str]:
+    return _threads() | _sockets()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """
+    Fail a test that leaves a thread of this library or a socket behind.
+    """
+    before = _open()
+    yield
+    if _open() <= before:
+        return
+    gc.collect()
+    end = time.monotonic() + _PATIENCE
+    while (left := _open() - before) and time.monotonic() < end:
+        time.sleep(0.01)  # a thread that was told to end may still be ending
+
+    assert not left, f"left behind: {', '.join(sorted(left))}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(request: pytest.FixtureRequest, nothing_left_open: None) -> None:
+    """
+    Fail a test that leaves a task behind; the loop would cancel it without a word.
+    """
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("no_task_left_behind")
+
+
+@pytest.fixture
+async def no_task_left_behind() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    here = asyncio.current_task()
+    for _ in range(10):
+        left = asyncio.all_tasks() - before - {here}
+        if not left:
+            return
+        await asyncio.sleep(0)
+
+    raise AssertionError(f"left behind: {', '.join(map(str, left))}")
