@@ -31,5 +31,6 @@ def run() -> None:
     Run what this process's arguments say, and exit.
     """
     prepare_streams()
-    warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")
-    app(prog_name="dashscope-ft")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")
+        app(prog_name="dashscope-ft")

@@ -82,8 +82,7 @@ async def _visit(region: str, emulator: Emulator, seed: int, shown: Steps) -> Fi
         cancelled = await _told(client.fine_tunes.cancel_many(running), region, shown)
         shown.begin(region, "deleting", total=len(failed))
         deleted = await _told(client.fine_tunes.delete_many(failed), region, shown)
-        imports = client.imports.list(status=ImportStatus.FAILED)
-        unwanted = (await imports.collect())[:1] or await client.imports.list().collect(limit=1)
+        unwanted = await client.imports.list(status=ImportStatus.FINISHED).collect(limit=1)
         shown.begin(region, "deleting import", total=len(unwanted))
         imports_deleted = await _told(client.imports.delete_many(unwanted), region, shown)
 

