@@ -18,13 +18,14 @@ from attrs import field, frozen
 _LONGEST_RECORD = 16_384  # characters
 _NUMBER = re.compile(
     r"[-+]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][-+]?\d{1,4})?|[-+]?(?:nan|inf|infinity)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 # Each alternative begins with another character and none can match in two ways: matching
 # takes time in proportion to the line's length, whatever is in it.
 _PAIR = re.compile(
     r"""\s*(?:'(?P<single>[^'\\]{1,100})'|"(?P<double>[^"\\]{1,100})")\s*:\s*"""
-    r"""(?:'(?P<text>[^'\\]*)'|"(?P<json_text>[^"\\]*)"|(?P<bare>[-+.\w]{1,100}))\s*(?P<end>[,}])"""
+    r"""(?:'(?P<text>[^'\\]*)'|"(?P<json_text>[^"\\]*)"|(?P<bare>[-+.\w]{1,100}))\s*(?P<end>[,}])""",
+    re.ASCII,
 )
 _WORDS = frozenset({"None", "True", "False", "null", "true", "false"})
 

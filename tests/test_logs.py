@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import pytest
+
+from dashscope_ft import DeadlineExceeded, InvalidArgument, MalformedResponse, NotFound
+from dashscope_ft.emulator import Fault
+
+from .life import Life, living
+from .scripted import Answer, scripted
+
+
+def numbered(count: int, start: int = 0) -> list[str]:
+    return [f"line {number}" for number in range(start, start + count)]
+
+
+async def read(life: Life, job_id: str, *, follow: bool = False) -> list[str]:
+    return [line async for line in life.client.fine_tunes.logs(job_id, follow=follow)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2000, 2500])
+async def test_every_line_once(count: int) -> None:
+    """
+    A log is read whole, from its first line, in requests of a thousand lines.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+        life.account.set_log(job_id, numbered(count))
+
+        lines = await read(life, job_id)
+
+    assert lines == numbered(count)
+    assert {request.query["line"] for request in life.emulator.journal} == {"1000"}
+    assert life.asked["fine_tunes.logs"] == count // 1000 + 1
+
+
+async def test_faults_cost_no_line() -> None:
+    """
+    Lost and refused answers leave no gap and repeat nothing.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+        life.account.set_log(job_id, numbered(2500))
+        life.emulator.inject(
+            Fault(operation="fine_tunes.logs", lose="after", times=2),
+            Fault(operation="fine_tunes.logs", status=429, times=3),
+            Fault(operation="fine_tunes.logs", torn=100, times=1),
+        )
+
+        assert await read(life, job_id) == numbered(2500)
+
+
+async def test_following_a_growing_log() -> None:
+    """
+    Followed, a log gives every line once and ends only after the job has.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1)
+        life.account.set_status(job_id, "RUNNING")
+        life.account.set_log(job_id, numbered(700))
+        written = 700
+
+        def grow() -> None:
+            nonlocal written
+            if written < 2500:
+                written += 300
+                life.account.set_log(job_id, numbered(written))
+            else:
+                # The last lines come together with the end.
+                life.account.set_log(job_id, [*numbered(written), "##FT_COMPLETE##", "last"])
+                life.account.set_status(job_id, "SUCCEEDED")
+
+        life.meanwhile = grow
+        lines = await read(life, job_id, follow=True)
+
+    assert lines == [*numbered(2500), "##FT_COMPLETE##", "last"]
+
+
+async def test_following_from_before_the_start() -> None:
+    """
+    A job that is not running yet is followed from its first line to its last.
+    """
+    async with living() as life:
+        job = await life.job()
+
+        lines = await read(life, job.job_id, follow=True)
+
+    assert lines == life.account.read_log(job.job_id, line=1000)["logs"]
+    assert lines[-1] == "##FT_COMPLETE##"
+
+
+async def test_following_through_an_outage() -> None:
+    """
+    Blips neither end the following nor lose or repeat a line.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1)
+        life.account.set_log(job_id, numbered(2500))
+        life.account.set_status(job_id, "SUCCEEDED")
+        life.emulator.inject(
+            Fault(operation="fine_tunes.logs", every=2, status=503, times=7),
+            Fault(operation="fine_tunes.get", status=500, times=5),
+        )
+
+        assert await read(life, job_id, follow=True) == numbered(2500)
+
+
+async def test_a_job_whose_log_has_not_begun() -> None:
+    """
+    A service that knows the job but not its log yet is asked again.
+    """
+    async with living() as life:
+        job = await life.job()
+        life.emulator.inject(Fault(operation="fine_tunes.logs", status=404, times=2))
+
+        lines = await read(life, job.job_id, follow=True)
+
+    assert lines[-1] == "##FT_COMPLETE##"
+
+
+async def test_following_has_a_deadline() -> None:
+    """
+    A job that does not end is followed until the deadline, and no longer.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1)
+        life.account.set_status(job_id, "RUNNING")
+        life.account.set_log(job_id, numbered(3))
+        lines: list[str] = []
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            async for line in life.client.fine_tunes.logs(job_id, follow=True, deadline=60.0):
+                lines.append(line)
+
+    assert lines == numbered(3)
+    assert caught.value.last_status == "RUNNING"
+    assert sum(life.slept) == 60.0
+
+
+async def test_a_job_that_is_not_there() -> None:
+    """
+    A job that does not exist has no log, followed or not.
+    """
+    async with living() as life:
+        for follow in (False, True):
+            with pytest.raises(NotFound):
+                await read(life, "ft-1", follow=follow)
+
+
+async def test_an_id_that_is_a_path() -> None:
+    """
+    What is not an id is refused before the first line is asked for.
+    """
+    async with living() as life:
+        with pytest.raises(InvalidArgument):
+            life.client.fine_tunes.logs("../files/file-1")
+        with pytest.raises(InvalidArgument):
+            life.client.fine_tunes.logs("", follow=True)
+
+    assert not life.asked
+
+
+def page(lines: object, total: object) -> Answer:
+    return Answer({"request_id": "r", "output": {"logs": lines, "total": total}})
+
+
+@pytest.mark.parametrize("total", [None, 0, 5, "250", True])
+async def test_a_total_that_says_nothing(total: object) -> None:
+    """
+    Where the total is missing or too small, the log ends with the first empty answer.
+    """
+    acts = [page(numbered(100), total), page(numbered(50, 100), total), page([], total)]
+    async with scripted(*acts) as server:
+        client = server.client()
+
+        lines = [line async for line in client.fine_tunes.logs("ft-1")]
+
+    assert lines == numbered(150)
+    assert [request.target.split("?")[1] for request in server.requests] == [
+        "offset=0&line=1000",
+        "offset=100&line=1000",
+        "offset=150&line=1000",
+    ]
+
+
+async def test_an_empty_answer_in_between() -> None:
+    """
+    Nothing where the total promises more is asked for again, and not for ever.
+    """
+    acts = [page(numbered(10), 20), page([], 20), page(numbered(10, 10), 20)]
+    async with scripted(*acts) as server:
+        lines = [line async for line in server.client().fine_tunes.logs("ft-1")]
+    async with scripted(page(numbered(10), 10**9), page(None, 10**9)) as lying:
+        few = [line async for line in lying.client().fine_tunes.logs("ft-1")]
+
+    assert lines == numbered(20)
+    assert few == numbered(10)
+    assert len(lying.requests) == 4
+
+
+async def test_lines_that_are_not_text() -> None:
+    """
+    A line of another kind is kept as JSON; no output is an empty log, another shape an error.
+    """
+    async with scripted(page(["a", {"b": 1}, None, 3], 4)) as server:
+        lines = [line async for line in server.client().fine_tunes.logs("ft-1")]
+    async with scripted(Answer({"request_id": "r", "output": {}})) as silent:
+        none = [line async for line in silent.client().fine_tunes.logs("ft-1")]
+    async with scripted(page("abc", 3)) as odd:
+        with pytest.raises(MalformedResponse) as caught:
+            [line async for line in odd.client().fine_tunes.logs("ft-1")]
+
+    assert lines == ["a", '{"b":1}', "null", "3"]
+    assert none == []
+    assert caught.value.path == "output.logs"
+
+
+async def test_watching_a_job() -> None:
+    """
+    Watching shows status, new lines and figures at each look, and ends with the finished job.
+    """
+    async with living() as life:
+        job = await life.job(hyper_parameters={"n_epochs": "3"})
+
+        seen = [progress async for progress in life.client.fine_tunes.watch(job)]
+
+    assert [progress.job.status for progress in seen][:1] == ["PENDING"]
+    assert seen[-1].job.status == "SUCCEEDED"
+    assert [line for progress in seen for line in progress.lines] == list(seen[-1].log.lines)
+    fractions = [progress.fraction for progress in seen if progress.fraction is not None]
+    assert fractions == sorted(fractions)
+    assert (seen[0].fraction, fractions[-1]) == (None, 1.0)
+    assert len(seen[-1].log.loss) == 60
+
+
+async def test_leaving_a_log_early() -> None:
+    """
+    A reader who has seen enough leaves nothing behind.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+        life.account.set_log(job_id, numbered(2500))
+
+        lines = life.client.fine_tunes.logs(job_id)
+        first = await anext(lines)
+        await lines.aclose()
+
+    assert first == "line 0"
+    assert life.asked["fine_tunes.logs"] == 1

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from dashscope_ft import (
+    AuthenticationFailed,
+    DeadlineExceeded,
+    InvalidArgument,
+    JobFailed,
+    JobStatus,
+    NotFound,
+)
+from dashscope_ft.emulator import Fault
+
+from .life import living
+
+
+async def test_waiting_for_a_job() -> None:
+    """
+    Waiting gives the finished job, after a look every fifteen seconds.
+    """
+    async with living() as life:
+        job = await life.job()
+
+        ended = await life.client.fine_tunes.wait(job)
+
+    assert (ended.job_id, ended.status) == (job.job_id, JobStatus.SUCCEEDED)
+    assert set(life.slept) == {15.0}
+    assert life.asked == {"fine_tunes.create": 1, "fine_tunes.get": 45}
+
+
+async def test_a_job_that_has_ended_already() -> None:
+    """
+    A job that has ended costs one look and no pause.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+
+        await life.client.fine_tunes.wait(job_id)
+
+    assert life.slept == []
+    assert life.asked == {"fine_tunes.get": 1}
+
+
+async def test_a_failed_job_is_an_error_with_its_own_words() -> None:
+    """
+    A job that failed raises its own code and message, and is in the error.
+    """
+    async with living() as life:
+        life.account.rules.failure_rate = 1.0
+        job = await life.job()
+
+        with pytest.raises(JobFailed) as caught:
+            await life.client.fine_tunes.wait(job)
+
+    assert (caught.value.code, caught.value.message) == ("InternalError", "Training diverged.")
+    assert caught.value.job is not None
+    assert caught.value.job.job_id == job.job_id
+    assert job.job_id in str(caught.value)
+    assert caught.value.__context__ is None
+    assert pickle.loads(pickle.dumps(caught.value)).job == caught.value.job
+
+
+async def test_a_cancelled_job_is_an_error_unless_told_otherwise() -> None:
+    """
+    A cancelled job raises; with `check=False` it is given like any other.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["CANCELED"])
+
+        with pytest.raises(JobFailed, match="CANCELED"):
+            await life.client.fine_tunes.wait(job_id)
+        ended = await life.client.fine_tunes.wait(job_id, check=False)
+
+    assert ended.status == JobStatus.CANCELED
+
+
+async def test_a_deadline_tells_the_last_status() -> None:
+    """
+    A wait that is out of time says so at its deadline, with the last status it saw.
+    """
+    async with living() as life:
+        job = await life.job()
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            await life.client.fine_tunes.wait(job, deadline=100.0)
+
+    assert caught.value.last_status == JobStatus.RUNNING
+    assert sum(life.slept) == 100.0
+    assert isinstance(caught.value, TimeoutError)
+    assert "RUNNING" in str(caught.value)
+    assert pickle.loads(pickle.dumps(caught.value)).last_status == JobStatus.RUNNING
+
+
+async def test_blips_are_waited_through() -> None:
+    """
+    Outages that outlast a look's own attempts do not end the wait.
+    """
+    async with living() as life:
+        job = await life.job()
+        life.emulator.inject(
+            Fault(operation="fine_tunes.get", status=503, times=9),
+            Fault(operation="fine_tunes.get", lose="before", times=9),
+            Fault(operation="fine_tunes.get", body="<html>back soon</html>", times=9),
+            Fault(operation="fine_tunes.get", status=429, headers={"Retry-After": "90"}, times=2),
+        )
+
+        ended = await life.client.fine_tunes.wait(job)
+
+    assert ended.status == JobStatus.SUCCEEDED
+
+
+async def test_an_outage_until_the_deadline() -> None:
+    """
+    Where every look failed, the deadline's error says what the last failure was.
+    """
+    async with living() as life:
+        job = await life.job()
+        life.emulator.inject(Fault(operation="fine_tunes.get", status=503, times=None))
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            await life.client.fine_tunes.wait(job, deadline=300.0)
+
+    assert caught.value.last_status is None
+    assert caught.value.status == 503
+
+
+async def test_unknown_words_are_waited_through() -> None:
+    """
+    A status that this library does not know is not taken for an end.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1)
+        words = iter(["PAUSED", "RESUMING", "", "SUCCEEDED"])
+        life.account.set_status(job_id, "SHELVED")
+        life.meanwhile = lambda: life.account.set_status(job_id, next(words))
+
+        ended = await life.client.fine_tunes.wait(job_id)
+
+    assert ended.status == JobStatus.SUCCEEDED
+    assert len(life.slept) == 4
+
+
+async def test_a_wrong_key_ends_the_wait() -> None:
+    """
+    What no second look would change is raised at once.
+    """
+    async with living(api_key="sk-wrong") as life:
+        with pytest.raises(AuthenticationFailed):
+            await life.client.fine_tunes.wait("ft-1")
+
+    assert life.slept == []
+
+
+async def test_a_job_that_is_not_there() -> None:
+    """
+    A job that does not exist is not waited for.
+    """
+    async with living() as life:
+        with pytest.raises(NotFound):
+            await life.client.fine_tunes.wait("ft-1")
+        with pytest.raises(NotFound):
+            await life.client.fine_tunes.wait_many(["ft-1", "ft-2"])
+
+    assert life.slept == []
+
+
+@pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), True, "15"])
+async def test_bounds_that_are_none(bad: float) -> None:
+    """
+    An interval or a deadline that is not above zero is refused before anything is sent.
+    """
+    async with living() as life:
+        with pytest.raises(InvalidArgument):
+            await life.client.fine_tunes.wait("ft-1", deadline=bad)
+        with pytest.raises(InvalidArgument):
+            await life.client.imports.wait("937b", poll_interval=bad)
+
+    assert not life.asked
+
+
+async def test_waiting_for_an_import() -> None:
+    """
+    An import is waited for to `SUCCESSED`; a failed one raises its own message.
+    """
+    async with living() as life:
+        good = await life.model_import()
+        life.account.rules.failure_rate = 1.0
+        bad = await life.model_import()
+
+        ended = await life.client.imports.wait(good)
+        with pytest.raises(JobFailed, match="configuration could not be read") as caught:
+            await life.client.imports.wait(bad)
+
+    assert ended.status == "SUCCESSED"
+    assert caught.value.job is not None
+    assert bad.job_id in str(caught.value)
+
+
+async def test_many_jobs_share_the_pages_of_a_listing() -> None:
+    """
+    Fifty jobs are looked at by a page a tick, not by a request each.
+    """
+    async with living() as life:
+        jobs = [await life.job() for _ in range(50)]
+        life.emulator.journal.clear()
+
+        ended = await life.client.fine_tunes.wait_many(jobs)
+
+    assert [job.job_id for job in ended] == [job.job_id for job in jobs]
+    assert {job.status for job in ended} == {JobStatus.SUCCEEDED}
+    assert life.asked == {"fine_tunes.list": len(life.slept) + 1}
+
+
+async def test_jobs_far_down_the_list() -> None:
+    """
+    A few jobs among thousands cost no more than twice a request each at the first look, and
+    later one each.
+    """
+    async with living() as life:
+        old = [await life.job(), await life.job()]
+        life.clock.advance(1)
+        life.emulator.seed(jobs=0)
+        for _ in range(450):
+            life.account.create_job({"model": "qwen3-8b", "training_file_ids": ["file-1"]})
+        life.emulator.journal.clear()
+
+        await life.client.fine_tunes.wait_many(old)
+
+    looks = len(life.slept) + 1
+    assert life.asked == {"fine_tunes.list": 2, "fine_tunes.get": 2 * looks}
+
+
+async def test_many_imports() -> None:
+    """
+    Imports are waited for together too.
+    """
+    async with living() as life:
+        jobs = [await life.model_import() for _ in range(3)]
+
+        ended = await life.client.imports.wait_many([*jobs, jobs[0].job_id])
+
+    assert [job.job_id for job in ended] == [job.job_id for job in jobs]
+
+
+async def test_one_of_many_fails() -> None:
+    """
+    The others are waited for first; then the failure is raised, with a note on how many.
+    """
+    async with living() as life:
+        [failed] = life.emulator.seed(jobs=1, statuses=["FAILED"])
+        job = await life.job()
+
+        with pytest.raises(JobFailed) as caught:
+            await life.client.fine_tunes.wait_many([job, failed])
+        status = (await life.client.fine_tunes.get(job)).status
+        ended = await life.client.fine_tunes.wait_many([job, failed], check=False)
+
+    assert caught.value.job is not None
+    assert caught.value.job.job_id == failed
+    assert caught.value.__notes__ == ["1 of 2 jobs failed; this is the first."]
+    assert status == JobStatus.SUCCEEDED
+    assert [each.status for each in ended] == ["SUCCEEDED", "FAILED"]
+
+
+async def test_many_jobs_and_a_deadline() -> None:
+    """
+    Out of time, the error names the first job that has not ended, its status, and how many.
+    """
+    async with living() as life:
+        [done] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+        jobs = [await life.job() for _ in range(3)]
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            await life.client.fine_tunes.wait_many([done, *jobs], deadline=70.0)
+
+    assert caught.value.last_status == JobStatus.RUNNING
+    assert f"{jobs[0].job_id} and 2 more of 4 jobs" in str(caught.value)
+
+
+async def test_a_page_fails_and_what_was_seen_stays_seen() -> None:
+    """
+    Blips of the listing are waited through like those of a job.
+    """
+    async with living() as life:
+        jobs = [await life.job() for _ in range(5)]
+        life.emulator.inject(
+            Fault(operation="fine_tunes.list", status=502, times=13),
+            Fault(operation="fine_tunes.list", body="<html>", times=2),
+        )
+
+        ended = await life.client.fine_tunes.wait_many(jobs)
+
+    assert len(ended) == 5
+
+
+async def test_no_jobs_at_all() -> None:
+    """
+    Waiting for no jobs is over at once.
+    """
+    async with living() as life:
+        assert await life.client.fine_tunes.wait_many([]) == []
+
+    assert not life.asked
+
+
+async def test_a_job_of_the_other_noun() -> None:
+    """
+    An import is no fine-tuning job to wait for.
+    """
+    async with living() as life:
+        job = await life.model_import()
+
+        with pytest.raises(TypeError):
+            await life.client.fine_tunes.wait(job)  # type: ignore[arg-type]
