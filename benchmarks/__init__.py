@@ -1,0 +1,3 @@
+"""
+How fast the library is, next to what one would use instead: `python -m benchmarks`.
+"""

@@ -1,0 +1,88 @@
+"""
+Measure everything: `python -m benchmarks`, or `--quick` to see that all works.
+
+Makes itself an environment, `.venv-bench`, and writes `benchmarks/results/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from . import environment
+from .progress import progress
+
+RESULTS = Path(__file__).with_name("results")
+
+TOPICS = ("starting", "listing", "latency", "deleting", "calls", "memory", "growth")
+
+
+def main() -> None:
+    """
+    Measure what was asked for.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few rounds, few jobs, no results")
+    parser.add_argument("--only", choices=TOPICS, action="append", help="a topic, no results")
+    arguments = parser.parse_args()
+    if not environment.is_current():
+        python = str(environment.interpreter())
+        os.execv(python, [python, "-m", "benchmarks", *sys.argv[1:]])
+    began = time.monotonic()
+    asyncio.run(_measure(quick=arguments.quick, only=arguments.only))
+    progress(f"done in {time.monotonic() - began:.0f} s")
+
+
+async def _measure(*, quick: bool, only: list[str] | None) -> None:
+    import orjson
+    from attrs import asdict
+
+    from .lab import Lab
+    from .server import Server
+    from .topics import measurements
+
+    with Server() as server:
+        lab = Lab(server, quick)
+        for number, topic in enumerate(only or TOPICS, 1):
+            progress(f"{topic} ({number} of {len(only or TOPICS)})")
+            await measurements(topic)(lab)
+    if only:
+        for name, figure in lab.figures.items():
+            print(f"{name:40} {figure}")
+        return
+
+    from . import charts, goals, tables
+
+    machine = {
+        "cores": str(os.cpu_count()),
+        "python": f"Python {platform.python_version()}",
+        "system": platform.system(),
+        "official": f"dashscope {version('dashscope')}",
+    } | {name: version(name) for name in ("aiohttp", "orjson", "cattrs", "httpx", "pydantic")}
+    folder = RESULTS / "quick" if quick else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {
+        "machine": machine,
+        "figures": {name: asdict(figure) for name, figure in lab.figures.items()},
+        "goals": [
+            asdict(goal) | {"met": goal.is_met(lab.figures)} for goal in goals.goals(lab.figures)
+        ],
+    }
+    (folder / "results.json").write_bytes(orjson.dumps(kept, option=orjson.OPT_INDENT_2))
+    (folder / "table.md").write_text(tables.write(lab.figures, machine))
+    charts.draw_all(lab.figures, folder)
+    print((folder / "table.md").read_text())
+    if not quick:
+        progress("many workspaces on a local Dask cluster")
+        subprocess.run([sys.executable, "-m", "benchmarks.many_workspaces"], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+"""
+What one might use, each written the way its user would write it.
+"""

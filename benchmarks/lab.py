@@ -1,0 +1,68 @@
+"""
+What every topic needs: the server, how thorough to be, and where figures go.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from .samples import Figure
+from .server import Server
+
+LATENCY = 0.05
+"""Seconds to a service far away."""
+
+
+@frozen
+class Lab:
+    """
+    Where measurements are made.
+    """
+
+    server: Server
+    """The service that is asked."""
+
+    quick: bool
+    """Whether this is to see that all works, rather than to measure."""
+
+    figures: dict[str, Figure] = field(factory=dict)
+    """All figures by name: topic, what, who."""
+
+    def rounds(self, number: int) -> int:
+        """
+        Give how often to measure.
+        """
+        return 2 if self.quick else number
+
+    def jobs(self, number: int) -> int:
+        """
+        Give how many jobs to measure with.
+        """
+        return number // 10 if self.quick else number
+
+    def python(self, code: str) -> str:
+        """
+        Run code in an interpreter of its own, and give what it printed.
+        """
+        return run(sys.executable, "-c", code)
+
+
+def run(*command: str) -> str:
+    """
+    Run a command, and give what it printed.
+    """
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"COLUMNS": "100"}
+    ).stdout
+
+
+def ids(number: int) -> Sequence[str]:
+    """
+    Give that many ids, as the service makes them.
+    """
+    return [f"ft-202611011200-{index:04x}" for index in range(number)]

@@ -1,0 +1,129 @@
+"""
+Taking turns, and what to make of the numbers.
+
+On a machine that is shared, a figure by itself says little. So those that are compared run
+in turn, again and again, each time in another order; compared is round by round, and the
+middle of the ratios is what counts.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Literal, Self
+
+from attrs import frozen
+
+from .progress import progress
+
+Run = Callable[[], Awaitable[object]]
+"""Does what is measured; what it gives is kept until the clock was read."""
+
+Unit = Literal["s", "ms", "µs", "KB", "MB", "times", ""]
+
+
+@frozen
+class Figure:
+    """
+    The middle of several measurements, and their spread.
+    """
+
+    median: float
+    """The middle one."""
+
+    low: float
+    """The lower quartile."""
+
+    high: float
+    """The upper quartile."""
+
+    count: int
+    """How many there were; 1 for what is counted rather than measured."""
+
+    unit: Unit
+    """What it is in."""
+
+    @classmethod
+    def of(cls, samples: Sequence[float], unit: Unit) -> Self:
+        """
+        Sum up measurements.
+        """
+        low, median, high = (
+            statistics.quantiles(samples, n=4, method="inclusive")
+            if len(samples) > 1
+            else samples * 3
+        )
+        return cls(median, low, high, len(samples), unit)
+
+    @classmethod
+    def exactly(cls, value: float, unit: Unit = "") -> Self:
+        """
+        Take a value that has no spread.
+        """
+        return cls(value, value, value, 1, unit)
+
+    def __str__(self) -> str:
+        middle = f"{_digits(self.median)} {self.unit}".strip()
+        if self.low == self.high:
+            return middle
+        return f"{middle} ({_digits(self.low)}–{_digits(self.high)})"
+
+
+class Samples(dict[str, list[float]]):
+    """
+    Measurements of several, of the same rounds in the same places.
+    """
+
+    def figure(self, name: str, unit: Unit, scale: float = 1.0) -> Figure:
+        """
+        Sum up one of them.
+        """
+        return Figure.of([scale * sample for sample in self[name]], unit)
+
+    def ratio(self, name: str, to: str) -> Figure:
+        """
+        Compare two of them, round by round.
+        """
+        pairs = zip(self[name], self[to], strict=True)
+        return Figure.of([one / other for one, other in pairs], "times")
+
+
+async def in_turn(
+    runs: Mapping[str, Run],
+    rounds: int,
+    clock: Callable[[], float],
+    *,
+    warm: bool = True,
+) -> Samples:
+    """
+    Measure several in turn, each round in another order.
+
+    Args:
+        runs: What to measure, by name.
+        rounds: How often.
+        clock: `time.process_time` for what it costs, `time.perf_counter` for how long it takes.
+        warm: Whether to run each once before.
+    """
+    samples = Samples({name: [] for name in runs})
+    names = list(runs)
+    if warm:
+        for name in names:
+            await runs[name]()
+    for number in range(rounds):
+        turn = number // 2 % len(names)
+        order = names[turn:] + names[:turn]
+        for name in order if number % 2 else reversed(order):
+            gc.collect()
+            began = clock()
+            kept = await runs[name]()
+            samples[name].append(clock() - began)
+            del kept
+        progress(f"  round {number + 1} of {rounds}")
+    return samples
+
+
+def _digits(value: float) -> str:
+    if value == int(value) and abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

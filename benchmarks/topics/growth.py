@@ -1,0 +1,85 @@
+"""
+How the cost grows, with the number of jobs and with the number in flight.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from math import ceil, log
+from statistics import linear_regression
+from time import perf_counter, process_time
+
+from ..contenders import by_hand, floor, official, ours
+from ..lab import LATENCY, Lab, ids
+from ..samples import Figure, Run, in_turn
+
+JOBS = (100, 1_000, 10_000, 100_000)
+FLIGHTS = (1, 2, 4, 8, 16, 32, 64)
+
+
+async def measure(lab: Lab) -> None:
+    """
+    Measure along both.
+    """
+    await _jobs(lab)
+    await _flights(lab)
+
+
+async def _jobs(lab: Lab) -> None:
+    medians = {}
+    for jobs in JOBS[:3] if lab.quick else JOBS:
+        url = lab.server.url(jobs)
+        pages = [(number, 100) for number in range(1, 1 + -(-jobs // 100))]
+        async with floor.opened(url) as raw, ours.opened(url) as client:
+            runs: dict[str, Run] = {"ours": client.list, "floor": lambda: raw.list(pages)}
+            samples = await in_turn(runs, lab.rounds(5 if jobs > 10_000 else 11), process_time)
+        for name in samples:
+            lab.figures[f"growth.jobs.{name}.{jobs}"] = samples.figure(name, "ms", 1000)
+        medians[jobs] = samples.figure("ours", "s").median
+    lab.figures["growth.jobs.exponent"] = _exponent(medians)
+    lab.figures["growth.jobs.exponent_from_1000"] = _exponent(
+        {jobs: seconds for jobs, seconds in medians.items() if jobs >= 1_000}
+    )
+
+
+async def _flights(lab: Lab) -> None:
+    url = lab.server.url(lab.jobs(10_000), latency=LATENCY)
+    near = lab.server.url(100)
+    job_ids = ids(lab.jobs(500))
+    speeds = {}
+    for flights in FLIGHTS:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(ours.opened(url, concurrency=flights))
+            lab.server.counts()
+            await client.list()
+            reads = lab.server.counts().requests
+            listed = await in_turn({"wall": client.list}, lab.rounds(3), perf_counter, warm=False)
+            close = await stack.enter_async_context(ours.opened(near, concurrency=flights))
+            sdk = await stack.enter_async_context(official.opened(near))
+            httpx = await stack.enter_async_context(by_hand.opened(near))
+            runs: dict[str, Run] = {
+                "ours": lambda close=close: close.delete(job_ids),
+                "official_async": lambda sdk=sdk, flights=flights: sdk.delete(job_ids, flights),
+                "by_hand": lambda httpx=httpx, flights=flights: httpx.delete(job_ids, flights),
+            }
+            deleted = await in_turn(runs, lab.rounds(5), process_time)
+        figure = listed.figure("wall", "s")
+        lab.figures[f"growth.flights.wall.{flights}"] = figure
+        lab.figures[f"growth.flights.ideal.{flights}"] = Figure.exactly(
+            LATENCY * (1 + ceil((reads - 1) / flights)), "s"
+        )
+        speeds[flights] = figure.median
+        for name in deleted:
+            cost = deleted.figure(name, "µs", 1e6 / len(job_ids))
+            lab.figures[f"growth.flights.cpu.{name}.{flights}"] = cost
+    lab.figures["growth.flights.exponent_to_16"] = _exponent(
+        {flights: seconds for flights, seconds in speeds.items() if flights <= 16}
+    )
+
+
+def _exponent(points: dict[int, float]) -> Figure:
+    """
+    Give the slope in a picture whose both axes are logarithmic: 1 is proportional.
+    """
+    slope, _ = linear_regression([log(x) for x in points], [log(y) for y in points.values()])
+    return Figure.exactly(slope)

@@ -1,0 +1,100 @@
+"""
+What it costs to list all jobs: CPU, with the service next door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from time import process_time
+
+from ..contenders import by_hand, floor, official, ours, stock_cattrs
+from ..lab import Lab
+from ..samples import Figure, Run, in_turn
+
+JOBS = 10_000
+
+
+async def measure(lab: Lab) -> None:
+    """
+    Measure against the floor in close turns, then all contenders.
+    """
+    await _against_the_floor(lab)
+    await _all(lab)
+
+
+async def _against_the_floor(lab: Lab) -> None:
+    jobs = lab.jobs(JOBS)
+    url, odd_url = lab.server.url(jobs), lab.server.url(jobs, flavour="odd")
+    pages = [(number, 100) for number in range(1, 1 + -(-jobs // 100))]
+    async with (
+        floor.opened(url) as raw,
+        floor.opened(odd_url) as raw_odd,
+        ours.opened(url) as client,
+        ours.opened(odd_url) as client_odd,
+    ):
+        assert len(await client.list()) == jobs
+        lab.server.counts()
+        await client.list()
+        counts = lab.server.counts()
+        lab.figures["listing.jobs"] = Figure.exactly(jobs)
+        lab.figures["listing.requests"] = Figure.exactly(counts.requests)
+        lab.figures["listing.connections"] = Figure.exactly(counts.connections)
+        lab.figures["listing.most_in_flight"] = Figure.exactly(counts.most_in_flight)
+        windows = counts.spans
+        samples = await in_turn(
+            {
+                "floor_windows": lambda: raw.list(windows),
+                "ours": client.list,
+                "floor_pages": lambda: raw.list(pages),
+                "ours_odd": client_odd.list,
+                "floor_odd": lambda: raw_odd.list(windows),
+            },
+            lab.rounds(31),
+            process_time,
+        )
+    for name in samples:
+        lab.figures[f"listing.cpu.{name}"] = samples.figure(name, "ms", 1000)
+    lab.figures["listing.ratio.windows"] = samples.ratio("ours", "floor_windows")
+    lab.figures["listing.ratio.pages"] = samples.ratio("ours", "floor_pages")
+    lab.figures["listing.ratio.odd"] = samples.ratio("ours_odd", "floor_odd")
+
+
+async def _all(lab: Lab) -> None:
+    jobs = lab.jobs(JOBS)
+    url = lab.server.url(jobs)
+    pages = [(number, 100) for number in range(1, 1 + -(-jobs // 100))]
+    async with AsyncExitStack() as stack:
+        raw = await stack.enter_async_context(floor.opened(url))
+        runs: dict[str, Run] = {
+            "floor": lambda: raw.list(pages),
+            "ours": (await stack.enter_async_context(ours.opened(url))).list,
+            "stock_cattrs": (await stack.enter_async_context(stock_cattrs.opened(url))).list,
+            "by_hand": (await stack.enter_async_context(by_hand.opened(url))).list,
+            "official_async": (await stack.enter_async_context(official.opened(url))).list,
+            "official_sync": blocking(stack.enter_context(official.opened_sync(url)).list),
+            "official_classic": blocking(official.OfficialClassic(url).list),
+        }
+        samples = await in_turn(runs, lab.rounds(15), process_time)
+        for name in runs:
+            lab.figures[f"contest.cpu.{name}"] = samples.figure(name, "ms", 1000)
+            lab.figures[f"contest.ratio.{name}"] = samples.ratio(name, "floor")
+        for name in ("official_async", "official_sync"):
+            lab.figures[f"contest.ours_to.{name}"] = samples.ratio("ours", name)
+        for name, run in runs.items():
+            lab.server.counts()
+            await run()
+            counts = lab.server.counts()
+            lab.figures[f"contest.requests.{name}"] = Figure.exactly(counts.requests)
+            lab.figures[f"contest.connections.{name}"] = Figure.exactly(counts.connections)
+
+
+def blocking(list_all: Callable[[], object]) -> Run:
+    """
+    Let a blocking function take its turn: nothing else runs on the loop meanwhile.
+    """
+
+    async def run() -> object:
+        return list_all()
+
+    return run
