@@ -38,8 +38,8 @@ async def demonstrate(seed: int) -> int:
             emulator.seed(region, jobs=size, imports=8)
         emulator.inject(Fault(operation="*.delete", lose="after", every=10, times=None))
         say(
-            f"{sum(_SIZES.values())} fine-tuning jobs in two regions of an emulator that loses"
-            f" one in ten answers to deletions (--seed {seed})."
+            f"{sum(_SIZES.values())} fine-tuning jobs in two regions of an emulator."
+            f" One in ten answers to deletions gets lost. Seed {seed}."
         )
         with steps() as shown:
             async with asyncio.TaskGroup() as regions:

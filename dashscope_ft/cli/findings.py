@@ -195,7 +195,7 @@ def verdict(findings: Sequence[Findings]) -> tuple[list[Text], bool]:
             text.append(mark, "bold green" if good else "bold red")
         lines.append(text)
     words = (
-        "Nothing was missed, nothing came twice, and the books agree."
+        "Nothing missed, nothing twice; the books agree."
         if all_good
         else "Not as promised: look at the marks above."
     )

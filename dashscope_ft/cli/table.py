@@ -18,7 +18,10 @@ from .noun import Column
 from .text import plain, printable
 
 _GAP = "  "
-_ELASTIC_LEAST = 10
+_COMFORT = 20
+"""Cells that an elastic column has before less important ones get a place."""
+_LEAST = 10
+"""Cells that the least important elastic column can do with."""
 
 _STYLES = {
     "SUCCEEDED": "green",
@@ -63,30 +66,46 @@ def table(
 
 def details(row: Mapping[str, Any], *, width: int | None) -> Iterator[Text]:
     """
-    Lay one row out in full, a field a line; long values are indented below their name.
+    Lay one row out in full, a field a line.
+
+    What is too long to stand beside its name stands below it, lists and objects item by item.
     """
-    values = {name: printable(plain(value)) for name, value in row.items()}
-    margin = max((cell_len(name) for name in values), default=0)
-    for name, value in values.items():
-        beside = width is None or margin + len(_GAP) + cell_len(value) <= width
-        line = Text(set_cell_size(printable(name), margin) if beside else printable(name), "bold")
-        line.append(_GAP if beside else "\n" + _GAP)
-        line.append(value, _STYLES.get(value, "none"))
-        yield line
+    margin = max((cell_len(printable(name)) for name in row), default=0)
+    for name, value in row.items():
+        text = printable(plain(value))
+        heading = printable(name)
+        if width is None or margin + len(_GAP) + cell_len(text) <= width:
+            line = Text()
+            line.append(set_cell_size(heading, margin) + _GAP, "bold")
+            line.append(text, _STYLES.get(text, ""))
+            line.rstrip()
+            yield line
+            continue
+        yield Text(heading, "bold")
+        for item in _items(value):
+            yield Text(_GAP + printable(item))
+
+
+def _items(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [f"{name}: {plain(item)}" for name, item in value.items()]
+    return [plain(item) for item in value] if isinstance(value, list) else [plain(value)]
 
 
 def _fit(columns: Sequence[Column], natural: list[int], width: int) -> dict[int, int] | None:
     """
     Choose the columns to show, in their order, with a width each; None if they won't go.
     """
-    least = [
-        min(size, _ELASTIC_LEAST) if column.elastic else size
-        for column, size in zip(columns, natural, strict=True)
-    ]
     shown = [index for index, size in enumerate(natural) if index < 2 or size]
 
+    def least(index: int) -> int:
+        if not columns[index].elastic:
+            return natural[index]
+        last = max(columns[other].rank for other in shown)
+        return min(natural[index], _LEAST if columns[index].rank == last else _COMFORT)
+
     def needed() -> int:
-        return sum(least[index] for index in shown) + len(_GAP) * (len(shown) - 1)
+        return sum(map(least, shown)) + len(_GAP) * (len(shown) - 1)
 
     while needed() > width and len(shown) > 2:
         shown.remove(max(shown[2:], key=lambda index: columns[index].rank))
@@ -95,8 +114,8 @@ def _fit(columns: Sequence[Column], natural: list[int], width: int) -> dict[int,
     spare = width - needed()
     widths = {}
     for index in sorted(shown, key=lambda index: columns[index].rank):
-        widths[index] = least[index] + min(spare, natural[index] - least[index])
-        spare -= widths[index] - least[index]
+        widths[index] = least(index) + min(spare, natural[index] - least(index))
+        spare -= widths[index] - least(index)
     return {index: widths[index] for index in shown}
 
 

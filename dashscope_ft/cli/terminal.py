@@ -83,15 +83,15 @@ def write_lines(lines: Iterable[Text]) -> None:
     sys.stdout.flush()
 
 
-def say(words: str, *, style: str = "") -> None:
+def say(words: str, *, style: str = "", end: str = "\n") -> None:
     """
-    Write a line of words to stderr. Anything in it may come from a server.
+    Write words to stderr, a line of them on a pipe. Anything in them may come from a server.
     """
     words = printable(words)
-    if style and sys.stderr.isatty():
-        console(sys.stderr).print(words, style=style, soft_wrap=True)
+    if sys.stderr.isatty():
+        console(sys.stderr).print(words, style=style, end=end)
     else:
-        print(words, file=sys.stderr, flush=True)  # noqa: T201
+        print(words, end=end, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def can_ask() -> bool:
@@ -105,10 +105,10 @@ def ask(question: str) -> bool:
     """
     Ask on stderr; only a clear yes is one.
     """
-    print(printable(question), end=" [y/N] ", file=sys.stderr, flush=True)  # noqa: T201
+    say(f"{question} [y/N]", end=" ")
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
-        print(file=sys.stderr)  # noqa: T201
+        say("")
     return answer.strip().lower() in {"y", "yes"}
 
 

@@ -53,13 +53,15 @@ def test_jobs_on_a_wide_terminal() -> None:
 
 def test_jobs_on_a_usual_terminal() -> None:
     """
-    What matters least makes room, and long names are cut short.
+    What matters least makes room, before what matters more is cut short.
     """
     assert lines(JOB, JOBS, 80) == [
-        "JOB ID                STATUS     MODEL              CREATED (UTC+8)   NAME",
-        "ft-202410291653-1c7f  SUCCEEDED  qwen2.5-72b-inst…  2024-10-29 16:53  我的模型…",
+        "JOB ID                STATUS     MODEL                 CREATED (UTC+8)",
+        "ft-202410291653-1c7f  SUCCEEDED  qwen2.5-72b-instruct  2024-10-29 16:53",
         "ft-202410291512-1851  RUNNING",
     ]
+    assert lines(JOB, JOBS, 90)[1].endswith("2024-10-29 16:53  我的模型微调任务")
+    assert lines(JOB, JOBS, 52)[1] == "ft-202410291653-1c7f  SUCCEEDED  qwen2.5-72b-instru…"
 
 
 def test_jobs_on_a_narrow_terminal() -> None:
@@ -145,12 +147,26 @@ def test_a_time_that_is_none(time: object) -> None:
 
 def test_one_job_in_full() -> None:
     """
-    Each field has its line; what is too long for it stands below its name.
+    Each field has its line; what is too long for it stands below its name, item by item.
     """
-    row = {"job_id": "ft-1", "hyper_parameters": {"n_epochs": 3}, "message": "m" * 50}
+    row = {
+        "job_id": "ft-1",
+        "hyper_parameters": {"n_epochs": 3, "learning_rate": "1.6e-5"},
+        "training_file_ids": ["a" * 30, "b" * 30],
+        "message": "m" * 50,
+    }
 
     assert [line.plain for line in details(row, width=40)] == [
-        "job_id            ft-1",
-        'hyper_parameters  {"n_epochs": 3}',
-        "message\n  " + "m" * 50,
+        "job_id             ft-1",
+        "hyper_parameters",
+        "  n_epochs: 3",
+        "  learning_rate: 1.6e-5",
+        "training_file_ids",
+        "  " + "a" * 30,
+        "  " + "b" * 30,
+        "message",
+        "  " + "m" * 50,
     ]
+    assert [line.plain for line in details(row, width=None)][1] == (
+        'hyper_parameters   {"n_epochs": 3, "learning_rate": "1.6e-5"}'
+    )
