@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from ssl import SSLContext
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -70,6 +71,56 @@ class NoReply:
     """Whether time ran out."""
 
 
+class Waits:
+    """
+    What one client waits for, bounded by its own time and by the client's life.
+    """
+
+    def __init__(self) -> None:
+        self._ended: dict[asyncio.Timeout, asyncio.Future[None]] = {}
+
+    def bounded(self, seconds: float | None = None) -> _Wait:
+        """
+        Raise TimeoutError where the body takes longer, or the client closes meanwhile.
+        """
+        return _Wait(self._ended, asyncio.timeout(seconds))
+
+    async def end(self) -> None:
+        """
+        End those of the running loop, and come back when they have.
+        """
+        loop = asyncio.get_running_loop()
+        here = {bound: end for bound, end in self._ended.items() if end.get_loop() is loop}
+        for bound in here:
+            if not bound.expired():
+                bound.reschedule(loop.time())
+        if here:
+            await asyncio.wait(here.values())
+
+
+@define(eq=False)
+class _Wait:
+    """
+    A timeout that others can find while it runs.
+    """
+
+    _others: dict[asyncio.Timeout, asyncio.Future[None]]
+    _bound: asyncio.Timeout
+
+    async def __aenter__(self) -> None:
+        await self._bound.__aenter__()
+        self._others[self._bound] = asyncio.get_running_loop().create_future()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._others.pop(self._bound).set_result(None)
+        await self._bound.__aexit__(kind, error, trace)
+
+
 class Connections:
     """
     The connections of one client: a pool for each event loop that it is used on.
@@ -101,6 +152,7 @@ class Connections:
         if settings.workspace:
             self._headers["X-DashScope-WorkSpace"] = settings.workspace
         self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
+        self.waits = Waits()
 
     async def attempt(self, request: Request, *, timeout: float) -> Reply | NoReply:
         """
@@ -117,7 +169,7 @@ class Connections:
             url = URL(f"{url}?{urlencode(request.query)}", encoded=True)
         try:
             async with (
-                asyncio.timeout(timeout),
+                self.waits.bounded(timeout),
                 session.request(
                     request.method,
                     url,
@@ -136,8 +188,9 @@ class Connections:
 
     async def aclose(self) -> None:
         """
-        Close the pools of the running loop.
+        End what is under way on the running loop, and close its pools.
         """
+        await self.waits.end()
         here = asyncio.get_running_loop()
         for loop, fresh in list(self._pools):
             if loop is here:

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from copy import copy
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -322,15 +323,18 @@ class _Effort(Generic[T]):
             error = _closed()
         else:
             try:
-                return await self._shared.limiter.enter(self._left())
+                async with self._shared.connections.waits.bounded():
+                    return await self._shared.limiter.enter(self._left())
             except Throttled as pause:
                 error = pause
+            except TimeoutError:
+                error = _closed()
         raise self._end(error)
 
     def _silence(self, got: NoReply) -> _Setback:
-        kind: type[DashScopeError] = DeadlineExceeded if got.timed_out else ConnectionFailed
         if self._shared.closed:
-            kind = ClientClosed
+            return _Setback(got.evidence, _closed())
+        kind = DeadlineExceeded if got.timed_out else ConnectionFailed
         text = f"{self._call.what}: {got.reason}. {self._transport.asked} was asked."
         return _Setback(got.evidence, kind(text, attempts=self._history.attempts))
 
@@ -371,9 +375,9 @@ class _Effort(Generic[T]):
             return Verdict.UNKNOWN, setback
         try:
             seen = await self._transport.send(self._call.look, within=self._left())
-        except DashScopeError as error:
-            if isinstance(error, NotFound) and error.is_from_service:
-                return Verdict.RAISE, _Setback(Evidence.NOT_FOUND, error)
+        except DashScopeError as failure:
+            if isinstance(failure, NotFound) and failure.is_from_service:
+                return Verdict.RAISE, _Setback(Evidence.NOT_FOUND, failure)
             return Verdict.UNKNOWN, setback
         if seen.status in _CANCELLED:
             setback.error.request_id = seen.request_id
@@ -428,7 +432,9 @@ class _Effort(Generic[T]):
                 return self._late(setback.error.message)
             return setback.error
         _log.debug("%s: %s; again in %.2f s", self._call.what, setback.evidence.name, wait)
-        await self._transport.sleep(pause)
+        with suppress(TimeoutError):
+            async with self._shared.connections.waits.bounded():
+                await self._transport.sleep(pause)
         return None
 
     def _left(self) -> float:
