@@ -221,8 +221,9 @@ class _House:
         """
         Wait, on the loop, until the guest is in; raise what kept it out.
         """
-        self._wanted.set()
-        await self._admitted.wait()
+        if not self._admitted.is_set():
+            self._wanted.set()
+            await self._admitted.wait()
         if self._failure:
             raise self._failure
 

@@ -10,6 +10,9 @@ from textwrap import dedent
 
 FORKS_ARE_MEANT = "ignore:This process:DeprecationWarning"
 
+# Below its errors, asyncio's debug mode tells of steps that a busy machine made slow.
+QUIET_WHEN_SLOW = "import logging; logging.getLogger('asyncio').setLevel(logging.ERROR)\n"
+
 
 def run_script(
     prologue: str, script: str, *arguments: str, timeout: float = 30.0
@@ -27,7 +30,7 @@ def run_script(
         [
             sys.executable,
             *("-X", "dev", "-W", FORKS_ARE_MEANT),
-            *("-c", dedent(prologue) + dedent(script), *arguments),
+            *("-c", QUIET_WHEN_SLOW + dedent(prologue) + dedent(script), *arguments),
         ],
         capture_output=True,
         text=True,
