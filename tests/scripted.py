@@ -306,3 +306,27 @@ def scripted(*acts: Act | Sequence[Act], tls: SSLContext | None = None) -> Scrip
     for act in acts:
         flat += act if isinstance(act, Sequence) else [act]
     return ScriptedServer(flat, tls=tls)
+
+
+def job(status: str = "RUNNING", job_id: str = "ft-1") -> Answer:
+    """
+    Give the answer to a look at a job.
+    """
+    return Answer({"request_id": f"r-{status}", "output": {"job_id": job_id, "status": status}})
+
+
+def refusal(status: int, code: str | None = None, message: str = "", **headers: str) -> Answer:
+    """
+    Give the service's no.
+    """
+    words = {"code": code, "message": message, "request_id": "r-no"}
+    return Answer(
+        {name: word for name, word in words.items() if word},
+        status,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+
+
+ACKNOWLEDGED = Answer({"request_id": "r-yes", "output": {"status": "success"}})
+EMPTY_PAGE = Answer({"request_id": "r-page", "output": {"jobs": [], "total": 0}})
+NOT_FOUND = refusal(404, "NotFound", "Not Found!")

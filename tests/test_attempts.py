@@ -1,0 +1,326 @@
+"""
+One attempt is one request on the wire, and the phase tells what was provably not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashscope_ft import (
+    AsyncClient,
+    ConnectionFailed,
+    DashScopeError,
+    DeadlineExceeded,
+    OutcomeUnknown,
+)
+
+from .scripted import (
+    ACKNOWLEDGED,
+    Act,
+    Answer,
+    HangUp,
+    Noise,
+    ScriptedServer,
+    Silence,
+    job,
+    scripted,
+)
+
+CERTIFICATE = Path(__file__).with_name("certificate.pem")
+
+Ask = Callable[[AsyncClient], Awaitable[Any]]
+
+GET: Ask = lambda client: client.fine_tunes.get("ft-1")  # noqa: E731
+PAGE: Ask = lambda client: client.fine_tunes.page()  # noqa: E731
+DELETE: Ask = lambda client: client.fine_tunes.delete("ft-1")  # noqa: E731
+DELETE_IMPORT: Ask = lambda client: client.imports.delete("im-1")  # noqa: E731
+CANCEL: Ask = lambda client: client.fine_tunes.cancel("ft-1")  # noqa: E731
+CREATE: Ask = lambda client: client.fine_tunes.create(  # noqa: E731
+    model="qwen3-14b", training_file_ids=["file-1"]
+)
+CREATE_IMPORT: Ask = lambda client: client.imports.create(  # noqa: E731
+    model_name="qwen3-32b", weight_type="lora", bucket_name="bucket", object_key="weights/"
+)
+
+ASKED = {
+    "get": GET,
+    "page": PAGE,
+    "delete": DELETE,
+    "delete_import": DELETE_IMPORT,
+    "cancel": CANCEL,
+    "create": CREATE,
+    "create_import": CREATE_IMPORT,
+}
+LOSSES: dict[str, Act] = {
+    "closed": HangUp(),
+    "reset": HangUp(reset=True),
+    "torn_head": Noise(b"HTTP/1.1 200 OK\r\nContent-"),
+    "torn_body": Answer({"output": {}}, torn=3),
+    "not_http": Noise(b"220 smtp.example ready\r\n"),
+}
+
+every_call = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+
+
+async def ended(asked: Awaitable[Any]) -> DashScopeError:
+    with pytest.raises(DashScopeError) as caught:
+        await asked
+    return caught.value
+
+
+# One attempt, one request
+
+
+@every_loss
+@every_call
+async def test_a_lost_answer_on_a_fresh_connection(ask: Ask, loss: Act) -> None:
+    """
+    One attempt whose answer is lost is one request, whatever its method: nothing replays it.
+    """
+    async with scripted(loss) as server:
+        error = await ended(ask(server.client(max_attempts=1)))
+        changing = [sent for sent in server.sent if not sent.startswith("GET")]
+
+        assert len(changing) <= 1
+        if ask in (GET, PAGE):
+            assert len(server.requests) == 1
+            assert type(error) is ConnectionFailed
+            assert error.attempts == 1
+        else:
+            assert len(changing) == 1
+            assert type(error) is OutcomeUnknown
+
+
+@every_loss
+@every_call
+async def test_a_lost_answer_on_a_used_connection(ask: Ask, loss: Act) -> None:
+    """
+    The same on a connection that served before.
+    """
+    async with scripted(job(), loss) as server:
+        client = server.client(max_attempts=1)
+        await client.fine_tunes.get("ft-1")
+        del server.requests[:]
+
+        await ended(ask(client))
+        changing = [sent for sent in server.sent if not sent.startswith("GET")]
+
+        assert len(changing) == (0 if ask in (GET, PAGE) else 1)
+        if ask in (GET, PAGE):
+            assert len(server.requests) == 1
+
+
+@every_call
+async def test_a_connection_that_ends_before_the_request_is_read(ask: Ask) -> None:
+    """
+    A connection that stood once may have carried the request: one attempt, and no second one.
+    """
+    async with scripted(HangUp(unread=True)) as server:
+        error = await ended(ask(server.client(max_attempts=1)))
+
+        assert server.requests == []
+        if ask in (GET, PAGE):
+            assert server.connections == 1
+            assert type(error) is ConnectionFailed
+        else:
+            assert type(error) is OutcomeUnknown
+
+
+async def test_attempts_and_requests_are_counted_alike() -> None:
+    """
+    Four attempts are four requests, and the error says so.
+    """
+    async with scripted(HangUp()) as server:
+        error = await ended(GET(server.client()))
+
+        assert error.attempts == len(server.requests) == 4
+        assert "4 attempts" in str(error)
+
+
+async def test_a_dropped_pooled_connection_is_no_ambiguity_for_a_creation() -> None:
+    """
+    A server that drops idle connections never makes a creation ambiguous: it opens its own.
+    """
+    async with scripted(Answer(job().body, hangs_up=True)) as server:
+        client = server.client(max_attempts=1)
+        for _ in range(50):
+            with suppress(ConnectionFailed):  # which is right for this one
+                await client.fine_tunes.get("ft-1")
+            created = await CREATE(client)
+
+            assert created.job_id == "ft-1"
+
+        posts = [request for request in server.requests if request.method == "POST"]
+
+        assert len(posts) == 50
+        assert len({request.connection for request in posts}) == 50
+
+
+# The phase
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """
+    A port that nobody listens on, but nobody else gets either.
+    """
+    with closing(socket.socket()) as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@every_call
+async def test_a_port_that_refuses(ask: Ask, free_port: int) -> None:
+    """
+    Where nobody listens nothing was sent, and that is what a creation says too.
+    """
+    server = ScriptedServer([ACKNOWLEDGED], port=free_port)
+    async with server.client() as client:
+        error = await ended(ask(client))
+
+    assert type(error) is ConnectionFailed
+    assert error.attempts == 4
+    assert error.retryable
+    assert server.time.slept == [0.5, 1, 2]
+    assert f"127.0.0.1:{free_port}" in str(error)
+
+
+@every_call
+async def test_a_server_that_comes_up_meanwhile(ask: Ask, free_port: int) -> None:
+    """
+    What was provably not sent is sent again, be it a billed creation.
+    """
+    server = ScriptedServer([_welcome(ask)], port=free_port)
+    server.time.meanwhile = lambda: server.start() if len(server.time.slept) == 2 else None
+    async with server.client() as client:
+        await ask(client)
+    await server.stop()
+
+    assert len(server.requests) == 1
+    assert server.time.slept == [0.5, 1]
+
+
+@every_call
+async def test_a_host_that_has_no_address(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A name that does not resolve proves that nothing was sent.
+    """
+    asked: list[str] = []
+
+    async def no_address(_: object, host: str, *rest: Any, **options: Any) -> None:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", no_address)
+    server = ScriptedServer([ACKNOWLEDGED])
+    async with server.client(base_url="https://studio.invalid") as client:
+        error = await ended(ask(client))
+
+    assert type(error) is ConnectionFailed
+    assert "no such host" in str(error)
+    assert error.attempts == 4
+    assert asked == ["studio.invalid"] * 4
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """
+    A port whose queue of connections is full: the next one waits for ever.
+    """
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for filler in fillers:
+            filler.close()
+
+
+@every_call
+async def test_a_connection_that_takes_too_long(ask: Ask, deaf_port: int) -> None:
+    """
+    A connection that was not made in time proves that nothing was sent: out of time, not unknown.
+    """
+    server = ScriptedServer([ACKNOWLEDGED], port=deaf_port)
+    async with server.client(timeout=0.05, max_attempts=2) as client:
+        error = await ended(ask(client))
+
+    assert type(error) is DeadlineExceeded
+    assert error.attempts == 2
+    assert "no connection within" in str(error)
+
+
+@every_call
+async def test_a_tls_handshake_that_breaks_off(ask: Ask) -> None:
+    """
+    A connection that ends within the TLS handshake carried nothing: it is tried again.
+    """
+    async with scripted(HangUp(unread=True)) as server:
+        url = server.url.replace("http", "https")
+        error = await ended(ask(server.client(base_url=url)))
+
+        assert type(error) is ConnectionFailed
+        assert error.attempts == server.connections == 4
+
+
+@every_call
+async def test_a_certificate_that_nobody_vouches_for(ask: Ask) -> None:
+    """
+    An untrusted certificate is no better next time: one connection, no request, no key sent.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATE)
+    async with scripted(ACKNOWLEDGED, tls=context) as server:
+        error = await ended(ask(server.client()))
+
+        assert type(error) is ConnectionFailed
+        assert "certificate" in str(error)
+        assert error.attempts == 1
+        assert server.requests == []
+        assert server.time.slept == []
+
+
+async def test_a_certificate_that_the_caller_trusts() -> None:
+    """
+    `ssl_context` says what to trust.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATE)
+    trust = ssl.create_default_context(cafile=str(CERTIFICATE))
+    async with scripted(job(), tls=context) as server:
+        await GET(server.client(ssl_context=trust))
+
+        assert len(server.requests) == 1
+
+
+@every_call
+async def test_an_answer_that_takes_too_long(ask: Ask) -> None:
+    """
+    Silence after the request is a lost answer: reads end in time, changes in the unknown.
+    """
+    async with scripted(Silence()) as server:
+        error = await ended(ask(server.client(timeout=0.05, max_attempts=1)))
+
+        assert type(error) is (DeadlineExceeded if ask in (GET, PAGE) else OutcomeUnknown)
+        assert "0.05 s" in str(error)
+
+
+def _welcome(ask: Ask) -> Answer:
+    if ask is PAGE:
+        return Answer({"output": {"jobs": [], "total": 0}})
+    if ask in (DELETE, CANCEL):
+        return ACKNOWLEDGED
+    return job()
