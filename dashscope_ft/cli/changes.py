@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from .command import Output, Session, confirm
 from .exits import exit_code
-from .terminal import counter, say, write
+from .terminal import counter, drop_stdout, say, write
 from .text import csv_line, json_text
 
 if TYPE_CHECKING:
@@ -69,11 +69,6 @@ async def _account(
     from dashscope_ft import Report
 
     told: list[Outcome] = []
-
-    def tell(outcome: Outcome) -> None:
-        told.append(outcome)
-        _tell(session, outcome)
-
     if session.form is Output.CSV:
         write(csv_line(_FIELDS))
     word = "Cancelling" if action == "cancel" else "Deleting"
@@ -81,19 +76,23 @@ async def _account(
         with counter(word, total=len(ids), streams=session.form is not Output.JSON) as progress:
             async with client, run:
                 async for outcome in run:
-                    tell(outcome)
+                    told.append(outcome)
+                    _tell(session, outcome)
                     progress.advance()
     finally:
         # An interrupt leaves what was in flight then, and what never began.
-        for outcome in run.so_far.outcomes[len(told) :]:
-            tell(outcome)
-        known = {outcome.job_id for outcome in told}
-        for job_id in ids:
-            if job_id not in known:
-                tell(_not_attempted(action, job_id))
-        report = Report(outcomes=told)
-        if session.form is Output.JSON:
-            write(json_text([_row(outcome) for outcome in told], indent=2) + "\n")
+        rest = list(run.so_far.outcomes[len(told) :])
+        known = {outcome.job_id for outcome in (*told, *rest)}
+        rest += [_not_attempted(action, job_id) for job_id in ids if job_id not in known]
+        report = Report(outcomes=[*told, *rest])
+        try:
+            for outcome in rest:
+                _tell(session, outcome)
+            if session.form is Output.JSON:
+                rows = [_row(outcome) for outcome in report.outcomes]
+                write(json_text(rows, indent=2) + "\n")
+        except BrokenPipeError:
+            drop_stdout()  # the summary is on stderr
         if len(ids) > 1:
             say(_summary(action, report))
     return exit_code(report)

@@ -347,6 +347,38 @@ def test_ctrl_c_at_the_question(studio: Emulator, terminal: OnTerminal) -> None:
     assert not studio.journal.requests
 
 
+def test_a_reader_that_leaves_during_deletions(
+    studio: Emulator, environment: dict[str, str]
+) -> None:
+    """
+    Nothing new begins for a reader who has left, and stderr still says how far it got.
+    """
+    ids = studio.seed(jobs=60, statuses=["FAILED"])
+    studio.inject(Fault(operation="fine_tunes.delete", delay=0.1, times=None))
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            'set -o pipefail; "$@" | head -n 1',
+            "bash",
+            *COMMAND,
+            "jobs",
+            "delete",
+            "-y",
+            *ids,
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    deleted = len(studio.account().books.deleted)
+
+    assert done.returncode == 141
+    assert 1 <= deleted < len(ids)
+    assert done.stderr == f"{deleted} deleted, {len(ids) - deleted} not attempted.\n"
+
+
 # Errors
 
 
@@ -527,6 +559,16 @@ def test_help_is_cheap(arguments: list[str]) -> None:
 
     assert done.stderr == "0 []\n"
     assert "key" not in done.stdout.lower()
+
+
+def test_options_that_a_command_has_no_use_for(run: Run) -> None:
+    """
+    The demonstration asks nobody but its own emulator, and offers no other.
+    """
+    helped = run("demo", "--help").stdout
+
+    assert "--seed" in helped
+    assert "--base-url" not in helped
 
 
 def test_without_typer_and_rich() -> None:
