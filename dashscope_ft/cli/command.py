@@ -157,7 +157,7 @@ def command(
 ) -> Callable[[Callable[Concatenate[Session, P], Any]], Callable[Concatenate[Session, P], Any]]:
     """
     Add a function to a group as a command; unless told otherwise, the shared options come
-    by themselves.
+    by themselves. One that the function declares itself, by the same name, is its own.
 
     The function takes a `Session` and then what it declares. It may be a coroutine
     function, or ask its questions first and then give back a coroutine; either ends in
@@ -168,18 +168,19 @@ def command(
         function: Callable[Concatenate[Session, P], Any],
     ) -> Callable[Concatenate[Session, P], Any]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        shared = list(inspect.signature(_shared, eval_str=True).parameters.values())
+        context_parameter, *common = inspect.signature(_shared, eval_str=True).parameters.values()
+        declared = {parameter.name for parameter in own}
+        common = [each for each in common if shared and each.name not in declared]
 
         def invoke(context: typer.Context, **values: Any) -> None:
-            given = {parameter.name: values.pop(parameter.name) for parameter in shared[1:]}
+            given = {parameter.name: values.pop(parameter.name) for parameter in common}
             session = context.obj if isinstance(context.obj, Session) else Session()
             raise typer.Exit(_end(function, session.refined(**given), values))
 
         parameters = [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for parameter in (*own, *shared[1:])
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *common)
         ]
-        signature = inspect.Signature([shared[0], *parameters])
+        signature = inspect.Signature([context_parameter, *parameters])
         invoke.__signature__ = signature  # type: ignore[attr-defined]
         invoke.__annotations__ = {
             each.name: each.annotation for each in signature.parameters.values()
