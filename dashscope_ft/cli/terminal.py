@@ -5,6 +5,7 @@ The two streams: data on stdout, words on stderr, each in the way that its reade
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -106,6 +107,9 @@ def ask(question: str) -> bool:
     Ask on stderr; only a clear yes is one.
     """
     say(f"{question} [y/N]", end=" ")
+    # A Ctrl-C in the instant before a read would wait for its end: look in between.
+    while os.name == "posix" and not select.select([sys.stdin], [], [], 0.2)[0]:
+        pass
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         say("")
