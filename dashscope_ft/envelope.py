@@ -152,7 +152,7 @@ def read_rows(reply: Reply, key: str, *, page_no: int, page_size: int) -> Rows:
     if not isinstance(output, dict):
         raise malformed("output", reply, "a listing")
     rows = output.get(key)
-    if rows is None:
+    if rows is None and (not output or output.keys() & {key, "page_no", "page_size", "total"}):
         rows = []
     if not isinstance(rows, list):
         raise malformed(f"output.{key}", reply, "a list")

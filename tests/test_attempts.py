@@ -165,6 +165,18 @@ async def test_a_dropped_pooled_connection_is_no_ambiguity_for_a_creation() -> N
         assert len({request.connection for request in posts}) == 50
 
 
+async def test_creations_have_connections_of_their_own() -> None:
+    """
+    A creation neither takes a connection that served before nor leaves one for later.
+    """
+    async with scripted(job()) as server:
+        client = server.client()
+        for ask in (GET, CREATE, GET, CREATE_IMPORT, CREATE, GET):
+            await ask(client)
+
+        assert [request.connection for request in server.requests] == [1, 2, 1, 3, 4, 1]
+
+
 # The phase
 
 
