@@ -29,6 +29,7 @@ from .stitching import (
 
 T = TypeVar("T")
 
+_SMALLEST = 20  # the smallest page whose sizes straddle every offset
 _READ_AGAIN = 2  # times that a short page below its own total may be read again
 
 
@@ -267,7 +268,7 @@ class _Walk(Generic[T]):
         Count a window against what a walk may cost.
         """
         self._used += 1
-        planned = 1 + len(self._seen) // self._largest
+        planned = 1 + len(self._seen) // max(self._largest, _SMALLEST)
         if self._used > 4 * planned + 20:
             raise self._inconsistent(self._tail.total)
 

@@ -172,6 +172,18 @@ async def test_a_total_that_changes_at_random(seed: int) -> None:
     assert len(lying.reads) <= 100
 
 
+@pytest.mark.parametrize("cap", [1, 2, 7])
+async def test_a_service_that_caps_the_page_size_too_small(cap: int) -> None:
+    """Pages too small to overlap cost bounded reads, then the walk says so."""
+    tiny = ChangingList(500, random=Random(3), cap=cap)
+    try:
+        assert len(await tiny.walk()) == 500
+    except ListingInconsistent:
+        assert len(tiny.reads) <= 130
+    else:
+        assert len(tiny.reads) <= 4 * 26 + 20
+
+
 async def test_a_service_that_ignores_the_page_number() -> None:
     """The same page for ever costs bounded reads, then the walk says that it is not complete."""
     stuck = ChangingList(333, random=Random(6))
