@@ -1,9 +1,10 @@
 """
 How many requests may be in flight, at what pace, and the pause that all of them share.
 
-A service that never throttles pays nothing: until the first refusal there is only the
-count of requests in flight. From then on the limiter paces what it lets through, by what
-the service was seen to admit, and lets the pace grow until the service objects again.
+A service that never refuses costs a count of what is in flight: no clock is read, no time
+kept. From the first refusal on, requests start one at a time, at a pace that begins below
+what the service was last seen to bear, comes back to it, and then grows faster and faster
+until the service refuses again or nothing is held back any more.
 """
 
 from __future__ import annotations
@@ -11,17 +12,50 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from attrs import define
 
 from .errors import Throttled
 
 LONGEST_PAUSE = 60.0  # seconds; a caller is told of longer ones instead of waiting
 
 _PAUSE = (0.25, 0.5)  # seconds without `Retry-After`: a floor, and what jitter adds to it
-_SLOWER = 0.7  # of the pace, at each refusal
-_FASTER = 1.05  # times the pace, each second without one
-_RECENT = 1.0  # seconds over which the admitted rate is measured
-_CALM = 300.0  # seconds of growth that take any pace beyond the next line's
+_DOUBLINGS = 4  # of that pause at most, one for each refusal before which nothing was admitted
+_DIP = 0.25  # of what the service bears: how far below it a pace begins
+_SETTLING = (5, 2.5)  # requests, and seconds, to come back to it; whichever takes longer
+_MEMORY = 1.0  # seconds over which it is averaged what was admitted: a burst is no pace
 _UNPACED = 1000.0  # requests a second; a pace beyond it holds nothing back
+
+_Line: TypeAlias = deque[tuple[asyncio.Future[bool], float]]  # who waits, and how patiently
+
+
+@define
+class _Pace:
+    """
+    Requests a second, by what was admitted since the last refusal; CUBIC does so for TCP.
+
+    What is admitted counts, not the time that passes: a client with little to do learns nothing.
+    """
+
+    borne: float
+    admitted: int = 0
+    seen: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        requests, seconds = _SETTLING
+        settled = self.admitted / max(requests, seconds * self.borne)
+        return self.borne * (1 + _DIP * (settled - 1) ** 3)
+
+    def admit(self) -> None:
+        rate = self.rate
+        self.seen += (rate - self.seen) / (1 + _MEMORY * rate)
+        self.admitted += 1
+
+    def slower(self) -> _Pace:
+        # A pace kept up for long was nearly right; of one refused at once little was seen.
+        return _Pace((self.rate * self.seen) ** 0.5)
 
 
 class Limiter:
@@ -47,52 +81,58 @@ class Limiter:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
-        self._flights = float(concurrency)
-        self._in_flight = 0
-        self._line: deque[asyncio.Future[None]] = deque()
-        self._opens_at = 0.0
-        self._pace: float | None = None
-        self._paced_at = 0.0
-        self._next_start = 0.0
-        self._refused_at = float("-inf")
-        self._admitted: deque[float] = deque()
 
-    async def enter(self, patience: float) -> None:
+        self._flights = concurrency
+        self._in_flight = 0
+        self._pace: _Pace | None = None
+        self._refusals = 0  # since something was admitted
+        self._refused_at = self._opens_at = self._next_start = float("-inf")
+
+        # Who is let in while there is a pace waits for it at the door, the others behind that one.
+        self._door_taken = False
+        self._again: _Line = deque()
+        self._line: _Line = deque()
+
+    async def enter(self, patience: float, *, again: bool = False) -> None:
         """
         Wait for a turn; each turn must be given back by `leave`.
 
         Args:
             patience: Seconds that the caller can wait for a pause to end.
+            again: Whether it had a turn before. Since then its time is running, so it goes
+                before those that had none; otherwise who comes first goes first.
 
         Raises:
             Throttled: The pause outlasts `patience`, or a minute; nothing was sent.
         """
-        await self._take_flight()
-        try:
-            while (wait := self._wait(patience)) > 0:
-                await self._sleep(wait)
-        except BaseException:
-            self.leave()
-            raise
+        if self._pace is None and not self._door_taken and self._in_flight < self._flights:
+            self._in_flight += 1
+        elif error := self._outlasting(patience):
+            raise error
+        else:
+            await self._wait(patience, self._again if again else self._line)
 
     def leave(self) -> None:
         """
         Give a turn back.
         """
         self._in_flight -= 1
-        self._let_in()
+        if self._line or self._again:
+            self._let_in()
 
     def admitted(self) -> None:
         """
         Take note that the service let a request through.
         """
-        now = self._clock()
-        self._admitted.append(now)
-        while self._admitted[0] < now - _RECENT:
-            self._admitted.popleft()
-        if self._flights < self._concurrency:
-            self._flights = min(self._concurrency, self._flights + 1 / self._flights)
-            self._let_in()
+        pace = self._pace
+        if pace is None or self._clock() < self._opens_at:
+            return  # while the gate is closed, the request is one of before the refusal
+        pace.admit()
+        self._refusals = 0
+        self._flights = min(self._flights + 1, self._concurrency)
+        if pace.rate > _UNPACED:
+            self._pace, self._flights = None, self._concurrency
+        self._let_in()
 
     def refused(self, sent_at: float, retry_after: float | None) -> None:
         """
@@ -103,68 +143,68 @@ class Limiter:
             retry_after: Seconds that the service asked to wait.
         """
         now = self._clock()
-        floor, more = _PAUSE
-        pause = floor + self._jitter(more) if retry_after is None else retry_after
-        if sent_at >= self._refused_at:
-            self._flights = max(1.0, self._flights / 2)
-            recent = sum(time >= now - _RECENT for time in self._admitted)
-            self._pace = _SLOWER * (self._current_pace(now) or max(1.0, recent / _RECENT))
-            self._paced_at = now + pause
+        pause = retry_after or 0.0
+        if self._pace is None or sent_at > self._refused_at:
+            if self._pace is None:
+                offered = (self._in_flight + 1) / max(now - sent_at, 1 / _UNPACED)
+                self._pace = _Pace(min(offered, _UNPACED))
+                self._pace.admit()  # the least that any service does
+            if self._refusals == 0:
+                self._pace = self._pace.slower()
+            self._flights = max(1, self._flights // 2)
             self._refused_at = now
-        elif retry_after is None:
-            return
+            floor, more = _PAUSE
+            pause = max(pause, (floor + self._jitter(more)) * 2 ** min(self._refusals, _DOUBLINGS))
+            self._refusals += 1
         self._opens_at = max(self._opens_at, now + pause)
-        self._next_start = max(self._next_start, self._opens_at)
+        for place, patience in (*self._again, *self._line):
+            if not place.done() and (error := self._outlasting(patience)):
+                place.set_exception(error)
+        self._let_in()
 
-    def _wait(self, patience: float) -> float:
-        """
-        Seconds still to wait; zero takes the start that is free now.
-        """
-        now = self._clock()
-        if (pause := self._opens_at - now) > 0:
-            if pause > min(LONGEST_PAUSE, patience):
-                error = Throttled(
-                    f"The service asked for a pause, which lasts {pause:.0f} s more.",
-                    hint="Nothing was sent; try again then.",
-                )
-                error.retry_after = pause
-                raise error
-            return pause
-        pace = self._current_pace(now)
-        if pace is None:
-            return 0.0
-        if self._next_start > now:
-            return self._next_start - now
-        self._next_start = now + 1 / pace
-        return 0.0
-
-    def _current_pace(self, now: float) -> float | None:
-        if self._pace is None:
+    def _outlasting(self, patience: float) -> Throttled | None:
+        pause = self._opens_at - self._clock()
+        if pause <= min(LONGEST_PAUSE, patience) or pause <= 0:
             return None
-        calm = min(_CALM, max(0.0, now - self._paced_at))
-        pace = self._pace * _FASTER**calm
-        if pace > _UNPACED:
-            self._pace = None
-        return self._pace and pace
+        error = Throttled(
+            f"The service asked for a pause, which lasts {pause:.0f} s more.",
+            hint="Nothing was sent; try again then.",
+        )
+        error.retry_after = pause
+        return error
 
-    async def _take_flight(self) -> None:
-        if not self._line and self._in_flight < int(self._flights):
-            self._in_flight += 1
-            return
-        place = asyncio.get_running_loop().create_future()
-        self._line.append(place)
+    async def _wait(self, patience: float, line: _Line) -> None:
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        line.append((place, patience))
+        self._let_in()
+        may_go = False
         try:
-            await place
-        except asyncio.CancelledError:
-            if not place.cancelled():
-                self.leave()  # the turn came together with the cancellation
-            elif place in self._line:
-                self._line.remove(place)
-            raise
+            if await place:
+                await self._wait_at_door(patience)
+            may_go = True
+        finally:
+            # A cancellation may come together with the turn.
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._door_taken &= not place.result()
+                self._in_flight -= not may_go
+                self._let_in()
+
+    async def _wait_at_door(self, patience: float) -> None:
+        while (wait := max(self._opens_at, self._next_start) - self._clock()) > 0:
+            if error := self._outlasting(patience):
+                raise error
+            await self._sleep(wait)
+        if self._pace is not None:
+            self._next_start = self._clock() + 1 / self._pace.rate
 
     def _let_in(self) -> None:
-        while self._line and self._in_flight < int(self._flights):
-            place = self._line.popleft()
+        while (
+            not self._door_taken
+            and self._in_flight < self._flights
+            and (line := self._again or self._line)
+        ):
+            place, _ = line.popleft()
             if not place.done():
                 self._in_flight += 1
-                place.set_result(None)
+                self._door_taken = self._pace is not None
+                place.set_result(self._door_taken)

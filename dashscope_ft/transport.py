@@ -323,12 +323,14 @@ class _Effort(Generic[T]):
             error = _closed()
         else:
             try:
-                async with self._shared.connections.waits.bounded():
-                    return await self._shared.limiter.enter(self._left())
+                again = self._ends_at is not None
+                async with self._shared.connections.waits.bounded(self._left() if again else None):
+                    return await self._shared.limiter.enter(self._left(), again=again)
             except Throttled as pause:
                 error = pause
             except TimeoutError:
-                error = _closed()
+                late = "Its turn did not come in time."
+                error = _closed() if self._shared.closed else self._late(late)
         raise self._end(error)
 
     def _silence(self, got: NoReply) -> _Setback:
