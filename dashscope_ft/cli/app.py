@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import warnings
 
-from . import imports, jobs, tryout
+from . import checkpoints, compare, creating, imports, jobs, logs, plot, tryout, waits, watch
 from .command import command, group
 from .terminal import prepare_streams, say
 
@@ -20,6 +20,16 @@ not read to its end.
 app = group(
     "See, stop and delete fine-tuning and import jobs on Alibaba Cloud Model Studio.", epilog=_ENDS
 )
+command(jobs.app, "create")(creating.create_job)
+command(jobs.app, "wait")(waits.wait_for_jobs)
+command(jobs.app, "watch")(watch.watch_job)
+command(jobs.app, "logs")(logs.show_log)
+command(jobs.app, "plot")(plot.plot_jobs)
+command(jobs.app, "compare")(compare.compare_jobs)
+command(jobs.app, "checkpoints")(checkpoints.list_checkpoints)
+command(jobs.app, "export")(checkpoints.export_checkpoint)
+command(imports.app, "create")(creating.create_import)
+command(imports.app, "wait")(waits.wait_for_imports)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(imports.app, name="imports")
 command(app, "demo", shared=False)(tryout.demo)

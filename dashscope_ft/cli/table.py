@@ -38,6 +38,13 @@ _STYLES = {
 }
 
 
+def style_of(word: str) -> str:
+    """
+    Tell the style in which a word, such as a status, is shown.
+    """
+    return _STYLES.get(word, "none")
+
+
 def table(
     columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], *, width: int | None
 ) -> Iterator[Text]:
@@ -77,7 +84,7 @@ def details(row: Mapping[str, Any], *, width: int | None) -> Iterator[Text]:
         if width is None or margin + len(_GAP) + cell_len(text) <= width:
             line = Text()
             line.append(set_cell_size(heading, margin) + _GAP, "bold")
-            line.append(text, _STYLES.get(text, ""))
+            line.append(text, style_of(text))
             line.rstrip()
             yield line
             continue
@@ -125,7 +132,7 @@ def _line(cells: list[str], widths: list[int], *, heading: bool = False) -> Text
         if cell_len(cell) > width:
             cell = set_cell_size(cell, width - 1).rstrip() + "…"
         last = index == len(cells) - 1
-        style = "bold" if heading else _STYLES.get(cell, "none")
+        style = "bold" if heading else style_of(cell)
         line.append(cell, style)
         line.append("" if last else " " * (width - cell_len(cell)) + _GAP)
     line.rstrip()
@@ -139,6 +146,6 @@ def _stacked(cells: list[list[str]], width: int) -> Iterator[Text]:
         for other in filter(None, others):
             if line.cell_len + cell_len(other) > width:
                 break
-            line.append(other, _STYLES.get(other, "none")).append(_GAP)
+            line.append(other, style_of(other)).append(_GAP)
         line.rstrip()
         yield line

@@ -1,0 +1,108 @@
+"""
+`jobs checkpoints` and `jobs export`: what training kept, and its publication.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from typer import Argument, Option
+
+from .command import Output, Session
+from .noun import Column, Noun, minute
+from .terminal import say, width_of, write, write_lines
+from .text import csv_line, json_text
+from .waits import Deadline, PollInterval
+
+JobId = Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
+
+CHECKPOINT = Noun(
+    word="checkpoint",
+    columns=(
+        Column("CHECKPOINT", "checkpoint"),
+        Column("STEP", "step"),
+        Column("EXPORT", "status", rank=1),
+        Column("MODEL", "model_name", rank=2, elastic=True),
+        Column("TAKEN (UTC+8)", minute("create_time"), rank=3),
+        Column("EXPIRES (UTC+8)", minute("expire_time"), rank=4),
+    ),
+    fields=(
+        "checkpoint",
+        "step",
+        "status",
+        "model_name",
+        "model_display_name",
+        "create_time",
+        "expire_time",
+        "checkpoint_id",
+        "job_id",
+    ),
+)
+
+
+async def list_checkpoints(session: Session, job_id: JobId) -> None:
+    """
+    List a fine-tuning job's checkpoints by step.
+    """
+    async with session.client() as client:
+        rows = [each.to_dict() for each in await client.fine_tunes.checkpoints(job_id)]
+    match session.form:
+        case Output.JSON:
+            write(json_text(rows, indent=2) + "\n")
+        case Output.JSONL:
+            write("".join(json_text(row) + "\n" for row in rows))
+        case Output.CSV:
+            records = [
+                CHECKPOINT.fields,
+                *([row.get(f) for f in CHECKPOINT.fields] for row in rows),
+            ]
+            write("".join(map(csv_line, records)))
+        case Output.TABLE:
+            from .table import table
+
+            if rows:
+                write_lines(table(CHECKPOINT.columns, rows, width=width_of(sys.stdout)))
+            say(f"{CHECKPOINT.count(len(rows))}.")
+
+
+async def export_checkpoint(
+    session: Session,
+    job_id: JobId,
+    checkpoint: Annotated[
+        str, Argument(metavar="CHECKPOINT", help="Its name, such as checkpoint-30.")
+    ],
+    model_name: Annotated[
+        str, Option(metavar="NAME", help="The model's name.", show_default=False)
+    ],
+    wait: Annotated[bool, Option("--wait", help="Wait until it is published.")] = False,
+    poll_interval: PollInterval = 15.0,
+    deadline: Deadline = 86_400.0,
+) -> None:
+    """
+    Publish a checkpoint as a model. Asked for once, whatever happens.
+    """
+    async with session.client() as client:
+        fine_tunes = client.fine_tunes
+        receipt = await fine_tunes.export_checkpoint(job_id, checkpoint, model_name=model_name)
+        row = {
+            "job_id": receipt.job_id,
+            "checkpoint": checkpoint,
+            "status": "PROCESSING",
+            "model_name": None,
+            "request_id": receipt.request_id,
+        }
+        if wait:
+            exported = await fine_tunes.wait_for_export(
+                job_id, checkpoint, poll_interval=poll_interval, deadline=deadline
+            )
+            row |= {"status": exported.status, "model_name": exported.model_name}
+    match session.form:
+        case Output.JSON | Output.JSONL:
+            write(json_text(row, indent=2 if session.form is Output.JSON else None) + "\n")
+        case Output.CSV:
+            write(csv_line(row) + csv_line(row.values()))
+        case Output.TABLE:
+            from .text import printable
+
+            write(printable(row["model_name"] or f"{checkpoint}  exporting") + "\n")

@@ -1,0 +1,227 @@
+"""
+`jobs create` and `imports create`: the new job's id on stdout, and nothing else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Option
+
+from dashscope_ft import DashScopeError, FineTuneJob, ImportJob, InvalidArgument, OutcomeUnknown
+
+from .command import Output, Session
+from .terminal import say, write
+from .text import json_text
+from .waits import Deadline, PollInterval, tell_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    Candidates = Callable[[OutcomeUnknown], Coroutine[Any, Any, Sequence[FineTuneJob | ImportJob]]]
+
+File = Annotated[
+    Path | None,
+    Option(
+        "--from",
+        metavar="FILE",
+        help="A TOML file of the API's fields; options win.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Wait = Annotated[bool, Option("--wait", help="Wait until it has ended.")]
+
+
+async def create_job(
+    session: Session,
+    file: File = None,
+    model: Annotated[str | None, Option(metavar="NAME", help="The model to tune.")] = None,
+    training_files: Annotated[
+        list[str] | None,
+        Option("--training-file", metavar="ID", help="A file to train on; several times."),
+    ] = None,
+    validation_files: Annotated[
+        list[str] | None,
+        Option("--validation-file", metavar="ID", help="A file to validate with; several times."),
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        Option(
+            "--hyper-parameter",
+            "-p",
+            metavar="NAME=VALUE",
+            help="Such as n_epochs=3; several times.",
+        ),
+    ] = None,
+    training_type: Annotated[
+        str | None, Option(metavar="TYPE", help="sft, efficient_sft, cpt, dpo_full, dpo_lora.")
+    ] = None,
+    job_name: Annotated[str | None, Option(metavar="NAME", help="The job's name.")] = None,
+    model_name: Annotated[
+        str | None, Option(metavar="NAME", help="The result's display name.")
+    ] = None,
+    suffix: Annotated[
+        str | None, Option(metavar="TEXT", help="Up to 8 characters of the result's name.")
+    ] = None,
+    priority: Annotated[str | None, Option(metavar="WORD", help="Its place in the queue.")] = None,
+    wait_for_capacity: Annotated[
+        float | None,
+        Option(metavar="SECONDS", help="Wait so long for running jobs to end, if too many."),
+    ] = None,
+    wait: Wait = False,
+    poll_interval: PollInterval = 15.0,
+    deadline: Deadline = 86_400.0,
+) -> int | None:
+    """
+    Create a fine-tuning job, which is billed, and print its id.
+    """
+    async with session.client() as client:
+        fine_tunes = client.fine_tunes
+        fields = _fields(
+            fine_tunes.create,
+            file,
+            model=model,
+            training_file_ids=training_files,
+            validation_file_ids=validation_files,
+            hyper_parameters=dict(map(_pair, parameters)) if parameters else None,
+            training_type=training_type,
+            job_name=job_name,
+            model_name=model_name,
+            finetuned_output_suffix=suffix,
+            priority=priority,
+        )
+        creation = fine_tunes.create(**fields, wait_for_capacity=wait_for_capacity)
+        job = await _created(session, creation, fine_tunes.reconcile_create)
+        if not wait:
+            return None
+        jobs = await fine_tunes.wait_many(
+            [job.job_id], poll_interval=poll_interval, deadline=deadline, check=False
+        )
+        return tell_ends(jobs)
+
+
+async def create_import(
+    session: Session,
+    file: File = None,
+    model_name: Annotated[
+        str | None, Option(metavar="NAME", help="The base model that the weights are of.")
+    ] = None,
+    weight_type: Annotated[str | None, Option(metavar="TYPE", help="full or lora.")] = None,
+    bucket: Annotated[str | None, Option(metavar="NAME", help="The OSS bucket.")] = None,
+    folder: Annotated[
+        str | None, Option(metavar="KEY", help="The folder in it, ending in /.")
+    ] = None,
+    display_name: Annotated[
+        str | None, Option(metavar="NAME", help="A name of your own, up to 50 characters.")
+    ] = None,
+    wait: Wait = False,
+    poll_interval: PollInterval = 15.0,
+    deadline: Deadline = 86_400.0,
+) -> int | None:
+    """
+    Import weights from a bucket, and print the job's id.
+    """
+    async with session.client() as client:
+        imports = client.imports
+        fields = _fields(
+            imports.create,
+            file,
+            model_name=model_name,
+            weight_type=weight_type,
+            bucket_name=bucket,
+            object_key=folder,
+            display_name=display_name,
+        )
+        job = await _created(session, imports.create(**fields), imports.reconcile_create)
+        if not wait:
+            return None
+        jobs = await imports.wait_many(
+            [job.job_id], poll_interval=poll_interval, deadline=deadline, check=False
+        )
+        return tell_ends(jobs)
+
+
+def _fields(create: Callable[..., Any], file: Path | None, **given: Any) -> dict[str, Any]:
+    """
+    Put the fields of the file and of the options together.
+
+    Raises:
+        InvalidArgument: The file is not TOML, a field in it is none, or a needed one is missing.
+    """
+    fields = {} if file is None else _read(file)
+    takes = inspect.signature(create).parameters.keys() - {"wait_for_capacity"}
+    if unknown := sorted(fields.keys() - takes):
+        raise InvalidArgument(
+            f"{file} has {', '.join(unknown)}, which is no field that is known here. What is "
+            "newer goes below [extra]."
+        )
+    for name, value in given.items():
+        if isinstance(value, dict) and isinstance(fields.get(name), dict):
+            fields[name] |= value
+        elif value is not None and value != []:
+            fields[name] = value
+    needed = [
+        name
+        for name, parameter in inspect.signature(create).parameters.items()
+        if parameter.default is parameter.empty and name not in fields
+    ]
+    if needed:
+        raise InvalidArgument(f"Missing: {', '.join(needed)}.")
+    return fields
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = str(error)
+    raise InvalidArgument(f"{file} is not TOML: {reason}.")
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """
+    Take `name=value` apart; a value that is JSON is that, and any other a text.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InvalidArgument(f"{text!r} is not NAME=VALUE.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+async def _created(
+    session: Session, creation: Coroutine[Any, Any, Any], candidates: Candidates
+) -> FineTuneJob | ImportJob:
+    """
+    Await a creation and write the job's id; where nobody knows whether there is one, say which
+    it may be.
+    """
+    try:
+        job: FineTuneJob | ImportJob = await creation
+    except OutcomeUnknown as error:
+        unknown = error
+    else:
+        if session.form is Output.TABLE:
+            write(f"{job.job_id}\n")
+        else:
+            write(
+                json_text(job.to_dict(), indent=2 if session.form is Output.JSON else None) + "\n"
+            )
+        return job
+    try:
+        found = await candidates(unknown)
+    except DashScopeError:
+        found = None
+    for each in found or ():
+        say(f"It may be {each.job_id} ({each.status}).")
+    if found == []:
+        say("No such job is listed so far.")
+    raise unknown

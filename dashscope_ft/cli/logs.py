@@ -1,0 +1,53 @@
+"""
+`jobs logs`: what training wrote.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Annotated
+
+from typer import Argument, Option
+
+from .command import Output, Session
+from .terminal import write
+from .text import csv_line, json_text, printable
+from .waits import Deadline, PollInterval
+
+
+async def show_log(
+    session: Session,
+    job_id: Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")],
+    follow: Annotated[
+        bool, Option("--follow", "-f", help="Go on until the job has ended.")
+    ] = False,
+    poll_interval: PollInterval = 15.0,
+    deadline: Deadline = 86_400.0,
+) -> None:
+    """
+    Print a fine-tuning job's log.
+
+    Every line once, from the first.
+    """
+    lines: list[str] = []
+    async with session.client() as client:
+        log = client.fine_tunes.logs(
+            job_id, follow=follow, poll_interval=poll_interval, deadline=deadline
+        )
+        if session.form is Output.CSV:
+            write(csv_line(["line", "text"]))
+        async with aclosing(log):
+            number = 0
+            async for line in log:
+                match session.form:
+                    case Output.TABLE:
+                        write(printable(line) + "\n")
+                    case Output.JSONL:
+                        write(json_text({"line": number, "text": line}) + "\n")
+                    case Output.CSV:
+                        write(csv_line([number, line]))
+                    case Output.JSON:
+                        lines.append(line)
+                number += 1
+    if session.form is Output.JSON:
+        write(json_text(lines, indent=2) + "\n")

@@ -1,0 +1,60 @@
+"""
+`jobs plot`: the curves of one or several jobs as a picture.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from dashscope_ft import DashScopeError, InvalidArgument
+
+from .changes import JobIds
+from .command import Session
+from .terminal import counter, say
+
+_KINDS = (".svg", ".png")
+
+
+async def plot_jobs(
+    session: Session,
+    job_ids: JobIds,
+    output: Annotated[
+        Path, Option("--output", "-o", metavar="FILE", help="A .svg or .png file.", dir_okay=False)
+    ] = Path("loss.svg"),
+    metric: Annotated[str, Option(metavar="NAME", help="The figure to draw.")] = "loss",
+) -> None:
+    """
+    Draw the curves of fine-tuning jobs.
+
+    The loss, or another figure, into a file whose ground is transparent: it is readable on
+    a light page and on a dark one. Needs the extra `plot`.
+    """
+    from dashscope_ft import TrainingLog
+    from dashscope_ft.plot import draw_figures
+
+    if output.suffix.lower() not in _KINDS:
+        raise InvalidArgument(f"{output} must end in {' or '.join(_KINDS)}.")
+    draw_figures({})  # without matplotlib, better now than after reading
+    logs: dict[str, TrainingLog] = {}
+    ids = list(dict.fromkeys(job_ids))
+    async with session.client() as client:
+        with counter("Reading logs", total=len(ids)) as progress:
+            for job_id in ids:
+                logs[job_id] = await client.fine_tunes.training_log(job_id)
+                progress.advance()
+    drawn = {job_id: log for job_id, log in logs.items() if log[metric].values}
+    for job_id in logs.keys() - drawn.keys():
+        say(f"{job_id} has logged no {metric}.")
+    if not drawn:
+        known = sorted({name for log in logs.values() for name in log.series})
+        raise DashScopeError(
+            f"There is nothing to draw: no job has logged {metric}.",
+            hint=f"Logged are: {', '.join(known)}." if known else None,
+        )
+    draw_figures(drawn, metric).savefig(
+        output, metadata={"Date": None} if output.suffix.lower() == ".svg" else None
+    )
+    say(f"{output}: {metric} of {len(drawn)} {'job' if len(drawn) == 1 else 'jobs'}.")

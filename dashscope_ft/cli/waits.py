@@ -1,0 +1,96 @@
+"""
+`jobs wait` and `imports wait`: to the end of one job, or of several.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from .changes import JobIds
+from .command import Output, Session
+from .exits import ExitCode
+from .terminal import say, write
+from .text import csv_line, json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dashscope_ft import FineTuneJob, ImportJob
+
+    Jobs = Sequence[FineTuneJob] | Sequence[ImportJob]
+
+PollInterval = Annotated[
+    float, Option(metavar="SECONDS", help="How often to look.", min=0.01, show_default=True)
+]
+Deadline = Annotated[
+    float, Option(metavar="SECONDS", help="How long to wait at most.", min=0.01, show_default=True)
+]
+
+
+async def wait_for_jobs(
+    session: Session,
+    job_ids: JobIds,
+    poll_interval: PollInterval = 15.0,
+    deadline: Deadline = 86_400.0,
+) -> int:
+    """
+    Wait until fine-tuning jobs have ended.
+
+    Fails if one did not succeed.
+    """
+    async with session.client() as client:
+        jobs = await client.fine_tunes.wait_many(
+            job_ids, poll_interval=poll_interval, deadline=deadline, check=False
+        )
+    _write(session, jobs)
+    return tell_ends(jobs)
+
+
+async def wait_for_imports(
+    session: Session,
+    job_ids: JobIds,
+    poll_interval: PollInterval = 15.0,
+    deadline: Deadline = 86_400.0,
+) -> int:
+    """
+    Wait until import jobs have ended.
+
+    Fails if one did not succeed.
+    """
+    async with session.client() as client:
+        jobs = await client.imports.wait_many(
+            job_ids, poll_interval=poll_interval, deadline=deadline, check=False
+        )
+    _write(session, jobs)
+    return tell_ends(jobs)
+
+
+def tell_ends(jobs: Jobs) -> int:
+    """
+    Say which jobs did not succeed, and give the exit code for all.
+    """
+    from dashscope_ft.waiting import failure
+
+    errors = [error for job in jobs if (error := failure(job))]
+    for error in errors:
+        say(f"Error: {error}", style="red")
+    if not errors:
+        return ExitCode.DONE
+    return ExitCode.FAILED if len(jobs) == 1 else ExitCode.SOME_FAILED
+
+
+def _write(session: Session, jobs: Jobs) -> None:
+    if session.form is Output.JSON:
+        write(json_text([job.to_dict() for job in jobs], indent=2) + "\n")
+        return
+    if session.form is Output.CSV:
+        write(csv_line(["job_id", "status"]))
+    for job in jobs:
+        if session.form is Output.JSONL:
+            write(json_text(job.to_dict()) + "\n")
+        elif session.form is Output.CSV:
+            write(csv_line([job.job_id, job.status]))
+        else:
+            write(f"{job.job_id}  {job.status}\n")

@@ -1,0 +1,204 @@
+"""
+`jobs watch`: a job as it trains, before one's eyes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from typer import Argument
+
+from .command import Output, Session
+from .terminal import console, write
+from .text import json_text, printable
+from .waits import Deadline, PollInterval, tell_ends
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from dashscope_ft import FineTuneJob, Progress
+
+_FIRST = ("loss", "eval_loss", "learning_rate", "epoch")
+"""The figures that come first, where there are any."""
+
+_MOST_FIGURES = 6
+_TALLEST = 14
+_FRAME = 5
+"""Lines of a screen that are not the curve's."""
+
+
+async def watch_job(
+    session: Session,
+    job_id: Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")],
+    poll_interval: PollInterval = 5.0,
+    deadline: Deadline = 86_400.0,
+) -> int:
+    """
+    Watch a fine-tuning job to its end.
+
+    On a terminal: status, progress, last figures, and a curve of the loss as it grows.
+    Elsewhere: a line for whatever is new. Fails if the job does not succeed.
+    """
+    ends: list[FineTuneJob] = []
+    async with session.client() as client:
+        watch = client.fine_tunes.watch(job_id, poll_interval=poll_interval, deadline=deadline)
+        with _screen(session) as screen:
+            async with aclosing(watch):
+                async for progress in watch:
+                    screen.show(progress)
+                    ends = [progress.job]
+    return tell_ends(ends)
+
+
+class Screen(Protocol):
+    """
+    Where progress is shown.
+    """
+
+    def show(self, progress: Progress) -> None:
+        """
+        Show how far a job is.
+        """
+        ...
+
+
+@contextmanager
+def _screen(session: Session) -> Iterator[Screen]:
+    """
+    Give a picture on a terminal that can redraw, else lines.
+    """
+    if session.form is not Output.TABLE:
+        yield _Records()
+        return
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}:
+        yield _Lines()
+        return
+    from rich.live import Live
+
+    output = console(sys.stdout)
+    with Live(
+        console=output, auto_refresh=False, vertical_overflow="crop", redirect_stdout=False
+    ) as live:
+        yield _Picture(live, output)
+
+
+class _Records:
+    """
+    A line of JSON for each look that shows something new.
+    """
+
+    last = ""
+
+    def show(self, progress: Progress) -> None:
+        """
+        Write it, unless it is the same as the last.
+        """
+        from math import isfinite
+
+        figures = {
+            name: value if isfinite(value) else str(value)
+            for name, value in progress.log.final.items()
+        }
+        line = json_text(
+            {
+                "job_id": progress.job.job_id,
+                "status": progress.job.status,
+                "fraction": progress.fraction,
+                "lines": len(progress.log.lines),
+                "figures": figures,
+            }
+        )
+        if line != self.last:
+            write(line + "\n")
+        self.last = line
+
+
+class _Lines:
+    """
+    A line of words for each look that shows something new.
+    """
+
+    last = ""
+
+    def show(self, progress: Progress) -> None:
+        """
+        Write it, unless it is the same as the last.
+        """
+        parts = [progress.job.status, _percent(progress), _figures(progress)]
+        line = printable("  ".join(filter(None, parts)))
+        if line != self.last:
+            write(line + "\n")
+        self.last = line
+
+
+class _Picture:
+    """
+    A picture that is drawn anew at each look.
+    """
+
+    def __init__(self, live: Live, output: Console) -> None:
+        self._live = live
+        self._width = min(output.width, 100)
+        self._height = max(3, min(_TALLEST, output.height - _FRAME))
+        self._braille = output.encoding.startswith("utf")
+
+    def show(self, progress: Progress) -> None:
+        """
+        Draw it.
+        """
+        from rich.console import Group
+
+        lines = draw(progress, width=self._width, height=self._height, braille=self._braille)
+        self._live.update(Group(*lines), refresh=True)
+
+
+def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Iterator[Text]:
+    """
+    Lay out a job's progress for a terminal.
+    """
+    from rich.text import Text
+
+    from .chart import chart
+    from .table import style_of
+
+    job = progress.job
+    head = Text(no_wrap=True, overflow="ellipsis")
+    head.append(printable(job.job_id), "bold").append("  ")
+    head.append(printable(job.status), style_of(job.status))
+    head.append(f"  {printable(job.model or '')}", "dim")
+    yield head
+    fraction = progress.fraction
+    if fraction is not None:
+        room = max(10, min(50, width - 30))
+        full = round(fraction * room)
+        bar = Text(no_wrap=True, overflow="ellipsis")
+        bar.append(("█" if braille else "#") * full, "cyan")
+        bar.append(("░" if braille else ".") * (room - full), "dim")
+        yield bar.append(f" {_percent(progress)}")
+    if figures := _figures(progress):
+        yield Text(printable(figures), no_wrap=True, overflow="ellipsis")
+    yield from chart(progress.log.loss.values, width=width, height=height, braille=braille)
+
+
+def _percent(progress: Progress) -> str:
+    fraction, epoch = progress.fraction, progress.log.epoch.last
+    if fraction is None:
+        return ""
+    of = (progress.job.hyper_parameters or {}).get("n_epochs")
+    words = f"{fraction:.0%}"
+    return words if epoch is None or of is None else f"{words}, epoch {epoch:.3g} of {of}"
+
+
+def _figures(progress: Progress) -> str:
+    final = progress.log.final
+    names = [name for name in _FIRST if name in final]
+    names += [name for name in final if name not in names]
+    if progress.fraction is not None and "epoch" in names:
+        names.remove("epoch")
+    return "  ".join(f"{name} {final[name]:.4g}" for name in names[:_MOST_FIGURES])

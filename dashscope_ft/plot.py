@@ -1,0 +1,134 @@
+"""
+Pictures of training: the extra `plot`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from math import isfinite, nan
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigurationError
+from .training_log import MetricSeries, TrainingLog
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Each stands out from white and from black by three to one or more, and from its neighbours
+# for those who see red and green alike.
+_COLOURS = ("#3b82f6", "#d55e00", "#009e73", "#cc79a7", "#a87b00", "#0891b2")
+_INK = "#767676"  # the grey that is read equally well on white and on black
+_STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _INK,
+    "text.parse_math": False,  # a name with dollars in it is no formula
+}
+_NOISY = 40  # values from which on a smooth line is drawn over the raw one
+
+
+def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figure:
+    """
+    Draw one figure of one or several jobs, over their epochs where all logs tell them.
+
+    The ground is transparent, and the colours are chosen for a light and for a dark one. A
+    long noisy line is drawn faintly, with its moving average on it; the figure's validation,
+    `eval_` before its name, is dashed.
+
+    Args:
+        logs: The logs by what to call them, such as their jobs' ids.
+        metric: Which figure; a series of `TrainingLog`.
+
+    Returns:
+        A matplotlib `Figure`: `figure.savefig("loss.svg")`, or the last line of a notebook's cell.
+
+    Raises:
+        ConfigurationError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise ConfigurationError('Drawing needs matplotlib: pip install "dashscope-ft[plot]".')
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8, 4.8), dpi=144, facecolor="none", layout="constrained")
+        axes = figure.add_subplot(facecolor="none")
+        by_epoch = all(
+            None not in log[metric].epochs and _rises(log[metric].epochs) for log in logs.values()
+        )
+        for number, (name, log) in enumerate(logs.items()):
+            _draw_job(axes, number, name, log, metric, by_epoch=by_epoch)
+        if any(log[f"eval_{metric}"].values for log in logs.values()):
+            axes.plot(
+                [], [], "--o", color=_INK, linewidth=1.2, markersize=4, label=f"(eval_{metric})"
+            )
+        axes.set_xlabel("epoch" if by_epoch else "record")
+        axes.set_ylabel(metric)
+        axes.grid(visible=True, color=_INK, alpha=0.2, linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(colors=_INK)
+        axes.margins(x=0.01)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, labelcolor=_INK)
+    return figure
+
+
+def _draw_job(
+    axes: Axes, number: int, name: str, log: TrainingLog, metric: str, *, by_epoch: bool
+) -> None:
+    series, checked = log[metric], log[f"eval_{metric}"]
+    colour = _COLOURS[number % len(_COLOURS)]
+    style = ("-", "-.", ":")[number // len(_COLOURS) % 3]
+    values = [value if isfinite(value) else nan for value in series.values]
+    if values:
+        label = f"{name}   {series.values[-1]:.4g}"
+        if checked.values:
+            label += f"  ({checked.values[-1]:.4g})"
+        places = _places(series, series, by_epoch=by_epoch)
+        if len(values) < _NOISY:
+            axes.plot(places, values, style, color=colour, linewidth=2, label=label)
+        else:
+            axes.plot(places, values, color=colour, linewidth=0.8, alpha=0.4)
+            axes.plot(places, _smooth(values), style, color=colour, linewidth=2, label=label)
+    if checked.values:
+        axes.plot(
+            _places(checked, series, by_epoch=by_epoch),
+            [value if isfinite(value) else nan for value in checked.values],
+            "--o",
+            color=colour,
+            linewidth=1.2,
+            markersize=4,
+        )
+
+
+def _places(series: MetricSeries, main: MetricSeries, *, by_epoch: bool) -> Sequence[float]:
+    """
+    Say where on the axis values stand: at their epochs, or among the records of the main line.
+    """
+    if by_epoch and None not in series.epochs:
+        return [epoch or 0.0 for epoch in series.epochs]
+    if series is main:
+        return range(1, len(series) + 1)
+    return [sum(line < place for line in main.lines) for place in series.lines]
+
+
+def _rises(epochs: Sequence[float | None]) -> bool:
+    known = [epoch for epoch in epochs if epoch is not None and isfinite(epoch)]
+    return len(known) == len(epochs) and known == sorted(known) and (len(set(known)) > 1)
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """
+    Average over a window of a twentieth of the line around each value, as far as there are any.
+    """
+    reach = max(1, len(values) // 40)
+    smooth = []
+    for index in range(len(values)):
+        near = values[max(0, index - reach) : index + reach + 1]
+        finite = [value for value in near if isfinite(value)]
+        smooth.append(sum(finite) / len(finite) if isfinite(values[index]) else nan)
+    return smooth

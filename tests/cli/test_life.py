@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dashscope_ft.emulator import Emulator, Fault, Pace
+
+from .conftest import Run, Terminal
+
+CREATE = ("jobs", "create", "--model", "qwen3-8b", "--training-file", "file-1")
+SOON = ("--poll-interval", "0.05")
+
+
+@pytest.fixture
+def fast(studio: Emulator) -> Emulator:
+    """
+    An emulator whose jobs live for half a second.
+    """
+    studio.account().pace = Pace(
+        pending=0.1, queuing=0.1, running=0.3, exporting=0.1, import_pending=0.1, import_running=0.1
+    )
+    return studio
+
+
+def test_creating_prints_the_id_alone(run: Run, studio: Emulator) -> None:
+    """
+    `jobs create` writes the new id to stdout, nothing else, and does not wait.
+    """
+    done = run(*CREATE, "-p", "n_epochs=3", "-p", "learning_rate=1.6e-5", "-p", "mode=fast")
+
+    [(job_id, job)] = studio.account().jobs.items()
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{job_id}\n", "")
+    assert job["hyper_parameters"] == {"n_epochs": 3, "learning_rate": 1.6e-05, "mode": "fast"}
+    assert len(studio.journal) == 1
+
+
+def test_creating_from_a_file(run: Run, studio: Emulator, tmp_path: Path) -> None:
+    """
+    A TOML file holds the API's own fields; options win, and what is newer goes below `extra`.
+    """
+    file = tmp_path / "job.toml"
+    file.write_text(
+        """
+        model = "qwen3-8b"
+        training_file_ids = ["file-1", "file-2"]
+        job_name = "spring"
+        [hyper_parameters]
+        n_epochs = 3
+        learning_rate = "1.6e-5"
+        [extra]
+        newer = true
+        """
+    )
+
+    done = run("jobs", "create", "--from", str(file), "--job-name", "autumn", "-p", "n_epochs=4")
+
+    [request] = studio.journal
+    assert done.returncode == 0
+    assert request.body == {
+        "model": "qwen3-8b",
+        "training_file_ids": ["file-1", "file-2"],
+        "job_name": "autumn",
+        "hyper_parameters": {"n_epochs": 4, "learning_rate": "1.6e-5"},
+        "newer": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'model = "qwen3-8b"\ntraining_file_ids = ["f"]\ntrainning_type = "sft"',
+        'model = "qwen3-8b"\ntraining_file_ids = ["f"]\nwait_for_capacity = 3',
+        'model = "qwen3-8b"',
+        'training_file_ids = ["f"]',
+        "model =",
+        "model = 1979-05-27",
+    ],
+)
+def test_a_file_that_will_not_do(run: Run, studio: Emulator, tmp_path: Path, text: str) -> None:
+    """
+    A field that is misspelt or missing is an error in usage, and nothing is billed.
+    """
+    file = tmp_path / "job.toml"
+    file.write_text(text)
+
+    done = run("jobs", "create", "--from", str(file))
+
+    assert done.returncode in (1, 2) if "1979" in text else done.returncode == 2
+    assert "Error: " in done.stderr
+    assert done.stdout == ""
+    assert len(studio.journal) == 0
+
+
+def test_a_creation_whose_answer_is_lost(run: Run, studio: Emulator) -> None:
+    """
+    One request, exit code 1, and the job that it may have made is named on stderr.
+    """
+    studio.inject(Fault(operation="fine_tunes.create", lose="after"))
+
+    done = run(*CREATE)
+
+    [job_id] = studio.account().jobs
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"It may be {job_id} (PENDING)." in done.stderr
+    assert len(studio.journal.of("fine_tunes.create")) == 1
+
+
+def test_creating_and_waiting(run: Run, fast: Emulator) -> None:
+    """
+    With `--wait` the id comes at once, and the exit code is the job's.
+    """
+    good = run(*CREATE, "--wait", *SOON)
+    fast.account().rules.failure_rate = 1.0
+    bad = run(*CREATE, "--wait", *SOON)
+
+    assert (good.returncode, good.stderr) == (0, "")
+    assert bad.returncode == 1
+    assert "Training diverged." in bad.stderr
+    assert [each.strip() for each in (good.stdout, bad.stdout)] == fast.account().books.created
+
+
+def test_creating_when_there_is_room(run: Run, fast: Emulator) -> None:
+    """
+    Without room a creation fails at once.
+    """
+    fast.account().rules.running_quota = 0
+
+    done = run(*CREATE, "--wait-for-capacity", "60")
+
+    assert done.returncode == 1
+    assert "quota of jobs" in done.stderr
+
+
+def test_waiting_for_several(run: Run, fast: Emulator) -> None:
+    """
+    `jobs wait` writes how each ended; one failure of several is exit code 5, of one 1.
+    """
+    [failed] = fast.seed(jobs=1, statuses=["FAILED"])
+    job_id = fast.account().create_job({"model": "m", "training_file_ids": ["f"]})["job_id"]
+
+    several = run("jobs", "wait", job_id, failed, *SOON)
+    one = run("jobs", "wait", failed)
+    good = run("jobs", "wait", job_id, "-o", "jsonl")
+
+    assert several.returncode == 5
+    assert several.stdout == f"{job_id}  SUCCEEDED\n{failed}  FAILED\n"
+    assert f"{failed} ended as FAILED" in several.stderr
+    assert one.returncode == 1
+    assert (good.returncode, json.loads(good.stdout)["job_id"]) == (0, job_id)
+
+
+def test_a_wait_that_is_out_of_time(run: Run, studio: Emulator) -> None:
+    """
+    A deadline is exit code 75: the same command can be run again.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["RUNNING"])
+
+    done = run("jobs", "wait", job_id, "--deadline", "0.3", *SOON)
+
+    assert done.returncode == 75
+    assert "RUNNING" in done.stderr
+
+
+def test_a_log_on_stdout(run: Run, studio: Emulator) -> None:
+    """
+    Every line once, and nothing in one can steer a terminal.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    lines = [f"line {number}" for number in range(1500)]
+    studio.account().set_log(job_id, [*lines, "\x1b[2Jred", "=1+1"])
+
+    table, jsonl = run("jobs", "logs", job_id), run("jobs", "logs", job_id, "-o", "jsonl")
+    csv, array = run("jobs", "logs", job_id, "-o", "csv"), run("jobs", "logs", job_id, "-o", "json")
+
+    assert table.stdout.splitlines() == [*lines, "\\x1b[2Jred", "=1+1"]
+    assert json.loads(jsonl.stdout.splitlines()[1500]) == {"line": 1500, "text": "\x1b[2Jred"}
+    assert csv.stdout.splitlines()[-1] == "1501,'=1+1"
+    assert json.loads(array.stdout) == [*lines, "\x1b[2Jred", "=1+1"]
+
+
+def test_following_a_log(run: Run, fast: Emulator) -> None:
+    """
+    `--follow` ends with the job, after its last line.
+    """
+    job_id = run(*CREATE).stdout.strip()
+
+    done = run("jobs", "logs", job_id, "--follow", *SOON)
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "##FT_COMPLETE##"
+    assert len(done.stdout.splitlines()) == fast.account().read_log(job_id)["total"]
+
+
+def test_watching_on_a_pipe(run: Run, fast: Emulator) -> None:
+    """
+    Off a terminal, a watch is a line for whatever is new.
+    """
+    job_id = run(*CREATE, "-p", "n_epochs=3").stdout.strip()
+
+    done = run("jobs", "watch", job_id, *SOON)
+    again = run("jobs", "watch", job_id, "-o", "jsonl")
+
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert lines[-1].startswith("SUCCEEDED  100%, epoch 3 of 3  loss ")
+    assert len(lines) == len(set(lines)) > 1
+    assert "\x1b" not in done.stdout
+    assert json.loads(again.stdout)["figures"]["epoch"] == 3.0
+
+
+def test_watching_on_a_terminal(terminal: Callable[..., Terminal], studio: Emulator) -> None:
+    """
+    On a terminal, a watch is a picture: status, progress, figures and the curve of the loss.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["RUNNING"])
+    account = studio.account()
+    records = [f"{{'loss': {3 - n / 50}, 'epoch': {n / 50}}}" for n in range(100)]
+    account.set_log(job_id, [*records, "{'\x1b[2J': 7.0}"])
+    account.jobs[job_id]["hyper_parameters"] = {"n_epochs": 4}
+    account.set_status(job_id, "RUNNING")
+
+    watch = terminal("jobs", "watch", job_id, *SOON, PYTHONIOENCODING="utf-8")
+    watch.read_until("RUNNING")
+    watch.read_until("50%, epoch 1.98 of 4")
+    watch.read_until("1.02")
+    account.set_status(job_id, "SUCCEEDED")
+    code = watch.finish()
+
+    assert code == 0
+    assert "loss 1.02" in watch.words
+    assert "\\x1b[2J 7" in watch.words
+    assert "\x1b[2J" not in watch.text
+    assert any("\u2800" < character <= "\u28ff" for character in watch.words)
+    assert "100%" in watch.words
+
+
+def test_watching_a_job_that_fails(run: Run, studio: Emulator) -> None:
+    """
+    The end of a job that failed is the watch's own: exit code 1, and the job's words.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["FAILED"])
+
+    done = run("jobs", "watch", job_id)
+
+    assert done.returncode == 1
+    assert f"{job_id} ended as FAILED." in done.stderr
+
+
+def test_drawing_a_picture(run: Run, studio: Emulator, tmp_path: Path) -> None:
+    """
+    `jobs plot` writes the picture that the file's name says.
+    """
+    pytest.importorskip("matplotlib")
+    ids = studio.seed(jobs=5, statuses=["SUCCEEDED"])
+
+    svg = run("jobs", "plot", *ids, "-o", str(tmp_path / "loss.svg"))
+    png = run("jobs", "plot", ids[0], "-o", str(tmp_path / "loss.png"))
+
+    assert (svg.returncode, png.returncode) == (0, 0), svg.stderr + png.stderr
+    assert b"<svg" in (tmp_path / "loss.svg").read_bytes()
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert "loss of 5 jobs" in svg.stderr
+
+
+def test_a_picture_that_cannot_be_drawn(run: Run, studio: Emulator, tmp_path: Path) -> None:
+    """
+    Another kind of file is an error in usage; a figure that nobody logged names those that are.
+    """
+    pytest.importorskip("matplotlib")
+    [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+
+    kind = run("jobs", "plot", job_id, "-o", str(tmp_path / "loss.gif"))
+    figure = run("jobs", "plot", job_id, "--metric", "bleu", "-o", str(tmp_path / "a.svg"))
+
+    assert kind.returncode == 2
+    assert figure.returncode == 1
+    assert "eval_loss" in figure.stderr
+    assert list(tmp_path.glob("*.*g*")) == []
+
+
+def test_comparing_jobs(run: Run, studio: Emulator) -> None:
+    """
+    Hyper-parameters and final figures stand side by side, and what differs is marked.
+    """
+    ids = studio.seed(jobs=2, statuses=["SUCCEEDED"], models=["qwen3-8b"])
+    for job_id, rate, loss in zip(ids, ("1e-5", "2e-5"), (0.5, 0.25), strict=True):
+        studio.account().jobs[job_id]["hyper_parameters"] = {"n_epochs": 3, "learning_rate": rate}
+        studio.account().set_log(job_id, ["{'loss': 9.0}", f"{{'loss': {loss}}}"])
+
+    done = run("jobs", "compare", *ids)
+    data = run("jobs", "compare", *ids, "-o", "json")
+    csv = run("jobs", "compare", *ids, "-o", "csv")
+
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[0] == ids
+    assert ["n_epochs", "3", "3"] in rows
+    assert ["learning_rate", "*", "1e-5", "2e-5"] in rows
+    assert ["loss", "*", "0.5", "0.25"] in rows
+    assert [side["figures"]["loss"] for side in json.loads(data.stdout)] == [0.5, 0.25]
+    assert "figures,loss,0.5,0.25" in csv.stdout.splitlines()
+
+
+def test_comparing_on_a_narrow_terminal(
+    terminal: Callable[..., Terminal], studio: Emulator
+) -> None:
+    """
+    What has no room side by side stands below, and no job is left out.
+    """
+    ids = studio.seed(jobs=4, statuses=["SUCCEEDED"])
+
+    compare = terminal("jobs", "compare", *ids, width=70)
+    code = compare.finish()
+
+    assert code == 0
+    assert all(job_id in compare.words for job_id in ids)
+    assert max(map(len, compare.words.splitlines())) <= 70
+
+
+def test_checkpoints_and_their_export(run: Run, fast: Emulator) -> None:
+    """
+    Checkpoints are listed by step; an export is asked for once, and waited for on request.
+    """
+    job_id = run(*CREATE, "--wait", *SOON).stdout.strip()
+
+    table = run("jobs", "checkpoints", job_id)
+    export = run(
+        *("jobs", "export", job_id, "checkpoint-40", "--model-name", "mine", "--wait", *SOON)
+    )
+    data = run("jobs", "checkpoints", job_id, "-o", "jsonl")
+    again = run("jobs", "export", job_id, "checkpoint-40", "--model-name", "mine")
+
+    assert [line.split()[0] for line in table.stdout.splitlines()] == [
+        *("CHECKPOINT", "checkpoint-20", "checkpoint-40", "checkpoint-60")
+    ]
+    rows = [json.loads(line) for line in data.stdout.splitlines()]
+    assert (export.returncode, export.stdout.strip()) == (0, rows[1]["model_name"])
+    assert [row["status"] for row in rows] == ["PENDING", "SUCCEEDED", "PENDING"]
+    assert again.returncode == 1
+
+
+def test_imports_from_creation_to_end(run: Run, fast: Emulator, tmp_path: Path) -> None:
+    """
+    Imports are created and waited for like the others.
+    """
+    file = tmp_path / "import.toml"
+    file.write_text('model_name = "qwen3-8b"\nweight_type = "lora"\nbucket_name = "weights"\n')
+
+    created = run("imports", "create", "--from", str(file), "--folder", "mine/")
+    job_id = created.stdout.strip()
+    waited = run("imports", "wait", job_id, *SOON)
+    refused = run("imports", "create", "--from", str(file), "--folder", "/")
+    missing = run("imports", "create", "--from", str(file))
+
+    assert [created.returncode, waited.returncode] == [0, 0]
+    assert waited.stdout == f"{job_id}  SUCCESSED\n"
+    assert [refused.returncode, missing.returncode] == [2, 2]
+    assert len(fast.account().imports) == 1

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from dashscope_ft import ConfigurationError, TrainingLog
+from dashscope_ft.plot import _COLOURS, _INK, draw_figures
+
+LOG = [f"{{'loss': {3 - n / 50}, 'epoch': {n / 50}}}" for n in range(100)]
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#0d1117", "#1e1e1e"])
+def test_colours_stand_out(ground: str) -> None:
+    """
+    Lines and text are told from a light ground and from a dark one.
+    """
+    assert min(contrast(colour, ground) for colour in (*_COLOURS, _INK)) >= 3
+
+
+def test_the_ground_is_transparent() -> None:
+    """
+    A picture takes the ground of the page that it stands on.
+    """
+    pytest.importorskip("matplotlib")
+
+    figure = draw_figures({"ft-1": TrainingLog.read(LOG)})
+    picture = BytesIO()
+    figure.savefig(picture, format="png")
+    from matplotlib.image import imread
+
+    picture.seek(0)
+    assert imread(picture)[0, 0, 3] == 0
+
+
+def test_a_line_for_each_job() -> None:
+    """
+    Each job is named with its last value; validation is dashed, on the same axis.
+    """
+    pytest.importorskip("matplotlib")
+    logs = {f"ft-{n}": TrainingLog.read([*LOG, "{'eval_loss': 1.5, 'epoch': 2}"]) for n in range(9)}
+
+    [axes] = draw_figures(logs).axes
+
+    legend = axes.get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == [f"ft-{n}   1.02  (1.5)" for n in range(9)] + ["(eval_loss)"]
+    assert axes.get_xlabel() == "epoch"
+    assert axes.lines[2].get_xdata().tolist() == [2.0]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["{'loss': nan}"],
+        ["{'loss': 1}"],
+        ["{'loss': 1, 'epoch': nan}", "{'loss': 2, 'epoch': 1}"],
+        ["{'loss': 1e300}", "{'loss': -1e300}", "{'loss': inf}"],
+        ["{'loss': 1}", "{'eval_loss': 1}", "{'loss': 2, 'epoch': 1}"],
+        ["{'loss': 1, 'epoch': 2}", "{'loss': 2, 'epoch': 1}"],
+        LOG + LOG,
+        [line.replace("'loss': 2", "'loss': nan, 'x': 2") for line in LOG],
+    ],
+)
+def test_any_log_is_drawn(lines: list[str], tmp_path: Path) -> None:
+    """
+    Figures that are none, epochs that go back, formulas in names: a picture comes of it.
+    """
+    pytest.importorskip("matplotlib")
+
+    figure = draw_figures({r"$\frac$ <&>": TrainingLog.read(lines), "_other": TrainingLog.read([])})
+    figure.savefig(tmp_path / "loss.svg")
+
+    assert (tmp_path / "loss.svg").stat().st_size > 0
+
+
+def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Without the extra, the error says which it is.
+    """
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    with pytest.raises(ConfigurationError, match=r"dashscope-ft\[plot\]"):
+        draw_figures({})
