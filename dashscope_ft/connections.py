@@ -162,7 +162,7 @@ class Connections:
             request: What to send.
             timeout: Seconds for all of it: connecting, sending, and reading the answer.
         """
-        session = await self._session(request.fresh_connection)
+        session = await self._session_here(request.fresh_connection)
         url = URL(self._settings.base_url + request.path, encoded=True)
         trip = _Trip(self._settings.api_key, url.raw_path)
         if request.query:
@@ -182,7 +182,13 @@ class Connections:
                 ) as response,
             ):
                 body = await _read(response)
-                return read_reply(response.status, response.headers, body, now=time.time())
+                return read_reply(
+                    response.status,
+                    response.headers,
+                    body,
+                    now=time.time(),
+                    secret=self._settings.api_key,
+                )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return trip.without_reply(error, timeout)
 
@@ -196,7 +202,7 @@ class Connections:
             if loop is here:
                 await self._pools.pop((loop, fresh)).aclose()
 
-    async def _session(self, fresh_connection: bool) -> ClientSession:
+    async def _session_here(self, fresh_connection: bool) -> ClientSession:
         place = (asyncio.get_running_loop(), fresh_connection)
         pool = self._pools.get(place)
         if pool is None or pool.session.closed:
@@ -204,31 +210,46 @@ class Connections:
             # or collecting one here would take the parent's sockets out of its selector.
             for other in [each for each in self._pools if each[0].is_closed()]:
                 del self._pools[other]
-            pool = self._pools[place] = _Pool(self._open(fresh_connection))
+            life = _session(
+                self._settings,
+                self._ssl_context,
+                self._trace_configs,
+                fresh_connection=fresh_connection,
+            )
+            pool = self._pools[place] = _Pool(life)
             await pool.start()
         return pool.session
 
-    async def _open(self, fresh_connection: bool) -> AsyncGenerator[ClientSession, None]:
-        """
-        Yield a session, and close it when the generator ends: the loop ends it with its own life.
-        """
-        trace = TraceConfig()
-        trace.on_request_start.append(_on_start)
-        trace.on_connection_create_end.append(_on_connected)
-        trace.on_connection_reuseconn.append(_on_connected)
-        connector = aiohttp.TCPConnector(
-            limit=self._settings.concurrency,
-            force_close=fresh_connection,
-            ssl=self._ssl_context or True,
-        )
-        async with ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            trust_env=False,
-            trace_configs=[trace, *self._trace_configs],
-        ) as session:
-            yield session
+
+async def _session(
+    settings: Settings,
+    ssl_context: SSLContext | None,
+    trace_configs: Sequence[TraceConfig],
+    *,
+    fresh_connection: bool,
+) -> AsyncGenerator[ClientSession, None]:
+    """
+    Yield a session, and close it when the generator ends: the loop ends it with its own life.
+
+    It knows nothing of the client, so that one that is dropped takes its sessions along.
+    """
+    trace = TraceConfig()
+    trace.on_request_start.append(_on_start)
+    trace.on_connection_create_end.append(_on_connected)
+    trace.on_connection_reuseconn.append(_on_connected)
+    connector = aiohttp.TCPConnector(
+        limit=settings.concurrency,
+        force_close=fresh_connection,
+        ssl=ssl_context or True,
+    )
+    async with ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        trust_env=False,
+        trace_configs=[trace, *trace_configs],
+    ) as session:
+        yield session
 
 
 class _Pool:

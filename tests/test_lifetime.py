@@ -1,0 +1,418 @@
+"""
+How a client lives and ends: closing, cancelling, several loops, forks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, suppress
+from itertools import product
+from typing import Any
+
+import pytest
+
+from dashscope_ft import AsyncClient, ClientClosed, DashScopeError, OutcomeUnknown
+
+from .scripted import (
+    EMPTY_PAGE,
+    KEY,
+    Answer,
+    ScriptedServer,
+    Silence,
+    job,
+    refusal,
+    scripted,
+)
+from .scripts import run_script
+
+Ask = Callable[[AsyncClient], Awaitable[Any]]
+
+
+async def get(client: AsyncClient) -> Any:
+    return await client.fine_tunes.get("ft-1")
+
+
+async def walk(client: AsyncClient) -> Any:
+    return await client.fine_tunes.list().collect()
+
+
+async def create(client: AsyncClient) -> Any:
+    return await client.fine_tunes.create(model="qwen3-14b", training_file_ids=["file-1"])
+
+
+async def delete(client: AsyncClient) -> Any:
+    return await client.fine_tunes.delete("ft-1")
+
+
+async def cancel(client: AsyncClient) -> Any:
+    return await client.fine_tunes.cancel("ft-1")
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def closed_during(asked: asyncio.Task[Any], client: AsyncClient) -> DashScopeError:
+    """
+    Close a client, and give what a call that is under way ends in, right then.
+    """
+    await client.aclose()
+    await asyncio.wait([asked], timeout=5)
+
+    assert asked.done(), "the call outlives its client"
+    error = asked.exception()
+    assert isinstance(error, DashScopeError)
+    assert error.__context__ is None
+    return error
+
+
+# Closing
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind"),
+    [
+        (get, ClientClosed),
+        (walk, ClientClosed),
+        (create, OutcomeUnknown),
+        (delete, OutcomeUnknown),
+        (cancel, OutcomeUnknown),
+    ],
+)
+async def test_closing_while_an_answer_is_awaited(ask: Ask, kind: type[DashScopeError]) -> None:
+    """
+    A call under way ends at once: a read as closed, a change as unknown, since it was sent.
+    """
+    async with scripted(Silence()) as server:
+        client = server.client(real_time=True)
+        asked = asyncio.ensure_future(ask(client))
+        await server.arrived(1)
+
+        assert type(await closed_during(asked, client)) is kind
+
+
+@pytest.mark.parametrize("ask", [get, walk, create, delete, cancel])
+async def test_closing_while_a_pause_lasts(ask: Ask) -> None:
+    """
+    A call that waits for the service's pause to end doesn't wait any longer.
+    """
+    async with scripted(refusal(429, "Throttling", Retry_After="50")) as server:
+        client = server.client(real_time=True)
+        asked = asyncio.ensure_future(ask(client))
+        await server.arrived(1)
+        while client._transport.shared.limiter._in_flight:
+            await asyncio.sleep(0)
+
+        assert type(await closed_during(asked, client)) is ClientClosed
+        assert len(server.requests) == 1
+
+
+async def test_closing_while_calls_stand_in_line() -> None:
+    """
+    Calls that wait for their turn end too, and send nothing.
+    """
+    async with scripted(Silence()) as server:
+        client = server.client(real_time=True, concurrency=1)
+        asked = [asyncio.ensure_future(create(client)) for _ in range(5)]
+        await server.arrived(1)
+        await client.aclose()
+        done, _ = await asyncio.wait(asked, timeout=5)
+        kinds = sorted(type(call.exception()).__name__ for call in done)
+
+        assert kinds == ["ClientClosed"] * 4 + ["OutcomeUnknown"]
+        assert len(server.requests) == 1
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """
+    A port whose queue of connections is full: the next one waits for ever.
+    """
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for filler in fillers:
+            filler.close()
+
+
+@pytest.mark.parametrize("ask", [get, create, delete, cancel])
+async def test_closing_while_a_connection_is_made(ask: Ask, deaf_port: int) -> None:
+    """
+    What was not sent is not unknown.
+    """
+    client = ScriptedServer([], port=deaf_port).client(real_time=True)
+    asked = asyncio.ensure_future(ask(client))
+    await asyncio.sleep(0.05)
+
+    assert type(await closed_during(asked, client)) is ClientClosed
+
+
+@pytest.mark.parametrize("ask", [get, create])
+async def test_closing_while_a_name_is_looked_up(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The call ends as closed, and not in a cancellation that nobody asked for.
+    """
+    asking = asyncio.Event()
+
+    async def no_answer(*_: Any, **__: Any) -> None:
+        asking.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", no_answer)
+    client = ScriptedServer([]).client(real_time=True, base_url="https://studio.example")
+    asked = asyncio.ensure_future(ask(client))
+    await asking.wait()
+
+    assert type(await closed_during(asked, client)) is ClientClosed
+
+
+async def test_a_closed_client() -> None:
+    """
+    Whatever is asked of a closed client, or of a view of it, is refused; nothing is sent.
+    """
+    async with scripted(EMPTY_PAGE) as server:
+        client = server.client()
+        view, pager = client.with_options(timeout=5), client.fine_tunes.list()
+        await client.aclose()
+        await client.aclose()
+        for ask in (get, walk, create, delete, cancel):
+            for each in (client, view):
+                with pytest.raises(ClientClosed):
+                    await ask(each)
+        with pytest.raises(ClientClosed):
+            await pager.collect()
+
+        assert server.connections == 0
+
+
+async def test_a_client_that_was_never_used() -> None:
+    """
+    It can be closed all the same.
+    """
+    async with AsyncClient(api_key=KEY):
+        pass
+
+
+async def test_connections_are_kept_and_then_closed() -> None:
+    """
+    One connection serves many calls, and is gone with the client.
+    """
+    async with scripted(job()) as server:
+        async with server.client() as client:
+            for _ in range(10):
+                await get(client)
+
+            assert server.connections == 1
+
+        await asyncio.wait(server._serving, timeout=5)
+
+        assert not server._serving
+
+
+async def test_no_more_connections_than_calls_at_once() -> None:
+    """
+    Fifty calls at once over a concurrency of four are four connections.
+    """
+    async with scripted(job()) as server:
+        client = server.client(concurrency=4)
+        await asyncio.gather(*(get(client) for _ in range(50)))
+
+        assert server.connections <= 4
+        assert len(server.requests) == 50
+
+
+# Cancelling
+
+
+@pytest.mark.parametrize(
+    ("ask", "act"),
+    [
+        *product([get, walk, create, delete, cancel], [Silence()]),
+        *product([get, walk, delete], [refusal(503, Retry_After="50")]),
+    ],
+)
+async def test_cancelling_a_call(ask: Ask, act: Any) -> None:
+    """
+    A cancelled call is cancelled, whatever it was doing, and gives its turn back.
+    """
+    async with scripted(act, job()) as server:
+        client = server.client(real_time=True, concurrency=1)
+        asked = asyncio.ensure_future(ask(client))
+        await server.arrived(1)
+        await asyncio.sleep(0.01)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await asked
+
+        assert caught.value.__context__ is None or isinstance(
+            caught.value.__context__, asyncio.CancelledError
+        )
+        assert (await get(client)).job_id == "ft-1"
+
+
+async def test_cancelling_at_every_instant() -> None:
+    """
+    Wherever a cancellation strikes, it is heard, and no turn at the limiter is lost.
+    """
+    acts = [refusal(429), job(), refusal(503), job()]
+    async with scripted(acts * 1000) as server:
+        client = server.client(concurrency=2)
+        for count in range(60):
+            calls = [asyncio.ensure_future(get(client)) for _ in range(4)]
+            await turns(count)
+            cancelled = [call for call in calls if call.cancel()]
+            done, _ = await asyncio.wait(calls, timeout=5)
+
+            assert len(done) == 4
+            assert all(call.cancelled() for call in cancelled)
+
+        assert client._transport.shared.limiter._in_flight == 0
+        with suppress(DashScopeError):
+            await get(client)
+
+
+async def test_a_timeout_of_the_callers_own() -> None:
+    """
+    `asyncio.timeout` around a call works as it does around anything.
+    """
+    async with scripted(Silence()) as server:
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.05):
+                await get(server.client(real_time=True))
+
+        assert not isinstance(caught.value, DashScopeError)
+
+
+# Loops
+
+
+async def test_several_loops_in_turn() -> None:
+    """
+    One client serves one `asyncio.run` after another, without a warning, closed or not.
+    """
+    async with scripted(job()) as server:
+        ended = await run_script(
+            """
+            import asyncio, sys
+            from dashscope_ft import AsyncClient
+
+            client = AsyncClient(base_url=sys.argv[1], api_key="sk-1")
+
+            async def use():
+                await asyncio.gather(*(client.fine_tunes.get("ft-1") for _ in range(3)))
+                await client.fine_tunes.create(model="m", training_file_ids=["f"])
+
+            for _ in range(3):
+                asyncio.run(use())
+            if sys.argv[2] == "closed":
+                asyncio.run(client.aclose())
+            print("done")
+            """,
+            server.url,
+            "closed",
+        )
+
+        assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
+        assert len(server.requests) == 12
+
+
+async def test_a_client_that_is_never_closed() -> None:
+    """
+    A client left open, or dropped while the loop runs, ends with the loop and says nothing.
+    """
+    async with scripted(job()) as server:
+        ended = await run_script(
+            """
+            import asyncio, gc, sys
+            from dashscope_ft import AsyncClient
+
+            async def use():
+                client = AsyncClient(base_url=sys.argv[1], api_key="sk-1")
+                await client.fine_tunes.get("ft-1")
+                del client
+                gc.collect()
+                await asyncio.sleep(0.01)
+                left_open = AsyncClient(base_url=sys.argv[1], api_key="sk-1")
+                await left_open.fine_tunes.get("ft-1")
+
+            asyncio.run(use())
+            print("done")
+            """,
+            server.url,
+        )
+
+        assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
+
+
+async def test_a_loop_that_ends_during_calls() -> None:
+    """
+    Calls and walks that the loop's end cuts short leave no task, no socket and no warning.
+    """
+    async with scripted(Answer({"output": {"jobs": [{"job_id": "x"}] * 20}}), Silence()) as server:
+        ended = await run_script(
+            """
+            import asyncio, sys
+            from dashscope_ft import AsyncClient
+
+            async def use():
+                client = AsyncClient(base_url=sys.argv[1], api_key="sk-1")
+                calls = [asyncio.create_task(client.fine_tunes.list().collect()) for _ in range(3)]
+                calls += [asyncio.create_task(client.fine_tunes.delete("ft-1")) for _ in range(3)]
+                await asyncio.sleep(0.1)
+
+            asyncio.run(use())
+            print("done")
+            """,
+            server.url,
+        )
+
+        assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
+
+
+async def test_a_child_process() -> None:
+    """
+    After a fork the child starts over with the client, and the parent's connections live on.
+    """
+    async with scripted(job()) as server:
+        ended = await run_script(
+            """
+            import asyncio, gc, os, sys
+            from dashscope_ft import AsyncClient
+
+            client = AsyncClient(base_url=sys.argv[1], api_key="sk-1", concurrency=1, timeout=5)
+
+            async def use():
+                await client.fine_tunes.get("ft-1")
+
+            async def parent():
+                await use()
+                held = asyncio.create_task(use())  # its turn is not the child's to wait for
+                await asyncio.sleep(0)
+                child = os.fork()
+                if child == 0:
+                    asyncio.events._set_running_loop(None)
+                    asyncio.run(use())
+                    gc.collect()
+                    os._exit(0)
+                await held
+                assert os.waitpid(child, 0)[1] == 0
+                await use()
+                await client.aclose()
+
+            asyncio.run(parent())
+            print("done")
+            """,
+            server.url,
+        )
+
+        assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
+        assert len(server.requests) == 4
+        assert server.connections == 2
