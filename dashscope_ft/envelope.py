@@ -63,7 +63,14 @@ class Reply:
     """The beginning of the body, printable."""
 
 
-def read_reply(status: int, headers: Mapping[str, str], body: bytes | None, *, now: float) -> Reply:
+def read_reply(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    now: float,
+    secret: str | None = None,
+) -> Reply:
     """
     Take one answer apart, by its content and not by its headers.
 
@@ -72,6 +79,7 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes | None, *, n
         headers: Looked up as `x-request-id` and `Retry-After`.
         body: The whole body; None where it was too large to be read.
         now: The wall clock, seconds since the epoch, for a `Retry-After` that is a date.
+        secret: What a service that repeats it shall not bring into an error.
     """
     is_oversized, body = body is None, body or b""
     try:
@@ -83,6 +91,9 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes | None, *, n
     output = fields.get("output")
     code, message = _failure(fields)
     failed = status >= 300 or (code is not None and not output)
+    is_strange = failed or not fields
+    if is_strange and secret:
+        body, message = body.replace(secret.encode(), b"***"), message.replace(secret, "***")
     request_id = fields.get("request_id")
     return Reply(
         status=status,
@@ -95,7 +106,7 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes | None, *, n
         message=(message or _phrase(status)) if failed else "",
         request_id=request_id if _is_word(request_id) else headers.get("x-request-id"),
         retry_after=_seconds(headers.get("Retry-After"), now) if failed else None,
-        excerpt="" if fields and not failed else _excerpt(body),
+        excerpt=_excerpt(body) if is_strange else "",
     )
 
 
