@@ -8,8 +8,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
-
 from .changes import JobIds
 from .command import Output, Session
 from .noun import Column
@@ -94,6 +92,8 @@ def _rows(sides: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]
 
 
 def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
+    from rich.cells import cell_len
+
     from .table import table
 
     rows: list[dict[str, Any]] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from dashscope_ft import DashScopeError, FineTuneJob, ImportJob, InvalidArgument, OutcomeUnknown
+from dashscope_ft import DashScopeError, InvalidArgument, OutcomeUnknown
 
 from .command import Output, Session
 from .terminal import say, write
@@ -20,6 +20,8 @@ from .waits import Deadline, PollInterval, tell_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
+
+    from dashscope_ft import FineTuneJob, ImportJob
 
     Candidates = Callable[[OutcomeUnknown], Coroutine[Any, Any, Sequence[FineTuneJob | ImportJob]]]
 
