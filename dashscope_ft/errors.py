@@ -292,11 +292,13 @@ _BY_STATUS: dict[int, type[APIError]] = {
     409: Conflict,
     429: Throttled,
 }
-_JOBS = re.compile(r"\bjobs?\b|\btasks?\b|任务", re.IGNORECASE)
+_JOBS = re.compile(r"\bjobs?\b|\btasks?\b|任[务務]", re.IGNORECASE)
 _TOO_MANY = re.compile(
-    r"too many|maximum|at most|limit|quota|exceed|上限|最多|超过|过多", re.IGNORECASE
+    r"too many|maximum|at most|limit|quota|exceed|上限|最多|最大|[过過]多|超[过過出]", re.IGNORECASE
 )
-_RATE = re.compile(r"\brequests?\b|\brate\b|frequen|per (second|minute)|频率|请求", re.IGNORECASE)
+_RATE = re.compile(
+    r"\brequests?\b|\brate\b|frequen|per (second|minute)|频率|頻率|请求|請求", re.IGNORECASE
+)
 
 
 def refusal_class(status: int, code: str | None, message: str) -> type[APIError]:
