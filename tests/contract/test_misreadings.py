@@ -175,3 +175,55 @@ def test_imports_are_missing(sdk: OfficialSDK, emulator: Emulator) -> None:
 
     assert sdk.call("sync", "list").value["jobs"] == []
     assert len(emulator.account().imports) == 3
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_blip_ends_a_wait(sdk: OfficialSDK, emulator: Emulator, face: Face) -> None:
+    """
+    A service that is unavailable for three polls ends a wait for a job that goes on training.
+    """
+    (job_id,) = emulator.seed(jobs=1, statuses=["RUNNING"])
+    emulator.inject(Fault(operation="fine_tunes.get", status=503, times=3))
+
+    assert sdk.call(face, "wait", job_id).error == "InternalServerError"
+
+
+def test_a_wait_for_a_failed_job_is_a_success(sdk: OfficialSDK, emulator: Emulator) -> None:
+    """
+    The 1.x API returns from a wait as if all were well: the job failed, or was not even seen.
+    """
+    (failed,) = emulator.seed(jobs=1, statuses=["FAILED"])
+    (running,) = emulator.seed(jobs=1, statuses=["RUNNING"])
+
+    told = sdk.call("classic", "wait", failed)
+    emulator.inject(Fault(operation="fine_tunes.get", status=503, times=3))
+    blind = sdk.call("classic", "wait", running)
+
+    assert (told.error, told.value["output"]["status"]) == (None, "FAILED")
+    assert (blind.error, blind.value["status_code"]) == (None, 503)
+
+
+@pytest.mark.parametrize("face", ["sync", "async", "classic"])
+def test_a_long_log_breaks_off(sdk: OfficialSDK, emulator: Emulator, face: Face) -> None:
+    """
+    Of 2,500 lines the SDK gives a thousand, and no way to know that there are more.
+    """
+    (job_id,) = emulator.seed(jobs=1)
+    emulator.account().set_log(job_id, [f"line {number}" for number in range(2500)])
+
+    value = sdk.call(face, "logs", job_id, offset=0).value
+
+    log = value.get("output", value)
+    assert len(log.get("logs", log.get("content", "").split("\n"))) == 1000
+    assert len(emulator.journal) == 1
+
+
+@pytest.mark.parametrize("face", ["sync", "async", "classic"])
+def test_checkpoints_are_missing(sdk: OfficialSDK, emulator: Emulator, face: Face) -> None:
+    """
+    The SDK has no word for checkpoints, nor for their export.
+    """
+    (job_id,) = emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+
+    assert sdk.call(face, "checkpoints", job_id).error == "AttributeError"
+    assert sdk.call(face, "export", job_id).error == "AttributeError"
