@@ -12,7 +12,7 @@ from attrs import define, frozen
 
 from .envelope import Reply, malformed
 from .errors import NotFound, StateConflict
-from .models import FineTuneJob
+from .models import FineTuneJob, JobStatus
 from .training_log import TrainingLog
 from .waiting import Vigil
 
@@ -55,7 +55,7 @@ class Progress:
         """
         How much of the training is done, from 0 to 1; None where that cannot be told.
         """
-        if self.job.status == "SUCCEEDED":
+        if self.job.status == JobStatus.SUCCEEDED:
             return 1.0
         epoch = self.log.epoch.last
         try:

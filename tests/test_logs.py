@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashscope_ft import DeadlineExceeded, InvalidArgument, MalformedResponse, NotFound
-from dashscope_ft.emulator import Fault
+from dashscope_ft import Client, DeadlineExceeded, InvalidArgument, MalformedResponse, NotFound
+from dashscope_ft.emulator import Emulator, Fault
 
 from .life import Life, living
 from .scripted import Answer, scripted
@@ -157,6 +157,19 @@ async def test_an_id_that_is_a_path() -> None:
             life.client.fine_tunes.logs("", follow=True)
 
     assert not life.asked
+
+
+def test_a_log_in_code_that_blocks() -> None:
+    """
+    The blocking face reads the same lines, from a thread without a loop.
+    """
+    with Emulator() as emulator, Client(base_url=emulator.url, api_key=emulator.key()) as client:
+        [job_id] = emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+        emulator.account().set_log(job_id, numbered(2500))
+
+        assert list(client.fine_tunes.logs(job_id)) == numbered(2500)
+        assert list(client.fine_tunes.logs(job_id, follow=True)) == numbered(2500)
+        assert [p.job.status for p in client.fine_tunes.watch(job_id)] == ["SUCCEEDED"] * 3
 
 
 def page(lines: object, total: object) -> Answer:

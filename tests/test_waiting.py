@@ -15,6 +15,7 @@ from dashscope_ft import (
 from dashscope_ft.emulator import Fault
 
 from .life import living
+from .scripted import Silence, scripted
 
 
 async def test_waiting_for_a_job() -> None:
@@ -304,6 +305,35 @@ async def test_no_jobs_at_all() -> None:
         assert await life.client.fine_tunes.wait_many([]) == []
 
     assert not life.asked
+
+
+async def test_a_pager_of_jobs() -> None:
+    """
+    What a listing finds can be waited for as it is; a single id is not several.
+    """
+    async with living() as life:
+        jobs = [await life.job() for _ in range(3)]
+        running = life.client.fine_tunes.list(status="PENDING")
+
+        ended = await life.client.fine_tunes.wait_many(running)
+        with pytest.raises(TypeError):
+            await life.client.fine_tunes.wait_many(jobs[0].job_id)
+
+    assert {job.job_id for job in ended} == {job.job_id for job in jobs}
+
+
+async def test_a_service_that_never_answers() -> None:
+    """
+    A silent service keeps nobody longer than the deadline says.
+    """
+    async with scripted(Silence()) as server:
+        client = server.client(real_time=True)
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            await client.fine_tunes.wait("ft-1", deadline=0.2)
+
+    assert caught.value.last_status is None
+    assert len(server.requests) == 1
 
 
 async def test_a_job_of_the_other_noun() -> None:

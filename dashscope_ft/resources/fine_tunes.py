@@ -309,7 +309,7 @@ class FineTunes:
 
     async def wait_many(
         self,
-        jobs: Iterable[str | FineTuneJob],
+        jobs: Iterable[str | FineTuneJob] | AsyncIterable[str | FineTuneJob],
         *,
         poll_interval: float = 15.0,
         deadline: float = 86_400.0,
@@ -319,7 +319,7 @@ class FineTunes:
         Wait until all of several jobs have ended, looking at pages of the listing.
 
         Args:
-            jobs: The jobs, by id or by object.
+            jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
             poll_interval: Seconds between two looks at all of them.
             deadline: Seconds for all of it.
             check: Whether a job that failed or was cancelled is an error, once all have ended.

@@ -254,7 +254,7 @@ class Imports:
 
     async def wait_many(
         self,
-        jobs: Iterable[str | ImportJob],
+        jobs: Iterable[str | ImportJob] | AsyncIterable[str | ImportJob],
         *,
         poll_interval: float = 15.0,
         deadline: float = 86_400.0,
@@ -264,7 +264,7 @@ class Imports:
         Wait until all of several jobs have ended, looking at pages of the listing.
 
         Args:
-            jobs: The jobs, by id or by object.
+            jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
             poll_interval: Seconds between two looks at all of them.
             deadline: Seconds for all of it.
             check: Whether a job that failed is an error, once all have ended.

@@ -153,13 +153,22 @@ class Jobs(Generic[Job]):
         return sorted(jobs, key=lambda job: asked.distance(getattr(job, self.time_field)))
 
     async def wait(
-        self, jobs: Iterable[object], *, poll_interval: float, deadline: float, check: bool
+        self,
+        jobs: Iterable[str | Job] | AsyncIterable[str | Job],
+        *,
+        poll_interval: float,
+        deadline: float,
+        check: bool,
     ) -> list[Job]:
         """
         Wait until jobs have ended.
         """
-        job_ids = [self.id_of(job) for job in jobs]
+        if isinstance(jobs, str):
+            raise TypeError("jobs is a string; it must be several ids or jobs.")
         vigil = self.vigil(poll_interval, deadline)
+        if isinstance(jobs, AsyncIterable):
+            jobs = [job async for job in jobs]
+        job_ids = [self.id_of(job) for job in jobs]
         return await wait_for_jobs(job_ids, JobWindow(self), vigil, check=check)
 
     def vigil(self, poll_interval: float, deadline: float) -> Vigil:
