@@ -411,11 +411,12 @@ def _wire_dict(model: Any, format_time: Any) -> dict[str, Any]:
 
 
 def _format_local_time(time: datetime) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S")
+    # Not by strftime, which drops leading zeros of a year on some systems.
+    return time.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _format_zoneless_iso_time(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S")
+    return time.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _format_offset_time(time: datetime) -> str:

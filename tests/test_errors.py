@@ -54,7 +54,9 @@ def drawn() -> list[tuple[str, str, set[type]]]:
             continue
         name = line.split()[0]
         del parents[depth - 1 :]
-        also = {each for each in (ValueError, TimeoutError) if f"also {each.__name__}" in line}
+        also: set[type] = {
+            each for each in (ValueError, TimeoutError) if f"also {each.__name__}" in line
+        }
         rows.append((name, parents[-1] if parents else "Exception", also))
         parents.append(name)
     return rows

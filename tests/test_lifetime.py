@@ -9,12 +9,14 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, suppress
 from itertools import product
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from dashscope_ft import AsyncClient, ClientClosed, DashScopeError, OutcomeUnknown
 
+from .interpreter import run_script
 from .scripted import (
     EMPTY_PAGE,
     KEY,
@@ -25,7 +27,6 @@ from .scripted import (
     refusal,
     scripted,
 )
-from .scripts import run_script
 
 Ask = Callable[[AsyncClient], Awaitable[Any]]
 
@@ -48,6 +49,13 @@ async def delete(client: AsyncClient) -> Any:
 
 async def cancel(client: AsyncClient) -> Any:
     return await client.fine_tunes.cancel("ft-1")
+
+
+async def undisturbed(script: str, *arguments: str) -> CompletedProcess[str]:
+    """
+    Run a script while the loop, and so the server, runs on.
+    """
+    return await asyncio.to_thread(run_script, "", script, *arguments)
 
 
 async def turns(count: int) -> None:
@@ -299,7 +307,7 @@ async def test_several_loops_in_turn() -> None:
     One client serves one `asyncio.run` after another, without a warning, closed or not.
     """
     async with scripted(job()) as server:
-        ended = await run_script(
+        ended = await undisturbed(
             """
             import asyncio, sys
             from dashscope_ft import AsyncClient
@@ -320,7 +328,7 @@ async def test_several_loops_in_turn() -> None:
             "closed",
         )
 
-        assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
         assert len(server.requests) == 12
 
 
@@ -329,7 +337,7 @@ async def test_a_client_that_is_never_closed() -> None:
     A client left open, or dropped while the loop runs, ends with the loop and says nothing.
     """
     async with scripted(job()) as server:
-        ended = await run_script(
+        ended = await undisturbed(
             """
             import asyncio, gc, sys
             from dashscope_ft import AsyncClient
@@ -349,7 +357,7 @@ async def test_a_client_that_is_never_closed() -> None:
             server.url,
         )
 
-        assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
 
 
 async def test_a_loop_that_ends_during_calls() -> None:
@@ -357,7 +365,7 @@ async def test_a_loop_that_ends_during_calls() -> None:
     Calls and walks that the loop's end cuts short leave no task, no socket and no warning.
     """
     async with scripted(Answer({"output": {"jobs": [{"job_id": "x"}] * 20}}), Silence()) as server:
-        ended = await run_script(
+        ended = await undisturbed(
             """
             import asyncio, sys
             from dashscope_ft import AsyncClient
@@ -374,7 +382,7 @@ async def test_a_loop_that_ends_during_calls() -> None:
             server.url,
         )
 
-        assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
 
 
 async def test_a_child_process() -> None:
@@ -382,7 +390,7 @@ async def test_a_child_process() -> None:
     After a fork the child starts over with the client, and the parent's connections live on.
     """
     async with scripted(job()) as server:
-        ended = await run_script(
+        ended = await undisturbed(
             """
             import asyncio, gc, os, sys
             from dashscope_ft import AsyncClient
@@ -413,6 +421,6 @@ async def test_a_child_process() -> None:
             server.url,
         )
 
-        assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
         assert len(server.requests) == 4
         assert server.connections == 2
