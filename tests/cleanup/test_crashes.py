@@ -66,7 +66,7 @@ async def until_done(
             await once(world, plan, journal, concurrency)
     world.fate = Fate()
     report = await once(world, plan, journal, concurrency)
-    for _ in range(3):
+    for _ in range(5):  # more than there are faults for a job
         if report.failed:
             report = await once(world, plan, journal, concurrency)
     return report
@@ -166,6 +166,23 @@ def test_two_crashes_at_any_two_steps(status: str) -> None:
     for first in range(1, steps + 1):
         for second in range(1, steps + 1):
             run(*make(), [first, second])
+
+
+def test_a_crash_at_any_step_after_a_deletion_that_took_effect_late() -> None:
+    """
+    A deletion of an earlier run that takes effect during a later one is not called another's.
+    """
+
+    def make() -> tuple[World, Plan]:
+        world, plan = made("FAILED")
+        world.faults["ft-0"] = deque(["late"])
+        return world, plan
+
+    for crash_at in range(1, steps_of(make) + 10):
+        world, report = run(*make(), [999, crash_at])
+
+        assert world.deleted_by == {"ft-0": "us"}
+        assert report.reasons == {"inferred": 1}
 
 
 @pytest.mark.parametrize("drift", [deleted, finished, altered])

@@ -262,6 +262,17 @@ def test_a_job_listed_twice_stays() -> None:
     assert [d.reason for d in decisions] == ["undecidable", "undecidable", "selected"]
 
 
+def test_a_job_listed_twice_takes_one_place_among_the_latest() -> None:
+    """
+    If the two disagree about its time, the older one counts, which keeps more of the others.
+    """
+    twice = [job("ft-a", days=5), job("ft-a", days=1)]
+
+    for listed in (twice, twice[::-1]):
+        decisions = Selection(keep_latest=1).decide([*listed, job("ft-b", days=3)], NOW)
+        assert [d.reason for d in decisions] == ["undecidable", "undecidable", "kept"]
+
+
 @pytest.mark.parametrize(
     "rules",
     [

@@ -24,7 +24,7 @@ from dashscope_ft.models import FineTuneJob, JobStatus, Receipt
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 URL = "https://dashscope-intl.aliyuncs.com/api/v1"
 
-Fault = Literal["lost before", "lost after"] | BaseException | None
+Fault = Literal["lost before", "lost after", "late"] | BaseException | None
 
 
 class Crash(BaseException):
@@ -114,7 +114,10 @@ class World:
             raise ConnectionFailed("Not sent: the run has stopped.")
         line = self.faults.get(job_id)
         fault = line.popleft() if line else None
-        if fault == "lost before":
+        if fault == "late":
+            # Received, but taken up only after the next look.
+            self.drift[self.requests + 2] = lambda world: world.remove(job_id, "us")
+        if fault in ("late", "lost before"):
             raise OutcomeUnknown("lost")
         if isinstance(fault, BaseException):
             raise fault
