@@ -69,9 +69,10 @@ class Imports:
         Wire: `GET /custom_models/import`.
         """
         check_filter("model_name", model_name)
+        chosen = words(status)
         return self._jobs.pager(
             {"model_name": model_name},
-            lambda job: _is_named(job, model_name) and _is_in(job, words(status)),
+            lambda job: _is_named(job, model_name) and _is_in(job, chosen),
             page_size,
         )
 

@@ -1,0 +1,492 @@
+"""
+The operations of both nouns, against the emulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from typing import Any
+
+import pytest
+
+from dashscope_ft import (
+    AsyncClient,
+    FineTuneJob,
+    ImportJob,
+    ImportStatus,
+    InvalidArgument,
+    JobStatus,
+    NotFound,
+    OutcomeUnknown,
+    StateConflict,
+)
+from dashscope_ft.emulator import Emulator, Fault, ManualClock
+
+from .scripted import Answer, scripted
+
+MODELS = ("qwen3-14b", "qwen3-32b")
+
+
+@pytest.fixture
+async def studio() -> AsyncIterator[Emulator]:
+    async with Emulator(clock=ManualClock()) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def client(studio: Emulator) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(base_url=studio.url, api_key=studio.key()) as client:
+        yield client
+
+
+Ask = Callable[[AsyncClient], Awaitable[Any]]
+
+
+# Pages
+
+
+async def test_a_page(studio: Emulator, client: AsyncClient) -> None:
+    """
+    A page is exactly the documented request, and the service's own numbers.
+    """
+    ids = studio.seed(jobs=25)[::-1]
+    page = await client.fine_tunes.page(2, 10)
+
+    assert [job.job_id for job in page] == ids[10:20]
+    assert [job.job_id for job in page.items] == ids[10:20]
+    assert (page.page_no, page.page_size, page.total, len(page)) == (2, 10, 25, 10)
+    assert page.request_id is not None
+    assert [request.target for request in studio.journal] == [
+        "/intl/api/v1/fine-tunes?page_no=2&page_size=10"
+    ]
+    assert all(isinstance(job, FineTuneJob) for job in page)
+
+
+async def test_a_page_by_default(studio: Emulator, client: AsyncClient) -> None:
+    """
+    It is the first, of ten jobs.
+    """
+    studio.seed(jobs=25, imports=25)
+
+    assert len(await client.fine_tunes.page()) == 10
+    assert len(await client.imports.page()) == 10
+    assert {request.query["page_no"] for request in studio.journal} == {"1"}
+
+
+async def test_a_page_beyond_the_end(client: AsyncClient) -> None:
+    """
+    It is empty.
+    """
+    page = await client.fine_tunes.page(7, 100)
+
+    assert list(page) == []
+    assert page.total == 0
+
+
+async def test_a_page_of_another_size_than_asked_for(studio: Emulator, client: AsyncClient) -> None:
+    """
+    The size that the service echoes is the page's.
+    """
+    studio.seed(jobs=9)
+    studio.account().rules.page_size_cap = 3
+    page = await client.fine_tunes.page(2, 100)
+
+    assert (page.page_size, len(page)) == (3, 3)
+
+
+async def test_filters_are_sent_and_checked_again(studio: Emulator, client: AsyncClient) -> None:
+    """
+    A service that ignores filters gives no row that does not match.
+    """
+    studio.seed(jobs=8, imports=8, models=MODELS)
+    names = [job["model_name"] for job in studio.account().imports.values()]
+    for ignores in (False, True):
+        studio.account().rules.ignores_filters = ignores
+        studio.journal.clear()
+        jobs = await client.fine_tunes.page(1, 100, model=MODELS[0])
+        walked = await client.fine_tunes.list(model=MODELS[0]).collect()
+        imports = await client.imports.page(1, 100, model_name=names[0])
+        walked_imports = await client.imports.list(model_name=names[0]).collect()
+
+        assert {job.model for job in jobs} == {MODELS[0]}
+        assert list(jobs) == walked
+        assert [job.model_name for job in imports] == names[:1]
+        assert list(imports) == walked_imports
+        assert [request.query.get("model") for request in studio.journal][:2] == [MODELS[0]] * 2
+
+
+async def test_rows_that_name_no_model() -> None:
+    """
+    A row stays where it names the filter as model or as base, or names neither.
+    """
+    rows = [
+        {"job_id": "tuned", "model": "m", "base_model": "other"},
+        {"job_id": "based", "model": "other", "base_model": "m"},
+        {"job_id": "silent"},
+        {"job_id": "nulls", "model": None, "base_model": None},
+        {"job_id": "other", "model": "other", "base_model": "other"},
+        {"job_id": "half", "model": "other"},
+        {"job_id": "nearly", "model": "m-2", "base_model": "M"},
+    ]
+    answer = Answer({"output": {"jobs": rows, "total": len(rows)}})
+    async with scripted(answer) as server:
+        client = server.client()
+        page = await client.fine_tunes.page(1, 100, model="m")
+        walked = await client.fine_tunes.list(model="m").collect()
+
+        assert [job.job_id for job in page] == ["tuned", "based", "silent", "nulls"]
+        assert walked == list(page)
+
+
+async def test_a_status_is_never_sent_by_a_walk(studio: Emulator, client: AsyncClient) -> None:
+    """
+    Statuses are compared here, one or several, since they change while a walk is under way.
+    """
+    studio.seed(jobs=30, statuses=["FAILED", "CANCELED", "RUNNING"], imports=30)
+    words = {job["job_id"]: job["status"] for job in studio.account().jobs.values()}
+    filters: list[tuple[str | Collection[str], set[str]]] = [
+        ("FAILED", {"FAILED"}),
+        ({"FAILED", "CANCELED"}, {"FAILED", "CANCELED"}),
+        ([JobStatus.RUNNING], {"RUNNING"}),
+        (("CANCELED", "RUNNING"), {"CANCELED", "RUNNING"}),
+        ("UNHEARD_OF", set()),
+    ]
+    for status, chosen in filters:
+        found = await client.fine_tunes.list(status=status).collect()
+
+        assert [job.job_id for job in found] == [
+            job_id for job_id, word in words.items() if word in chosen
+        ]
+
+    words = {job["job_id"]: job["status"] for job in studio.account().imports.values()}
+    imports = await client.imports.list(status={ImportStatus.FAILED}).collect()
+
+    assert [job.job_id for job in imports] == [
+        job_id for job_id, word in words.items() if word == "FAILED"
+    ]
+    assert all("status" not in request.query for request in studio.journal)
+
+
+async def test_imports_that_succeeded_in_either_spelling(
+    studio: Emulator, client: AsyncClient
+) -> None:
+    """
+    A filter in either spelling finds the same jobs, whichever the service writes.
+    """
+    rows = [
+        {"job_id": "a", "status": "SUCCESSED"},
+        {"job_id": "b", "status": "SUCCEEDED"},
+        {"job_id": "c", "status": "FAILED"},
+    ]
+    async with scripted(Answer({"output": {"list": rows, "total": 3}})) as server:
+        for word in ("SUCCESSED", "SUCCEEDED"):
+            found = await server.client().imports.list(status=word).collect()
+            page = await server.client().imports.page(status=word)
+
+            assert [job.job_id for job in found] == ["a", "b"]
+            assert [job.job_id for job in page] == ["a", "b"]
+            assert f"status={word}" in server.requests[-1].target
+
+
+# One job
+
+
+async def test_getting_a_job(studio: Emulator, client: AsyncClient) -> None:
+    """
+    By its id or by itself, afresh.
+    """
+    [job_id, import_id] = studio.seed(jobs=1, imports=1, statuses=["RUNNING"])
+    job = await client.fine_tunes.get(job_id)
+    studio.account().set_status(job_id, "FAILED")
+    again = await client.fine_tunes.get(job)
+    imported = await client.imports.get(import_id)
+
+    assert (job.status, again.status) == ("RUNNING", "FAILED")
+    assert (job.job_id, job.create_time) == (again.job_id, again.create_time)
+    assert await client.imports.get(imported) == imported
+    assert isinstance(imported, ImportJob)
+
+
+async def test_cancelling_and_deleting(studio: Emulator, client: AsyncClient) -> None:
+    """
+    Each leaves a receipt, with the id that the service's own books have.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["RUNNING"])
+    cancelled = await client.fine_tunes.cancel(job_id)
+
+    assert cancelled.confirmed
+    assert (await client.fine_tunes.get(job_id)).status == "CANCELING"
+
+    assert isinstance(studio.clock, ManualClock)
+    studio.clock.advance(60)
+    deleted = await client.fine_tunes.delete(await client.fine_tunes.get(job_id))
+
+    assert deleted.confirmed
+    assert deleted.job is None
+    assert deleted.job_id == job_id
+    assert deleted.request_id in {entry.request_id for entry in studio.account().books.entries}
+    assert studio.account().jobs == {}
+
+
+async def test_deleting_an_import(studio: Emulator, client: AsyncClient) -> None:
+    """
+    Its receipt carries the job that was deleted.
+    """
+    [import_id] = studio.seed(imports=1, import_statuses=["FAILED"])
+    receipt = await client.imports.delete(import_id)
+
+    assert receipt.confirmed
+    assert receipt.job is not None
+    assert receipt.job.job_id == import_id
+    assert receipt.job.status == "FAILED"
+    assert studio.account().imports == {}
+
+
+async def test_what_is_missing(client: AsyncClient) -> None:
+    """
+    It is an error, or with `missing_ok` a receipt that confirms nothing.
+    """
+    for noun in (client.fine_tunes, client.imports):
+        with pytest.raises(NotFound) as caught:
+            await noun.delete("ft-0")
+        receipt = await noun.delete("ft-0", missing_ok=True)
+
+        assert receipt.confirmed is False
+        assert receipt.job_id == "ft-0"
+        assert receipt.request_id is not None
+        assert caught.value.hint is not None
+
+
+async def test_missing_ok_excuses_nothing_else(studio: Emulator, client: AsyncClient) -> None:
+    """
+    A job that is there and cannot be deleted is an error all the same.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["RUNNING"])
+    with pytest.raises(StateConflict) as caught:
+        await client.fine_tunes.delete(job_id, missing_ok=True)
+
+    assert caught.value.job_status == "RUNNING"
+
+
+async def test_a_state_that_forbids(studio: Emulator, client: AsyncClient) -> None:
+    """
+    The error tells the job's status.
+    """
+    [job_id, import_id] = studio.seed(
+        jobs=1, statuses=["SUCCEEDED"], imports=1, import_statuses=["RUNNING"]
+    )
+    with pytest.raises(StateConflict) as ended:
+        await client.fine_tunes.cancel(job_id)
+    with pytest.raises(StateConflict) as running:
+        await client.imports.delete(import_id)
+
+    assert (ended.value.job_status, ended.value.code) == ("SUCCEEDED", "UnsupportedOperation")
+    assert (running.value.job_status, running.value.code) == ("RUNNING", "OperationDenied")
+
+
+async def test_lost_answers_and_the_books(studio: Emulator, client: AsyncClient) -> None:
+    """
+    What the client says of changes whose answers were lost is what the service's books say.
+    """
+    first, second, third = studio.seed(jobs=3, statuses=["FAILED"])
+    studio.inject(
+        Fault(operation="fine_tunes.delete", lose="after"),
+        Fault(operation="fine_tunes.delete", lose="before"),
+    )
+    view = client.with_options(deadline=30)
+    inferred = await view.fine_tunes.delete(first)
+    confirmed = await view.fine_tunes.delete(second)
+    studio.inject(Fault(operation="fine_tunes.create", lose="after"))
+    with pytest.raises(OutcomeUnknown):
+        await view.fine_tunes.create(model=MODELS[0], training_file_ids=["file-1"])
+
+    assert (inferred.confirmed, confirmed.confirmed) == (False, True)
+    assert set(studio.account().jobs) - {third} != set()
+    assert len(studio.account().jobs) == 2
+    assert len(studio.journal.of("fine_tunes.create")) == 1
+
+
+# Creating
+
+
+async def test_creating_a_job(studio: Emulator, client: AsyncClient) -> None:
+    """
+    Every documented field is sent as it is given, and nothing else.
+    """
+    fields: dict[str, Any] = {
+        "model": "qwen3-14b",
+        "training_file_ids": ["file-1"],
+        "validation_file_ids": ["file-2"],
+        "hyper_parameters": {"n_epochs": 3, "learning_rate": "1.6e-5", "batch_size": "128"},
+        "training_type": "sft",
+        "job_name": "名前",
+        "model_name": "display",
+        "finetuned_output_suffix": "suffix",
+        "priority": "high",
+    }
+    job = await client.fine_tunes.create(**fields, extra={"new_field": {"a": 1}})
+    least = await client.fine_tunes.create(model="qwen3-14b", training_file_ids=["file-1"])
+    [request, bare] = studio.journal.of("fine_tunes.create")
+
+    assert request.body == fields | {"new_field": {"a": 1}}
+    assert bare.body == {"model": "qwen3-14b", "training_file_ids": ["file-1"]}
+    assert job.status == JobStatus.PENDING
+    assert job.hyper_parameters == fields["hyper_parameters"]
+    assert {job.job_id, least.job_id} == set(studio.account().jobs)
+
+
+# Bad input
+
+ID_TAKERS: dict[str, Callable[[AsyncClient, Any], Awaitable[Any]]] = {
+    "get": lambda client, job: client.fine_tunes.get(job),
+    "cancel": lambda client, job: client.fine_tunes.cancel(job),
+    "delete": lambda client, job: client.fine_tunes.delete(job),
+    "delete missing_ok": lambda client, job: client.fine_tunes.delete(job, missing_ok=True),
+    "imports.get": lambda client, job: client.imports.get(job),
+    "imports.delete": lambda client, job: client.imports.delete(job),
+}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        ".",
+        "..",
+        "...",
+        "../files/file-1",
+        "a/b",
+        "a\\b",
+        "/",
+        "a?x=1",
+        "a#b",
+        "a%2fb",
+        "a b",
+        "a\n",
+        "\x00",
+        "a\r\nX: y",
+        "ft-①",
+        "-a",
+        "a" * 129,
+    ],
+)
+@pytest.mark.parametrize("call", ID_TAKERS)
+async def test_an_id_that_cannot_be_one(
+    studio: Emulator, client: AsyncClient, call: str, bad: str
+) -> None:
+    """
+    It is refused before anything is sent, by itself or in a job.
+    """
+    with pytest.raises(InvalidArgument):
+        await ID_TAKERS[call](client, bad)
+    job: Any = ImportJob(job_id=bad) if call.startswith("imports") else FineTuneJob(job_id=bad)
+    with pytest.raises(InvalidArgument):
+        await ID_TAKERS[call](client, job)
+
+    assert len(studio.journal) == 0
+    assert studio.journal.connections == 0
+
+
+@pytest.mark.parametrize("call", ID_TAKERS)
+async def test_what_is_no_job_of_this_noun(
+    studio: Emulator, client: AsyncClient, call: str
+) -> None:
+    """
+    A job of the other noun, or anything else, is a TypeError.
+    """
+    other = FineTuneJob(job_id="x") if call.startswith("imports") else ImportJob(job_id="x")
+    for bad in (other, None, 7, b"ft-1", ["ft-1"], {"job_id": "ft-1"}):
+        with pytest.raises(TypeError):
+            await ID_TAKERS[call](client, bad)
+
+    assert studio.journal.connections == 0
+
+
+@pytest.mark.parametrize("bad", [0, -1, 101, 2**40, True, False, None, "1", 1.0])
+async def test_pages_out_of_bounds(studio: Emulator, client: AsyncClient, bad: Any) -> None:
+    """
+    Numbers and sizes of pages that cannot be are refused before anything is sent.
+    """
+    nouns: list[Any] = [client.fine_tunes, client.imports]
+    for noun in nouns:
+        with pytest.raises(InvalidArgument):
+            await noun.page(1, bad)
+        if bad != 101:
+            with pytest.raises(InvalidArgument):
+                await noun.page(bad)
+        if bad is not None:
+            with pytest.raises(InvalidArgument):
+                noun.list(page_size=bad)
+
+    assert studio.journal.connections == 0
+
+
+async def test_walks_of_small_pages(studio: Emulator, client: AsyncClient) -> None:
+    """
+    A walk needs pages of at least twenty; a single page may be smaller.
+    """
+    with pytest.raises(InvalidArgument):
+        client.fine_tunes.list(page_size=19)
+    with pytest.raises(InvalidArgument):
+        client.imports.list(page_size=19)
+
+    assert len(await client.fine_tunes.page(1, 1)) == 0
+
+
+async def test_filters_that_cannot_be(studio: Emulator, client: AsyncClient) -> None:
+    """
+    So are filters.
+    """
+    nouns: dict[str, Any] = {"model": client.fine_tunes, "model_name": client.imports}
+    for name, noun in nouns.items():
+        for bad, kind in (("", InvalidArgument), ("a\nb", InvalidArgument), (7, TypeError)):
+            with pytest.raises(kind):
+                noun.list(**{name: bad})
+            with pytest.raises(kind):
+                await noun.page(**{name: bad})
+        nothing: list[Any] = ["", [], {"FAILED", ""}]
+        for status in nothing:
+            with pytest.raises(InvalidArgument):
+                noun.list(status=status)
+        with pytest.raises(TypeError):
+            noun.list(status=[7])
+
+    assert studio.journal.connections == 0
+
+
+async def test_filters_are_quoted(studio: Emulator, client: AsyncClient) -> None:
+    """
+    Whatever a filter holds arrives as it was given.
+    """
+    odd = "a&b=c d+e/ü?#%25"
+    await client.fine_tunes.page(model=odd)
+    [request] = studio.journal
+
+    assert request.query["model"] == odd
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": "m"},
+        {"model": "m", "training_file_ids": []},
+        {"model": "m", "training_file_ids": "file-1"},
+        {"model": "m", "training_file_ids": [""]},
+        {"model": "", "training_file_ids": ["f"]},
+        {"model": "m", "training_file_ids": ["f"], "finetuned_output_suffix": "123456789"},
+        {"model": "m", "training_file_ids": ["f"], "job_name": "a\nb"},
+        {"model": "m", "training_file_ids": ["f"], "hyper_parameters": {"a": object()}},
+        {"model": "m", "training_file_ids": ["f"], "extra": {"a": {1, 2}}},
+    ],
+)
+async def test_a_creation_that_cannot_be(
+    studio: Emulator, client: AsyncClient, fields: dict[str, Any]
+) -> None:
+    """
+    A creation that the service could only refuse is not sent.
+    """
+    with pytest.raises(InvalidArgument) as caught:
+        await client.fine_tunes.create(**fields)
+
+    assert caught.value.__context__ is None
+    assert studio.journal.connections == 0
