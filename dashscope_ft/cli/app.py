@@ -6,7 +6,19 @@ from __future__ import annotations
 
 import warnings
 
-from . import checkpoints, compare, creating, imports, jobs, logs, plot, tryout, waits, watch
+from . import (
+    checkpoints,
+    cleanup,
+    compare,
+    creating,
+    imports,
+    jobs,
+    logs,
+    plot,
+    tryout,
+    waits,
+    watch,
+)
 from .command import command, group
 from .terminal import prepare_streams, say
 
@@ -32,6 +44,7 @@ command(imports.app, "create")(creating.create_import)
 command(imports.app, "wait")(waits.wait_for_imports)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(imports.app, name="imports")
+app.add_typer(cleanup.app, name="cleanup")
 command(app, "demo", shared=False)(tryout.demo)
 command(app, "emulator", shared=False)(tryout.emulator)
 

@@ -35,7 +35,8 @@ _WORDS = {
     ("delete", "confirmed"): "deleted",
     ("delete", "inferred"): "gone",
 }
-_FIELDS = ("job_id", "action", "result", "reason", "request_id", "error")
+OUTCOME_FIELDS = ("job_id", "action", "result", "reason", "request_id", "error")
+"""What is written of an outcome."""
 
 
 def change(
@@ -70,7 +71,7 @@ async def _account(
 
     told: list[Outcome] = []
     if session.form is Output.CSV:
-        write(csv_line(_FIELDS))
+        write(csv_line(OUTCOME_FIELDS))
     word = "Cancelling" if action == "cancel" else "Deleting"
     try:
         with counter(word, total=len(ids), streams=session.form is not Output.JSON) as progress:
@@ -89,7 +90,7 @@ async def _account(
             for outcome in rest:
                 _tell(session, outcome)
             if session.form is Output.JSON:
-                rows = [_row(outcome) for outcome in report.outcomes]
+                rows = [outcome_row(outcome) for outcome in report.outcomes]
                 write(json_text(rows, indent=2) + "\n")
         except BrokenPipeError:
             drop_stdout()  # the summary is on stderr
@@ -106,9 +107,9 @@ def _not_attempted(action: Action, job_id: str) -> Outcome:
 
 def _tell(session: Session, outcome: Outcome) -> None:
     if session.form is Output.JSONL:
-        write(json_text(_row(outcome)) + "\n")
+        write(json_text(outcome_row(outcome)) + "\n")
     elif session.form is Output.CSV:
-        write(csv_line(_row(outcome).values()))
+        write(csv_line(outcome_row(outcome).values()))
     elif session.form is Output.TABLE and outcome.result != "failed":
         word = _WORDS.get((outcome.action, outcome.reason), outcome.reason.replace("_", " "))
         write(f"{outcome.job_id}  {word}\n")
@@ -116,9 +117,12 @@ def _tell(session: Session, outcome: Outcome) -> None:
         say(f"Error: {outcome.job_id}: {outcome.error or outcome.reason}", style="red")
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def outcome_row(outcome: Outcome) -> dict[str, Any]:
+    """
+    Give an outcome as plain values, under the names of `OUTCOME_FIELDS`.
+    """
     error = None if outcome.error is None else str(outcome.error)
-    return {name: getattr(outcome, name) for name in _FIELDS} | {"error": error}
+    return {name: getattr(outcome, name) for name in OUTCOME_FIELDS} | {"error": error}
 
 
 def _summary(action: Action, report: Report) -> str:

@@ -84,6 +84,16 @@ def write_lines(lines: Iterable[Text]) -> None:
     sys.stdout.flush()
 
 
+def show_lines(lines: Iterable[Text], stream: TextIO) -> None:
+    """
+    Write laid-out lines to a stream; on a terminal, sentences among them are wrapped.
+    """
+    output, wraps = console(stream), stream.isatty()
+    for line in lines:
+        output.print(line, soft_wrap=not wraps)
+    stream.flush()
+
+
 def say(words: str, *, style: str = "", end: str = "\n") -> None:
     """
     Write words to stderr, a line of them on a pipe. Anything in them may come from a server.

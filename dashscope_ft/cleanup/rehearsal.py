@@ -1,0 +1,86 @@
+"""
+A plan, gone through without changing anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from dashscope_ft.bulk import Job, Stopping
+from dashscope_ft.errors import NotFound
+from dashscope_ft.models import JobStatus, Receipt
+
+from .apply import apply_plan
+
+if TYPE_CHECKING:
+    from dashscope_ft.models import Report
+
+    from .plan import Plan
+
+
+async def rehearse(
+    plan: Plan,
+    jobs: AsyncIterable[Job],
+    *,
+    base_url: str,
+    workspace: str | None,
+    max_deletes: int = 20,
+    max_percent: float = 50,
+    cancel_running: bool = False,
+) -> Report:
+    """
+    Say what applying a plan would come to, by the rules of `apply`; nothing is sent but reads.
+
+    What would be deleted is `done` and `inferred` in the report. A deletion that the service
+    would refuse cannot be foreseen.
+
+    Args:
+        plan: The plan.
+        jobs: All jobs as they are now, from a walk that raises rather than ends early.
+        base_url: The endpoint that is asked.
+        workspace: The workspace that is asked.
+        max_deletes: As for `apply`.
+        max_percent: As for `apply`.
+        cancel_running: As for `apply`.
+
+    Raises:
+        PlanRefused: The plan was made elsewhere or too long ago.
+        GuardExceeded: The plan names too many jobs.
+        Exception: Whatever the walk raises, `ListingInconsistent` say.
+    """
+    planned = {entry.job_id for entry in plan.entries}
+    return await apply_plan(
+        plan,
+        _Stage({job.job_id: job async for job in jobs if job.job_id in planned}),
+        noun=plan.noun,
+        base_url=base_url,
+        workspace=workspace,
+        concurrency=1,
+        max_deletes=max_deletes,
+        max_percent=max_percent,
+        cancel_running=cancel_running,
+    )
+
+
+class _Stage:
+    """
+    The service, as far as a listing shows it; what changes it is only noted.
+    """
+
+    def __init__(self, jobs: dict[str, Job]) -> None:
+        self._jobs = jobs
+
+    async def get(self, job_id: str, stopping: Stopping, /) -> Job:
+        if job_id not in self._jobs:
+            raise NotFound(f"{job_id} is not in the listing.")
+        return self._jobs[job_id]
+
+    async def cancel(self, job_id: str, stopping: Stopping, /) -> Receipt:
+        self._jobs[job_id] = evolve(self._jobs[job_id], status=JobStatus.CANCELED)
+        return Receipt(job_id=job_id, confirmed=False)
+
+    async def delete(self, job_id: str, stopping: Stopping, /) -> Receipt:
+        return Receipt(job_id=job_id, confirmed=False)

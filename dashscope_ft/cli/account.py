@@ -1,0 +1,198 @@
+"""
+What became of every job of a plan, told as it happens and in the end.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from dashscope_ft import Outcome, Report
+
+from .changes import OUTCOME_FIELDS, outcome_row
+from .command import Output, Session
+from .noun import Column
+from .table import table
+from .terminal import drop_stdout, say, width_of, write, write_lines
+from .text import csv_line, json_text
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from dashscope_ft import Plan
+
+_MOST = 20
+"""Jobs named one by one in the table."""
+
+_NOT_ATTEMPTED: Final = "not_attempted"
+_WHY: Final = {
+    "confirmed": "confirmed by the service",
+    "inferred": "inferred: gone after a lost answer",
+    "already_gone": "already gone",
+    "changed": "changed since it was planned",
+    "state": "its state forbids it",
+    "protected": "protected",
+    "undecidable": "a rule cannot be evaluated",
+    _NOT_ATTEMPTED: "not attempted",
+    "unknown_outcome": "nobody knows what came of it",
+}
+_COUNTS = (
+    Column("JOBS", "jobs"),
+    Column("RESULT", "result"),
+    Column("WHY", "why", rank=1, elastic=True),
+)
+_JOBS = (
+    Column("JOB ID", "job_id"),
+    Column("RESULT", "result"),
+    Column("WHY", "why", rank=1, elastic=True),
+)
+
+
+class Account:
+    """
+    The outcomes of a plan, written in a session's form: rows at once, the rest in the end.
+
+    Args:
+        session: Says the form.
+        plan: What is applied.
+        dry_run: Whether nothing is really done, so that `done` means it would be.
+    """
+
+    def __init__(self, session: Session, plan: Plan, *, dry_run: bool) -> None:
+        self._form = session.form
+        self._plan = plan
+        self._dry_run = dry_run
+        self._outcomes: list[Outcome] = []
+
+    @property
+    def streams(self) -> bool:
+        """
+        Whether outcomes are written as they come.
+        """
+        return self._form in {Output.JSONL, Output.CSV}
+
+    def add(self, outcome: Outcome) -> None:
+        """
+        Enter an outcome.
+        """
+        if not self._outcomes and self._form is Output.CSV:
+            write(csv_line(OUTCOME_FIELDS))
+        self._outcomes.append(outcome)
+        if self._form is Output.JSONL:
+            write(json_text(self._row(outcome)) + "\n")
+        elif self._form is Output.CSV:
+            write(csv_line(self._row(outcome).values()))
+
+    def close(self) -> Report:
+        """
+        Enter the jobs that were never come to, and write what is left to write.
+        """
+        known = {outcome.job_id for outcome in self._outcomes}
+        rest = [entry.job_id for entry in self._plan.entries if entry.job_id not in known]
+        try:
+            for job_id in rest:
+                self.add(
+                    Outcome(job_id=job_id, action="delete", result="skipped", reason=_NOT_ATTEMPTED)
+                )
+            report = Report(outcomes=tuple(self._outcomes))
+            if self._form is Output.JSON:
+                write(json_text(self._as_json(report), indent=2) + "\n")
+            elif self._form is Output.TABLE:
+                write_lines(
+                    account_lines(report, width=width_of(sys.stdout), dry_run=self._dry_run)
+                )
+        except BrokenPipeError:
+            drop_stdout()
+            report = Report(outcomes=tuple(self._outcomes))
+        say(self._summary(report))
+        return report
+
+    def _row(self, outcome: Outcome) -> dict[str, Any]:
+        row = outcome_row(outcome)
+        if self._dry_run and outcome.result == "done":
+            row |= {"result": "planned", "reason": "dry_run"}
+        return row
+
+    def _as_json(self, report: Report) -> dict[str, Any]:
+        plan = self._plan
+        return {
+            "noun": plan.noun,
+            "base_url": plan.base_url,
+            "workspace": plan.workspace,
+            "plan": plan.digest,
+            "dry_run": self._dry_run,
+            "selected": report.selected,
+            "done": 0 if self._dry_run else report.done,
+            "skipped": report.skipped,
+            "failed": report.failed,
+            "reasons": dict(Counter(self._row(each)["reason"] for each in report.outcomes)),
+            "outcomes": [self._row(outcome) for outcome in report.outcomes],
+        }
+
+    def _summary(self, report: Report) -> str:
+        untried = report.reasons.get(_NOT_ATTEMPTED, 0)
+        parts = {
+            "would be deleted" if self._dry_run else "deleted": report.done,
+            "skipped": report.skipped - untried,
+            "failed": report.failed,
+            "not attempted": untried,
+        }
+        words = [f"{number:,} {word}" for word, number in parts.items() if number]
+        return (", ".join(words) or "Nothing to delete") + "."
+
+
+def account_lines(report: Report, *, width: int | None, dry_run: bool = False) -> Iterator[Text]:
+    """
+    Lay a report out: how many ended how, then the jobs that were neither deleted nor left.
+    """
+    counts = Counter(_ending(outcome, dry_run=dry_run) for outcome in report.outcomes)
+    rows = [
+        {"jobs": f"{number:,}", "result": result, "why": why}
+        for (result, why), number in sorted(
+            counts.items(), key=lambda item: (_ORDER.index(item[0][0]), -item[1])
+        )
+    ]
+    rows.append({"jobs": f"{report.selected:,}", "result": "in all", "why": ""})
+    digits = max(len("JOBS"), len(rows[-1]["jobs"]))
+    for row in rows:
+        row["jobs"] = row["jobs"].rjust(digits)
+    yield from table(_COUNTS, rows, width=width)
+
+    odd = [
+        outcome
+        for outcome in report.outcomes
+        if outcome.result != "done" and outcome.reason != _NOT_ATTEMPTED
+    ]
+    odd.sort(key=lambda outcome: outcome.result)
+    if not odd:
+        return
+    from rich.text import Text
+
+    yield Text()
+    yield from table(
+        _JOBS,
+        [
+            {
+                "job_id": outcome.job_id,
+                "result": outcome.result,
+                "why": str(outcome.error)
+                if outcome.result == "failed" and outcome.error
+                else _WHY.get(outcome.reason, outcome.reason),
+            }
+            for outcome in odd[:_MOST]
+        ],
+        width=width,
+    )
+    if len(odd) > _MOST:
+        yield Text(f"… and {len(odd) - _MOST:,} more; --output jsonl names all of them.")
+
+
+_ORDER: Final = ("deleted", "goes", "skipped", "failed")
+
+
+def _ending(outcome: Outcome, *, dry_run: bool) -> tuple[str, str]:
+    if outcome.result == "done":
+        return ("goes", "") if dry_run else ("deleted", _WHY[outcome.reason])
+    return outcome.result, _WHY.get(outcome.reason, outcome.reason)

@@ -1,0 +1,218 @@
+"""
+A plan applied before one's eyes: checked, shown, asked about, carried out, accounted for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashscope_ft import GuardExceeded, Outcome, PlanRefused, Report
+from dashscope_ft.cleanup.guards import check_guards, check_place
+from dashscope_ft.cleanup.journal import Journal
+from dashscope_ft.cleanup.rehearsal import rehearse
+
+from .account import Account
+from .command import Refused, Session
+from .decision import decision, noun_of, unfinished
+from .exits import exit_code
+from .gauge import gauge, spinner
+from .terminal import ask, can_ask, say, show_lines, width_of
+
+if TYPE_CHECKING:
+    from dashscope_ft import AsyncClient, Plan
+
+_SHORTEST_DIGEST = 12
+"""Characters of a digest that name a plan well enough; as many are shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """
+    On which terms a plan is applied.
+    """
+
+    max_deletes: int
+    """How many jobs may go."""
+
+    max_percent: float
+    """How many of a hundred listed jobs may go."""
+
+    cancel_running: bool
+    """Whether what has not ended is cancelled first."""
+
+    strict: bool
+    """Whether a skipped job shows in the exit code."""
+
+    yes: bool
+    """Whether it was confirmed beforehand."""
+
+    dry_run: bool = False
+    """Whether to change nothing."""
+
+    journal: Path | None = None
+    """The file from which an interrupted run is taken up."""
+
+    digest: str | None = None
+    """The beginning of the digest of the plan that was confirmed."""
+
+    resume: str = "The same command plans anew, and goes on with what is left."
+    """How to go on after an interruption."""
+
+    @property
+    def of_library(self) -> dict[str, Any]:
+        """
+        Those that the library takes, under the same names.
+        """
+        return {
+            "max_deletes": self.max_deletes,
+            "max_percent": self.max_percent,
+            "cancel_running": self.cancel_running,
+        }
+
+
+def apply(
+    session: Session, client: AsyncClient, plan: Plan, terms: Terms
+) -> Coroutine[Any, Any, int]:
+    """
+    Check a plan, show it, ask about it, then give back what carries it out, to be awaited.
+
+    Raises:
+        PlanRefused: It was made elsewhere or too long ago, or is not the one confirmed.
+        GuardExceeded: It names too many jobs.
+        Refused: Nobody confirmed it.
+    """
+    place = session.place(client)
+    check_place(
+        plan,
+        noun=plan.noun,
+        base_url=client.base_url,
+        workspace=client.workspace,
+        now=datetime.now(UTC),
+    )
+    if terms.digest is not None:
+        _check_digest(plan, terms.digest)
+    settled = frozenset[str]() if terms.dry_run else _settled(plan, terms.journal)
+    left = len(plan.entries) - len(settled)
+    if sys.stderr.isatty() and left:
+        show_lines(decision(plan, place, width=width_of(sys.stderr)), sys.stderr)
+    check_guards(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
+    if terms.dry_run:
+        return _rehearsed(session, client, plan, terms)
+    if left:
+        _confirm(_question(plan, terms, left, place), terms)
+    return _applied(session, client, plan, terms, settled)
+
+
+def _check_digest(plan: Plan, digest: str) -> None:
+    if len(digest) < _SHORTEST_DIGEST or not plan.digest.startswith(digest.lower()):
+        raise PlanRefused(
+            f"--digest {digest} is not this plan's, which begins {plan.digest[:_SHORTEST_DIGEST]}.",
+            hint=f"Look at the plan; then give {_SHORTEST_DIGEST} characters of it, or more.",
+        )
+
+
+def _settled(plan: Plan, journal: Path | None) -> frozenset[str]:
+    """
+    Tell the jobs that an earlier run with the same journal has settled.
+    """
+    if journal is None or not journal.exists():
+        return frozenset()
+    with Journal(plan.digest, journal, now=lambda: datetime.now(UTC)) as memory:
+        return frozenset(entry.job_id for entry in plan.entries if memory.standing(entry.job_id))
+
+
+def _question(plan: Plan, terms: Terms, left: int, place: str) -> str:
+    count = noun_of(plan).count(len(plan.entries))
+    if left < len(plan.entries):
+        count = f"the {left:,} that are left of {count}"
+    running = unfinished(plan)
+    if not running:
+        return f"Delete {count} in {place}?"
+    if terms.cancel_running:
+        return f"Delete {count} in {place}, and cancel {running:,} of them for it?"
+    return f"Delete {count} in {place}, but for {running:,} that have not ended?"
+
+
+def _confirm(question: str, terms: Terms) -> None:
+    if terms.yes and (terms.digest is not None or can_ask()):
+        return
+    if not can_ask():
+        raise Refused(
+            f"{question} Nothing was deleted: with no terminal to ask on, it takes --yes, and"
+            " --digest with the digest of the plan that somebody looked at."
+        )
+    if not ask(question):
+        raise Refused("Nothing was deleted.")
+
+
+async def _applied(
+    session: Session, client: AsyncClient, plan: Plan, terms: Terms, settled: frozenset[str]
+) -> int:
+    account = Account(session, plan, dry_run=False)
+    rows_suffice = account.streams and sys.stdout.isatty()
+    try:
+        with gauge(
+            "Deleting", total=len(plan.entries), settled=len(settled), hidden=rows_suffice
+        ) as meter:
+
+            def tell(outcome: Outcome) -> None:
+                if outcome.job_id not in settled:
+                    meter.count(failed=outcome.result == "failed")
+                account.add(outcome)
+
+            resource = client.fine_tunes if plan.noun == "fine_tunes" else client.imports
+            async with client:
+                await _stoppable(
+                    resource.apply(plan, journal=terms.journal, on_outcome=tell, **terms.of_library)
+                )
+    except (GuardExceeded, PlanRefused):  # somebody took the journal since it was looked into
+        raise
+    except BaseException:
+        account.close()
+        say(terms.resume)
+        raise
+    report = account.close()
+    if report.failed:
+        say(terms.resume)
+    return exit_code(report, strict=terms.strict)
+
+
+async def _stoppable(work: Coroutine[Any, Any, Report]) -> None:
+    """
+    Run to the end; when cancelled, say what is being waited for, and wait.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        say(
+            "Stopping: nothing new begins, and what is under way gets 10 seconds."
+            " Ctrl-C leaves at once."
+        )
+        await task
+        raise
+
+
+async def _rehearsed(session: Session, client: AsyncClient, plan: Plan, terms: Terms) -> int:
+    noun = noun_of(plan)
+    with spinner(f"Listing {noun.word}s"):
+        async with client:
+            jobs = (client.fine_tunes if plan.noun == "fine_tunes" else client.imports).list()
+            report = await rehearse(
+                plan,
+                jobs,
+                base_url=client.base_url,
+                workspace=client.workspace,
+                **terms.of_library,
+            )
+    account = Account(session, plan, dry_run=True)
+    for outcome in report.outcomes:
+        account.add(outcome)
+    return exit_code(account.close(), strict=terms.strict)

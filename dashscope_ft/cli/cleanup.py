@@ -1,0 +1,296 @@
+"""
+`dashscope-ft cleanup`: plan what goes, look at it, apply it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, BadParameter, Exit, Option
+
+from .command import Output, Refused, Session, command, group
+from .rules import (
+    By,
+    ByTime,
+    Creator,
+    KeepLatest,
+    Model,
+    Name,
+    NewerThan,
+    OlderThan,
+    Protect,
+    Status,
+    What,
+    WhatJobs,
+    selection_of,
+)
+from .terminal import can_ask, say, show_lines, width_of, write
+from .text import csv_line, json_text
+
+if TYPE_CHECKING:
+    from dashscope_ft import AsyncClient, Plan, Selection
+
+Work = Coroutine[Any, Any, int]
+
+MaxDeletes = Annotated[
+    int, Option(min=0, metavar="N", help="Refuse a plan that deletes more jobs.")
+]
+MaxPercent = Annotated[
+    float, Option(min=0, metavar="N", help="Refuse a plan that deletes more of a hundred listed.")
+]
+CancelRunning = Annotated[
+    bool, Option("--cancel-running", help="Cancel first what has not ended; else it is skipped.")
+]
+Strict = Annotated[bool, Option("--strict", help="Exit with 6 if a job was skipped.")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Don't ask.")]
+SavedAs = Annotated[
+    Path | None, Option("-o", "--save", metavar="FILE", help="Write the plan there.")
+]
+# `-o` is the plan's file here.
+LongOutputForm = Annotated[
+    Output | None, Option("--output", metavar="FORM", help="table, json, jsonl or csv.")
+]
+
+_MAX_DELETES, _MAX_PERCENT = 20, 50.0
+_FIELDS = ("job_id", "status", "model", "name", "output", "create_time", "end_time")
+
+app = group("Clean-up: plan what goes, look at it, apply it.")
+
+
+@command(app, "plan")
+def plan_cleanup(
+    session: Session,
+    what: WhatJobs = What.JOBS,
+    status: Status = None,
+    model: Model = None,
+    name: Name = None,
+    creator: Creator = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    by: ByTime = By.CREATED,
+    keep_latest: KeepLatest = None,
+    protect: Protect = None,
+    save: SavedAs = None,
+    output: LongOutputForm = None,
+) -> None:
+    """
+    List all jobs; show what would go, what would stay, and why. Deletes nothing.
+    """
+    session = session.refined(output=output)
+    _check_file(save)
+    selection = selection_of(
+        status=status,
+        model=model,
+        name=name,
+        creator=creator,
+        older_than=older_than,
+        newer_than=newer_than,
+        by=by,
+        keep_latest=keep_latest,
+        protect=protect,
+    )
+    client = session.client()
+    plan = _planned(client, what, selection, save)
+    _write(session, plan, session.place(client))
+    if save is not None:
+        say(f"Within 24 hours: dashscope-ft cleanup apply {shlex.quote(str(save))}{_needed(plan)}")
+
+
+@command(app, "apply")
+def apply_cleanup(
+    session: Session,
+    file: Annotated[
+        Path,
+        Argument(metavar="PLAN", help="What `plan -o` wrote.", exists=True, dir_okay=False),
+    ],
+    journal: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="What was done so far, for the same command to go on after an interruption;"
+            " beside the plan unless given.",
+            dir_okay=False,
+        ),
+    ] = None,
+    max_deletes: MaxDeletes = _MAX_DELETES,
+    max_percent: MaxPercent = _MAX_PERCENT,
+    cancel_running: CancelRunning = False,
+    strict: Strict = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Say what would go by now; send nothing but reads.")
+    ] = False,
+    yes: Yes = False,
+    digest: Annotated[
+        str | None,
+        Option(metavar="HEX", help="The plan's digest, 12 characters or more, to be sure of it."),
+    ] = None,
+) -> Work:
+    """
+    Delete what a plan names, after a question; each job is looked at once more.
+
+    Interrupted, the same command goes on.
+    """
+    from dashscope_ft import Plan
+
+    from .applying import Terms, apply
+
+    plan = Plan.load(file)
+    terms = Terms(
+        max_deletes=max_deletes,
+        max_percent=max_percent,
+        cancel_running=cancel_running,
+        strict=strict,
+        dry_run=dry_run,
+        yes=yes,
+        journal=journal or _journal_beside(file, plan),
+        digest=digest,
+        resume="The same command goes on with what is left.",
+    )
+    return apply(session, session.client(), plan, terms)
+
+
+@command(app, "run")
+def run_cleanup(
+    session: Session,
+    what: WhatJobs = What.JOBS,
+    status: Status = None,
+    model: Model = None,
+    name: Name = None,
+    creator: Creator = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    by: ByTime = By.CREATED,
+    keep_latest: KeepLatest = None,
+    protect: Protect = None,
+    save: SavedAs = None,
+    max_deletes: MaxDeletes = _MAX_DELETES,
+    max_percent: MaxPercent = _MAX_PERCENT,
+    cancel_running: CancelRunning = False,
+    strict: Strict = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="End before the question; send nothing but reads.")
+    ] = False,
+    yes: Yes = False,
+    output: LongOutputForm = None,
+) -> Work | None:
+    """
+    Plan, show, ask and apply in one go, on a terminal.
+    """
+    session = session.refined(output=output)
+    if not dry_run and not can_ask():
+        raise Refused(
+            "Nothing was sent: `run` needs a terminal, and somebody who looks at the plan. Without:"
+            " `cleanup plan -o FILE`, then `cleanup apply FILE --yes --digest HEX`."
+        )
+    _check_file(save)
+    selection = selection_of(
+        status=status,
+        model=model,
+        name=name,
+        creator=creator,
+        older_than=older_than,
+        newer_than=newer_than,
+        by=by,
+        keep_latest=keep_latest,
+        protect=protect,
+    )
+    client = session.client()
+    plan = _planned(client, what, selection, save)
+
+    if dry_run:
+        from dashscope_ft.cleanup.guards import check_guards
+
+        _write(session, plan, session.place(client))
+        check_guards(plan, max_deletes=max_deletes, max_percent=max_percent)
+        return None
+
+    from .applying import Terms, apply
+
+    terms = Terms(
+        max_deletes=max_deletes,
+        max_percent=max_percent,
+        cancel_running=cancel_running,
+        strict=strict,
+        yes=yes,
+        journal=_journal_beside(save, plan) if save else None,
+    )
+    return apply(session, session.client(), plan, terms)
+
+
+def _planned(client: AsyncClient, what: What, selection: Selection, save: Path | None) -> Plan:
+    """
+    Make a plan, and keep it if somebody wants it; ends the command on SIGTERM.
+    """
+    from .gauge import spinner
+    from .interrupts import run
+
+    made: list[Plan] = []
+
+    async def make() -> None:
+        with spinner(f"Listing {what}"):
+            async with client:
+                resource = client.fine_tunes if what is What.JOBS else client.imports
+                made.append(await resource.plan(selection))
+
+    # A loop of its own: the question that may follow must hear Ctrl-C, which a loop takes.
+    if code := run(make()):
+        raise Exit(code)
+    [plan] = made
+    if save is not None:
+        plan.save(save)
+    return plan
+
+
+def _check_file(save: Path | None) -> None:
+    """
+    Refuse, before anything is listed, a file that cannot be meant or written.
+    """
+    if save is None:
+        return
+    if str(save) in set(Output):
+        raise BadParameter(f"-o names the plan's file here; for {save} say --output {save}.")
+    if save.is_dir() or not save.parent.is_dir():
+        raise BadParameter(f"There is no place for a file {save}.")
+
+
+def _journal_beside(file: Path, plan: Plan) -> Path:
+    """
+    Name a journal after plan and file, so that a plan made anew under the same name has its own.
+    """
+    return file.with_name(f"{file.stem}-{plan.digest[:12]}.journal")
+
+
+def _needed(plan: Plan) -> str:
+    """
+    Give the options without which the guards would refuse a plan.
+    """
+    going, options = len(plan.entries), ""
+    if going > _MAX_DELETES:
+        options += f" --max-deletes {going}"
+    if going * 100 > plan.listed * _MAX_PERCENT:
+        options += f" --max-percent {-(-going * 100 // plan.listed)}"
+    return options
+
+
+def _write(session: Session, plan: Plan, place: str) -> None:
+    if session.form is Output.TABLE:
+        from .decision import decision
+
+        show_lines(decision(plan, place, width=width_of(sys.stdout)), sys.stdout)
+        return
+    values = plan.to_dict()
+    if session.form is Output.JSON:
+        write(json_text(values, indent=2) + "\n")
+        return
+    if session.form is Output.CSV:
+        write(csv_line(_FIELDS))
+    for entry in values["entries"]:
+        write(
+            csv_line([entry[name] for name in _FIELDS])
+            if session.form is Output.CSV
+            else json_text(entry) + "\n"
+        )

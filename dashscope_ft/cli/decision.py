@@ -1,0 +1,186 @@
+"""
+A plan laid out for whoever has to decide: what goes, what stays and why.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+from rich.text import Text
+
+from dashscope_ft.cleanup.facts import FINISHED
+
+from .imports import IMPORT
+from .jobs import JOB
+from .noun import Column, Noun, minute
+from .table import table
+from .text import printable
+
+if TYPE_CHECKING:
+    from dashscope_ft import Plan
+    from dashscope_ft.cleanup import Group
+
+_NOUNS = {"fine_tunes": JOB, "imports": IMPORT}
+_MOST_GROUPS = 20
+"""Groups of jobs that stay, each on a line; those that go are all shown."""
+_ROOM_FOR_MODELS = 60
+"""Cells below which no column is left for the models of the jobs that stay."""
+
+_GOES = (
+    Column("JOBS", "jobs"),
+    Column("STATUS", "status"),
+    Column("AGE", "age", rank=1),
+    Column("MODEL", "model", rank=2, elastic=True),
+)
+_STAYS = (
+    Column("JOBS", "jobs"),
+    Column("WHY", "why", elastic=True),
+    Column("STATUS", "status", rank=1),
+    Column("AGE", "age", rank=2),
+    Column("MODEL", "model", rank=3, elastic=True),
+)
+_ENTRIES = (
+    Column("JOB ID", "job_id"),
+    Column("STATUS", "status"),
+    Column("MODEL", "model", rank=1, elastic=True),
+    Column("CREATED (UTC+8)", minute("create_time"), rank=2),
+    Column("NAME", "name", rank=3, elastic=True),
+    Column("RESULT", "output", rank=4, elastic=True),
+)
+
+
+def noun_of(plan: Plan) -> Noun:
+    """
+    Give the kind of jobs that a plan is about.
+    """
+    return _NOUNS[plan.noun]
+
+
+def unfinished(plan: Plan) -> int:
+    """
+    Count the jobs of a plan that have not ended, and so have to be cancelled first.
+    """
+    return sum(entry.status not in FINISHED for entry in plan.entries)
+
+
+def decision(plan: Plan, place: str, *, width: int | None, entries: int = 10) -> Iterator[Text]:
+    """
+    Lay a plan out in lines at most `width` cells wide; None for a pipe.
+
+    Sentences are wider than that: they are for the terminal to wrap.
+
+    Args:
+        plan: The plan.
+        place: Whose jobs it is about.
+        width: How wide a line may be.
+        entries: How many of the jobs that go to name.
+    """
+    going, noun, now = len(plan.entries), noun_of(plan), plan.created
+    yield _heading(f"Clean-up of {noun.word}s in {place}")
+    for rule in plan.selection.describe():
+        yield Text(f"  {printable(rule)}")
+    made = minute("created")({"created": now.isoformat()})
+    yield Text(f"  planned {made} (UTC+8)")
+    yield Text(f"  digest {plan.digest[:12]}")
+
+    share = f" ({going / plan.listed:.0%})" if plan.listed else ""
+    yield Text()
+    yield _heading(f"GOES: {going:,} of {noun.count(plan.listed)}{share}")
+    if going:
+        yield from _groups(_GOES, "status", plan.goes, now, width, total=going)
+    if running := unfinished(plan):
+        yield Text(
+            f"{running:,} of them {'has' if running == 1 else 'have'} not ended: cancelled first"
+            " with --cancel-running, else skipped.",
+            "yellow",
+        )
+
+    staying = plan.listed - going
+    yield Text()
+    yield _heading(f"STAYS: {staying:,}")
+    if staying:
+        narrow = width is not None and width < _ROOM_FOR_MODELS
+        groups = _merged(plan.stays) if narrow else plan.stays
+        yield from _groups(_STAYS, "why", groups[:_MOST_GROUPS], now, width, total=staying)
+
+    if going:
+        oldest = ", the oldest" if going > entries else ""
+        yield Text()
+        yield _heading(f"THE JOBS THAT GO{oldest}")
+        rows = [_entry(each) for each in plan.to_dict()["entries"][:entries]]
+        yield from table(_ENTRIES, rows, width=width)
+        if going > entries:
+            yield Text(f"… and {going - entries:,} more; --output jsonl names all of them.")
+
+
+def _heading(words: str) -> Text:
+    return Text(printable(words), "bold")
+
+
+def _groups(
+    columns: Sequence[Column],
+    label: str,
+    groups: Sequence[Group],
+    now: datetime,
+    width: int | None,
+    *,
+    total: int,
+) -> Iterator[Text]:
+    rows: list[dict[str, Any]] = [
+        {
+            "jobs": f"{group.jobs:,}",
+            "why": _why(group),
+            "status": group.status or "(none)",
+            "model": "(not told)" if group.model is None else group.model,
+            "age": _age(group, now),
+        }
+        for group in groups
+    ]
+    if rest := total - sum(group.jobs for group in groups):
+        rows.append({"jobs": f"{rest:,}", label: "in smaller groups"})
+    rows.append({"jobs": f"{total:,}", label: "in all"})
+    digits = max(len("JOBS"), len(rows[-1]["jobs"]))
+    for row in rows:
+        row["jobs"] = row["jobs"].rjust(digits)
+    yield from table(columns, rows, width=width)
+
+
+def _merged(groups: Iterable[Group]) -> list[Group]:
+    """
+    Count groups together that differ in their model only.
+    """
+    alike: defaultdict[tuple[str, str, str], list[Group]] = defaultdict(list)
+    for group in groups:
+        alike[group.reason, group.detail, group.status].append(group)
+    merged = [
+        evolve(
+            same[0],
+            model="",
+            jobs=sum(group.jobs for group in same),
+            oldest=min((group.oldest for group in same if group.oldest), default=None),
+            newest=max((group.newest for group in same if group.newest), default=None),
+        )
+        for same in alike.values()
+    ]
+    return sorted(merged, key=lambda group: -group.jobs)
+
+
+def _why(group: Group) -> str:
+    if group.reason == "undecidable":
+        return f"undecidable: {group.detail}"
+    return group.detail or group.reason
+
+
+def _age(group: Group, now: datetime) -> str:
+    if group.oldest is None or group.newest is None:
+        return "unknown"
+    newest, oldest = ((now - time).days for time in (group.newest, group.oldest))
+    return f"{newest} d" if newest == oldest else f"{newest}–{oldest} d"
+
+
+def _entry(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**values, "status": values["status"] or "(none)"}

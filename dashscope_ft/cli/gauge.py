@@ -1,0 +1,120 @@
+"""
+How far a run over many jobs has come, how fast it goes, and how long it will take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
+
+from .terminal import can_animate, console
+
+_PATIENCE = 0.4
+"""Seconds before it appears: what is over sooner needs none."""
+
+
+class Gauge:
+    """
+    Outcomes counted before the eyes of whoever waits.
+    """
+
+    def __init__(self, progress: Progress | None, words: str, total: int, settled: int) -> None:
+        self._progress = progress
+        self._failed = 0
+        self._line = (
+            progress.add_task(words, total=total, completed=settled, failed=0) if progress else None
+        )
+
+    def count(self, *, failed: bool) -> None:
+        """
+        Count one more outcome.
+        """
+        self._failed += failed
+        if self._progress is not None and self._line is not None:
+            self._progress.update(self._line, advance=1, failed=self._failed)
+
+
+@contextmanager
+def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> Iterator[Gauge]:
+    """
+    Show a bar on stderr with rate, failures and time left, if a terminal is there.
+
+    It is gone when the block ends. Needs a running event loop.
+
+    Args:
+        words: What is going on.
+        total: How many outcomes there will be.
+        settled: How many of them were there before; they count for no rate.
+        hidden: Whether to show nothing.
+    """
+    if hidden or not can_animate():
+        yield Gauge(None, words, total, settled)
+        return
+    screen = console(sys.stderr)
+    wide = screen.width >= 80
+    columns = [
+        SpinnerColumn(),
+        *(
+            [TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)]
+            if wide
+            else []
+        ),
+        _Facts(rate=screen.width >= 60),
+    ]
+    with _appearing(Progress(*columns, console=screen, **_MANNERS)) as progress:
+        yield Gauge(progress, words, total, settled)
+
+
+@contextmanager
+def spinner(words: str) -> Iterator[None]:
+    """
+    Show on stderr that something goes on of which nobody knows how long it takes.
+    """
+    if not can_animate():
+        yield
+        return
+    words_column = TextColumn("{task.description}", markup=False)
+    screen = console(sys.stderr)
+    with _appearing(Progress(SpinnerColumn(), words_column, console=screen, **_MANNERS)) as one:
+        one.add_task(words, total=None)
+        yield
+
+
+_MANNERS: dict[str, Any] = {"transient": True, "redirect_stdout": False}
+
+
+@contextmanager
+def _appearing(progress: Progress) -> Iterator[Progress]:
+    appearance = asyncio.get_running_loop().call_later(_PATIENCE, progress.start)
+    try:
+        yield progress
+    finally:
+        appearance.cancel()
+        progress.stop()
+
+
+class _Facts(ProgressColumn):
+    """
+    The figures, those that there are yet.
+    """
+
+    def __init__(self, *, rate: bool) -> None:
+        super().__init__()
+        self._rate = rate
+
+    def render(self, task: Task) -> Text:
+        text = Text(f"{task.completed:,.0f} of {task.total or 0:,.0f}", no_wrap=True)
+        if self._rate and task.speed is not None:
+            text.append(f"  {task.speed:.1f}/s")
+        failed = task.fields["failed"]
+        text.append(f"  {failed:,} failed", "red" if failed else "")
+        if (left := task.time_remaining) is not None:
+            minutes, seconds = divmod(int(left), 60)
+            text.append(f"  {minutes}:{seconds:02} left")
+        return text

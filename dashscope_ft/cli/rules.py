@@ -1,0 +1,131 @@
+"""
+Which jobs a clean-up is about, as options.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final
+
+from typer import Argument, Option
+
+from dashscope_ft import InvalidArgument
+
+from .terminal import say
+
+if TYPE_CHECKING:
+    from dashscope_ft import Selection
+
+
+class What(StrEnum):
+    """
+    The kinds of jobs, in the words of the command line.
+    """
+
+    JOBS = "jobs"
+    IMPORTS = "imports"
+
+
+class By(StrEnum):
+    """
+    The times that a job's age can go by.
+    """
+
+    CREATED = "created"
+    ENDED = "ended"
+
+
+WhatJobs = Annotated[What, Argument(metavar="jobs|imports", help="What to clean up.")]
+Status = Annotated[
+    list[str] | None,
+    Option(
+        metavar="WORD",
+        help="A status that may go; several times. Without it: FAILED and CANCELED.",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    list[str] | None, Option(metavar="PATTERN", help="Only of this model, such as qwen3-*.")
+]
+Name = Annotated[list[str] | None, Option(metavar="PATTERN", help="Only with this name.")]
+Creator = Annotated[list[str] | None, Option(metavar="PATTERN", help="Only by this creator.")]
+OlderThan = Annotated[
+    str | None, Option(metavar="AGE", help="30d, 12h, 2w, or before a date (UTC+8).")
+]
+NewerThan = Annotated[str | None, Option(metavar="AGE", help="Likewise, or after a date.")]
+ByTime = Annotated[By, Option(help="The time that age and --keep-latest go by.")]
+KeepLatest = Annotated[
+    int | None, Option(min=0, metavar="N", help="Keep the newest so many of each model.")
+]
+Protect = Annotated[
+    list[str] | None,
+    Option(metavar="PATTERN", help="Never these ids, names or results; several times."),
+]
+
+_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_UTC_PLUS_8: Final = timezone(timedelta(hours=8))
+
+
+def selection_of(
+    *,
+    status: list[str] | None,
+    model: list[str] | None,
+    name: list[str] | None,
+    creator: list[str] | None,
+    older_than: str | None,
+    newer_than: str | None,
+    by: By,
+    keep_latest: int | None,
+    protect: list[str] | None,
+) -> Selection:
+    """
+    Put the rules together.
+
+    Raises:
+        InvalidArgument: An option says what cannot be meant.
+    """
+    from dashscope_ft import Selection
+    from dashscope_ft.cleanup.facts import KNOWN_STATUSES
+
+    words = {word.upper() for word in status or ()}
+    for word in sorted(words - KNOWN_STATUSES):
+        say(f"Note: {word} is no status that is known; it may go all the same.")
+    return Selection(
+        **({"status": words} if words else {}),
+        model=model or (),
+        name=name or (),
+        creator=creator or (),
+        older_than=bound_of("--older-than", older_than),
+        newer_than=bound_of("--newer-than", newer_than),
+        by="create_time" if by is By.CREATED else "end_time",
+        keep_latest=keep_latest,
+        protect=protect or (),
+    )
+
+
+def bound_of(option: str, text: str | None) -> timedelta | datetime | None:
+    """
+    Read an age, or a moment; one without a zone is at UTC+8, as the service's times are.
+
+    Raises:
+        InvalidArgument: It is neither. That includes `6m`, which could be minutes or months.
+    """
+    if text is None:
+        return None
+    bound: timedelta | datetime | None = None
+    try:
+        if age := re.fullmatch(r"(\d+)([hdw])", text, re.ASCII):
+            bound = int(age[1]) * _UNITS[age[2]]
+        else:
+            moment = datetime.fromisoformat(text)
+            bound = moment if moment.tzinfo else moment.replace(tzinfo=_UTC_PLUS_8)
+    except (ValueError, OverflowError):
+        pass
+    if bound is None:
+        raise InvalidArgument(
+            f"{option} is an age in hours, days or weeks, such as 12h, 30d or 2w,"
+            f" or a date such as 2026-01-31, not {text!r}."
+        )
+    return bound
