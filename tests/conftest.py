@@ -8,8 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from aiohttp import ClientResponse
+from aioresponses import aioresponses
 
 _PATIENCE = 2.0
 
@@ -78,3 +82,19 @@ async def no_task_left_behind() -> AsyncIterator[None]:
         await asyncio.sleep(0)
 
     raise AssertionError(f"left behind: {', '.join(map(str, left))}")
+
+
+@pytest.fixture
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
+    """
+    Stand in for aiohttp's sessions: no socket, no trace, and no middleware either.
+    """
+
+    class Response(ClientResponse):
+        # aiohttp 3.14 wants to know who wrote the request, which aioresponses doesn't tell.
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **{"stream_writer": Mock()} | options)
+
+    monkeypatch.setattr("aioresponses.core.ClientResponse", Response)
+    with aioresponses() as stubs:
+        yield stubs
