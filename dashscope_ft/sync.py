@@ -191,7 +191,7 @@ class Outcomes(Face[AsyncOutcomes]):
     outcome, and at most `concurrency` are under way, so that a loop left early begins nothing
     more. An id that comes twice counts once. A job that fails is an outcome and stops no
     other, except for a refused key or a closed client: then what comes after is skipped as
-    `not_attempted`.
+    `not_attempted`. A pager is walked as jobs begin; another iterator is read to its end first.
 
     Leaving the loop early, by `break`, an exception or Ctrl-C, waits up to 10 s for what is
     under way. A second Ctrl-C does not wait. `so_far` has the outcomes.

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import threading
-import warnings
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -32,6 +32,7 @@ class Guest:
         self.visits = 0
         self.open_streams = 0
         self.closed_on: list[str] = []
+        self.closed_inside: list[bool] = []
         self.wound_up: list[str] = []
         self.busy = threading.Event()
 
@@ -70,6 +71,7 @@ class Guest:
         finally:
             await asyncio.sleep(0.01)
             self.closed_on.append(threading.current_thread().name)
+            self.closed_inside.append(self.inside)
             self.open_streams -= 1
 
 
@@ -340,6 +342,69 @@ def test_an_iteration_open_when_the_portal_closes(guest: Guest) -> None:
     with pytest.raises(ClientClosed):
         next(items)
     assert guest.closed_on == ["dashscope-ft"]
+    assert guest.closed_inside == [True]
+
+
+def test_a_call_as_the_guest_leaves() -> None:
+    """
+    A call that comes when the guest is leaving is not begun.
+    """
+
+    class Slow(Guest):
+        async def __aexit__(self, *_: object) -> None:
+            leaving.set()
+            while not answered.is_set():
+                await asyncio.sleep(0.001)
+
+    leaving, answered = threading.Event(), threading.Event()
+    slow, begun = Slow(), []
+    portal = Portal(slow)
+    portal.call(slow.echo, "a")
+
+    async def begin() -> None:
+        begun.append(1)
+
+    with ThreadPoolExecutor(2) as pool:
+        house = portal._open_house()
+        closing = pool.submit(portal.close)
+        assert leaving.wait(LONG)
+        call = pool.submit(portal._call_in, house, begin)
+        error = call.exception(LONG)
+        answered.set()
+        closing.result(LONG)
+
+    assert isinstance(error, ClientClosed)
+    assert begun == []
+
+
+def test_a_call_as_the_loop_ends(monkeypatch: pytest.MonkeyPatch, guest: Guest) -> None:
+    """
+    A call that comes when the loop runs no more, and is not closed yet, ends all the same.
+    """
+    ending, released = threading.Event(), threading.Event()
+
+    class Lingering(asyncio.SelectorEventLoop):
+        def close(self) -> None:
+            ending.set()
+            assert released.wait(LONG)
+            super().close()
+
+    portal = Portal(guest)
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "new_event_loop", Lingering)
+        portal.call(guest.echo, "a")
+    house = portal._open_house()
+    with ThreadPoolExecutor(2) as pool:
+        closing = pool.submit(portal.close)
+        assert ending.wait(LONG)
+        call = pool.submit(portal._call_in, house, lambda: guest.echo("b"))
+        while not house.calls:
+            time.sleep(0.001)
+        released.set()
+        error = call.exception(LONG)
+        closing.result(LONG)
+
+    assert isinstance(error, ClientClosed)
 
 
 def test_close_wakes_callers_in_other_threads(guest: Guest) -> None:
@@ -509,9 +574,11 @@ def test_a_second_ctrl_c_waits_for_nothing(portal: Portal, guest: Guest) -> None
     assert portal.call(guest.echo, "alive") == "alive"
 
 
-def test_a_second_ctrl_c_in_a_lingering_iteration(portal: Portal) -> None:
+def test_a_second_ctrl_c_in_a_lingering_iteration(
+    portal: Portal, caplog: pytest.LogCaptureFixture
+) -> None:
     """
-    A second Ctrl-C does not linger, though the step is still winding up.
+    A second Ctrl-C does not linger; the iteration is closed once its step has wound up.
     """
     stuck, draining, freed = threading.Event(), threading.Event(), threading.Event()
 
@@ -522,14 +589,9 @@ def test_a_second_ctrl_c_in_a_lingering_iteration(portal: Portal) -> None:
             yield 1
         except asyncio.CancelledError:
             draining.set()
-            with warnings.catch_warnings():
-                for _ in range(2000):  # deaf to further cancelling
-                    if freed.is_set():
-                        break
-                    try:
-                        await asyncio.sleep(0.01)
-                    except asyncio.CancelledError:
-                        continue
+            while not freed.is_set():  # deaf to further cancelling
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.001)
             raise
 
     interrupt_when(stuck)
@@ -537,9 +599,13 @@ def test_a_second_ctrl_c_in_a_lingering_iteration(portal: Portal) -> None:
     with pytest.raises(KeyboardInterrupt):
         for _ in portal.iterate(source(), linger=LONG):
             pass
+    answer = portal.call(asyncio.sleep, 0.01, "alive")
     freed.set()
+    portal.close()
+    gc.collect()
 
-    assert portal.call(asyncio.sleep, 0, "alive") == "alive"
+    assert answer == "alive"
+    assert caplog.records == []
 
 
 def test_interrupts_at_every_instant(
@@ -680,9 +746,30 @@ def test_exit_with_a_portal_left_open(ending: str, code: int) -> None:
     """
     The interpreter ends at once, without a word, whatever was left open.
     """
-    end = run_script(TOY, f"print(portal.call(guest.echo, 'a'))\n{ending}", timeout=15.0)
+    end = run_script(
+        TOY, f"print(portal.call(guest.echo, 'a'), flush=True)\n{ending}", timeout=15.0
+    )
 
     assert (end.stdout, end.stderr, end.returncode) == ("a\n", "", code)
+
+
+def test_the_guest_at_exit() -> None:
+    """
+    A guest who was left in is let out before the interpreter ends.
+    """
+    end = run_script(
+        TOY,
+        """
+        class Polite(Guest):
+            async def __aexit__(self, *_):
+                print("goodbye", flush=True)
+        guest = Polite()
+        portal = Portal(guest)
+        portal.call(guest.echo, "a")
+        """,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("goodbye\n", "", 0)
 
 
 def test_exit_while_a_call_winds_up_for_long() -> None:

@@ -636,3 +636,18 @@ def test_interrupts_at_every_instant(model_studio: Emulator) -> None:
     )
 
     assert (end.stdout, end.stderr, end.returncode) == ("alive\n", "", 0)
+
+
+def test_a_log_and_a_wait(client: Client, model_studio: Emulator) -> None:
+    """
+    A log is read line by line, and a wait gives the finished job.
+    """
+    [job_id] = model_studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    lines = list(client.fine_tunes.logs(job_id))
+    looks = list(client.fine_tunes.watch(job_id))
+    first = next(client.fine_tunes.logs(job_id))
+
+    assert client.fine_tunes.wait(job_id).is_finished
+    assert len(client.fine_tunes.wait_many(client.fine_tunes.list())) == 1
+    assert first == lines[0]
+    assert looks[-1].job.job_id == job_id
