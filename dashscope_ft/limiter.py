@@ -1,10 +1,10 @@
 """
 How many requests may be in flight, at what pace, and the pause that all of them share.
 
-A service that never refuses costs a count of what is in flight: no clock is read, no time
-kept. From the first refusal on, requests start one at a time, at a pace that begins below
-what the service was last seen to bear, comes back to it, and then grows faster and faster
-until the service refuses again or nothing is held back any more.
+A service that never refuses costs two counts: no clock is read, no time kept. From the
+first refusal on, requests start one at a time, at a pace that begins below what the service
+was last seen to bear, comes back to it, and then grows faster and faster, until the service
+refuses again or nothing is held back any more.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from .errors import Throttled
 LONGEST_PAUSE = 60.0  # seconds; a caller is told of longer ones instead of waiting
 
 _PAUSE = (0.25, 0.5)  # seconds without `Retry-After`: a floor, and what jitter adds to it
-_DOUBLINGS = 4  # of that pause at most, one for each refusal before which nothing was admitted
+_DOUBLINGS = 4  # of that pause at most, one for each refusal with nothing admitted before it
 _DIP = 0.25  # of what the service bears: how far below it a pace begins
-_SETTLING = (5, 2.5)  # requests, and seconds, to come back to it; whichever takes longer
+_SETTLING = (
+    2.5  # seconds to come back to it, times the pause: probing is dear where pauses are long
+)
+_FEWEST = 5  # requests to come back to it at least, so that a slow service refuses few of them
 _MEMORY = 1.0  # seconds over which it is averaged what was admitted: a burst is no pace
-_UNPACED = 1000.0  # requests a second; a pace beyond it holds nothing back
+_FASTEST = 1000.0  # requests a second; a pace beyond it holds nothing back
 
 _Line: TypeAlias = deque[tuple[asyncio.Future[bool], float]]  # who waits, and how patiently
 
@@ -33,19 +36,19 @@ _Line: TypeAlias = deque[tuple[asyncio.Future[bool], float]]  # who waits, and h
 @define
 class _Pace:
     """
-    Requests a second, by what was admitted since the last refusal; CUBIC does so for TCP.
+    Requests a second, as CUBIC has it for TCP, but by what is admitted, not as time passes.
 
-    What is admitted counts, not the time that passes: a client with little to do learns nothing.
+    So a client that has little to send learns little.
     """
 
     borne: float
-    admitted: int = 0
     seen: float = 0.0
+    admitted: int = 0
+    settling: float = _SETTLING
 
     @property
     def rate(self) -> float:
-        requests, seconds = _SETTLING
-        settled = self.admitted / max(requests, seconds * self.borne)
+        settled = self.admitted / max(_FEWEST, self.settling * self.borne)
         return self.borne * (1 + _DIP * (settled - 1) ** 3)
 
     def admit(self) -> None:
@@ -53,9 +56,10 @@ class _Pace:
         self.seen += (rate - self.seen) / (1 + _MEMORY * rate)
         self.admitted += 1
 
-    def slower(self) -> _Pace:
-        # A pace kept up for long was nearly right; of one refused at once little was seen.
-        return _Pace((self.rate * self.seen) ** 0.5)
+    def slower(self, pause: float) -> _Pace:
+        # A pace kept up for long is nearly right; of one refused at once, little was seen.
+        borne = (self.rate * self.seen) ** 0.5
+        return _Pace(borne, settling=_SETTLING * max(1.0, pause))
 
 
 class Limiter:
@@ -84,11 +88,12 @@ class Limiter:
 
         self._flights = concurrency
         self._in_flight = 0
+        self._admitted = 0  # while there is no pace
         self._pace: _Pace | None = None
         self._refusals = 0  # since something was admitted
         self._refused_at = self._opens_at = self._next_start = float("-inf")
 
-        # Who is let in while there is a pace waits for it at the door, the others behind that one.
+        # While there is a pace, one at a time waits for it at the door, the others behind.
         self._door_taken = False
         self._again: _Line = deque()
         self._line: _Line = deque()
@@ -125,14 +130,15 @@ class Limiter:
         Take note that the service let a request through.
         """
         pace = self._pace
-        if pace is None or self._clock() < self._opens_at:
-            return  # while the gate is closed, the request is one of before the refusal
-        pace.admit()
-        self._refusals = 0
-        self._flights = min(self._flights + 1, self._concurrency)
-        if pace.rate > _UNPACED:
-            self._pace, self._flights = None, self._concurrency
-        self._let_in()
+        if pace is None:
+            self._admitted += 1
+        elif self._clock() >= self._opens_at:  # else it was sent before the refusal
+            pace.admit()
+            self._refusals = 0
+            self._flights = min(self._flights + 1, self._concurrency)
+            if pace.rate > _FASTEST:
+                self._pace, self._admitted, self._flights = None, 0, self._concurrency
+            self._let_in()
 
     def refused(self, sent_at: float, retry_after: float | None) -> None:
         """
@@ -146,16 +152,15 @@ class Limiter:
         pause = retry_after or 0.0
         if self._pace is None or sent_at > self._refused_at:
             if self._pace is None:
-                offered = (self._in_flight + 1) / max(now - sent_at, 1 / _UNPACED)
-                self._pace = _Pace(min(offered, _UNPACED))
-                self._pace.admit()  # the least that any service does
-            if self._refusals == 0:
-                self._pace = self._pace.slower()
-            self._flights = max(1, self._flights // 2)
-            self._refused_at = now
+                offered = min(_FASTEST, (self._in_flight + 1) / max(now - sent_at, 1 / _FASTEST))
+                self._pace = _Pace(offered, seen=min(offered, max(1, self._admitted)))
             floor, more = _PAUSE
             pause = max(pause, (floor + self._jitter(more)) * 2 ** min(self._refusals, _DOUBLINGS))
+            if self._refusals == 0:  # else it was the pause that was too short
+                self._pace = self._pace.slower(pause)
             self._refusals += 1
+            self._refused_at = now
+            self._flights = max(1, self._flights // 2)
         self._opens_at = max(self._opens_at, now + pause)
         for place, patience in (*self._again, *self._line):
             if not place.done() and (error := self._outlasting(patience)):
@@ -164,7 +169,7 @@ class Limiter:
 
     def _outlasting(self, patience: float) -> Throttled | None:
         pause = self._opens_at - self._clock()
-        if pause <= min(LONGEST_PAUSE, patience) or pause <= 0:
+        if pause <= 0 or pause <= min(LONGEST_PAUSE, patience):
             return None
         error = Throttled(
             f"The service asked for a pause, which lasts {pause:.0f} s more.",
@@ -198,11 +203,10 @@ class Limiter:
             self._next_start = self._clock() + 1 / self._pace.rate
 
     def _let_in(self) -> None:
-        while (
-            not self._door_taken
-            and self._in_flight < self._flights
-            and (line := self._again or self._line)
-        ):
+        while not self._door_taken and self._in_flight < self._flights:
+            line = self._again or self._line
+            if not line:
+                break
             place, _ = line.popleft()
             if not place.done():
                 self._in_flight += 1
