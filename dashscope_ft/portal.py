@@ -10,7 +10,7 @@ rules keep every end of this clean:
   them passes by operations that are atomic, so that no interrupt can split one.
 * Whoever waits is registered with the house before it asks, and the house's last act is to
   wake everyone who is registered. So no call can hang, whatever it races with.
-* What may be run by the garbage collector takes no lock and waits for nothing that needs one.
+* What may be run by the garbage collector takes no lock, and never waits without a bound.
 """
 
 from __future__ import annotations
