@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from dashscope_ft import Outcome, Report
@@ -65,6 +65,7 @@ class Account:
         self._plan = plan
         self._dry_run = dry_run
         self._outcomes: list[Outcome] = []
+        self._begun = False
 
     @property
     def streams(self) -> bool:
@@ -77,37 +78,42 @@ class Account:
         """
         Enter an outcome.
         """
-        if not self._outcomes and self._form is Output.CSV:
-            write(csv_line(OUTCOME_FIELDS))
         self._outcomes.append(outcome)
-        if self._form is Output.JSONL:
-            write(json_text(self._row(outcome)) + "\n")
-        elif self._form is Output.CSV:
-            write(csv_line(self._row(outcome).values()))
+        self._tell([outcome])
 
     def close(self) -> Report:
         """
         Enter the jobs that were never come to, and write what is left to write.
         """
         known = {outcome.job_id for outcome in self._outcomes}
-        rest = [entry.job_id for entry in self._plan.entries if entry.job_id not in known]
+        rest = [
+            Outcome(job_id=entry.job_id, action="delete", result="skipped", reason=_NOT_ATTEMPTED)
+            for entry in self._plan.entries
+            if entry.job_id not in known
+        ]
+        self._outcomes += rest
+        report = Report(outcomes=tuple(self._outcomes))
         try:
-            for job_id in rest:
-                self.add(
-                    Outcome(job_id=job_id, action="delete", result="skipped", reason=_NOT_ATTEMPTED)
-                )
-            report = Report(outcomes=tuple(self._outcomes))
+            self._tell(rest)
             if self._form is Output.JSON:
                 write(json_text(self._as_json(report), indent=2) + "\n")
             elif self._form is Output.TABLE:
-                write_lines(
-                    account_lines(report, width=width_of(sys.stdout), dry_run=self._dry_run)
-                )
+                width = width_of(sys.stdout)
+                write_lines(account_lines(report, width=width, dry_run=self._dry_run))
         except BrokenPipeError:
-            drop_stdout()
-            report = Report(outcomes=tuple(self._outcomes))
+            drop_stdout()  # the summary is on stderr
         say(self._summary(report))
         return report
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        if self._form is Output.CSV and not self._begun:
+            write(csv_line(OUTCOME_FIELDS))
+        self._begun = True
+        for outcome in outcomes:
+            if self._form is Output.JSONL:
+                write(json_text(self._row(outcome)) + "\n")
+            elif self._form is Output.CSV:
+                write(csv_line(self._row(outcome).values()))
 
     def _row(self, outcome: Outcome) -> dict[str, Any]:
         row = outcome_row(outcome)

@@ -1,0 +1,815 @@
+"""
+Clean-up from the command line: what is shown, asked, refused, done and accounted for.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import stat
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from dashscope_ft import Plan, Selection
+from dashscope_ft.cleanup.journal import Journal
+from dashscope_ft.cli.rules import bound_of
+from dashscope_ft.emulator import Emulator, Fault, Pace
+from dashscope_ft.errors import InvalidArgument
+from tests.trials.careful_person import nth_deletion
+
+from .conftest import COMMAND, PATIENCE, Ran, Run, Terminal
+
+Start = Callable[..., "subprocess.Popen[str]"]
+OnTerminal = Callable[..., Terminal]
+
+DELETE = "fine_tunes.delete"
+UTC_PLUS_8 = timezone(timedelta(hours=8))
+
+
+@pytest.fixture
+def plan_file(tmp_path: Path) -> Path:
+    return tmp_path / "plan.json"
+
+
+@pytest.fixture
+def planned(run: Run, studio: Emulator, plan_file: Path) -> Callable[..., Plan]:
+    """
+    Make a plan by the command line, forget its requests, and give it back.
+    """
+
+    def make(*rules: str) -> Plan:
+        done = run("cleanup", "plan", *rules, "-o", str(plan_file))
+        assert done.returncode == 0, done.stderr
+        studio.journal.clear()
+        return Plan.load(plan_file)
+
+    return make
+
+
+@pytest.fixture
+def applied(run: Run, plan_file: Path) -> Callable[..., Ran]:
+    """
+    Apply the plan without a terminal, as somebody who has seen it.
+    """
+
+    def apply(*options: str) -> Ran:
+        return run(*agreed(plan_file), *options)
+
+    return apply
+
+
+def agreed(plan_file: Path) -> list[str]:
+    digest = Plan.load(plan_file).digest
+    options = ["--yes", "--digest", digest[:12], "--max-deletes", "500", "--max-percent", "100"]
+    return ["cleanup", "apply", str(plan_file), *options]
+
+
+def methods(studio: Emulator) -> set[str]:
+    return {request.method for request in studio.journal}
+
+
+def ids_in(plan: Plan) -> list[str]:
+    return [entry.job_id for entry in plan.entries]
+
+
+# Planning
+
+
+def test_a_plan(studio: Emulator, run: Run, plan_file: Path) -> None:
+    """
+    The table says what goes, what stays and why, with totals; the file holds the same; only
+    reads are sent.
+    """
+    studio.seed(jobs=60, statuses=["FAILED"], models=["qwen3-8b"])
+    studio.seed(jobs=30, statuses=["SUCCEEDED"], models=["qwen3-14b"])
+    done = run("cleanup", "plan", "--keep-latest", "4", "-o", str(plan_file))
+    lines = [line.split() for line in done.stdout.splitlines()]
+    plan = Plan.load(plan_file)
+
+    assert done.returncode == 0
+    assert "GOES: 56 of 90 fine-tuning jobs (62%)" in done.stdout
+    assert "STAYS: 34" in done.stdout
+    assert ["56", "FAILED"] in [line[:2] for line in lines]
+    assert ["30", "another", "status", "SUCCEEDED"] in [line[:4] for line in lines]
+    assert ["4", "among", "the", "latest", "4"] in [line[:5] for line in lines]
+    assert f"127.0.0.1:{studio.port}" in done.stdout
+    assert plan.digest[:12] in done.stdout
+    assert len(plan.entries) == 56
+    assert stat.S_IMODE(plan_file.stat().st_mode) == 0o600
+    assert done.stderr == (
+        f"Within 24 hours: dashscope-ft cleanup apply {plan_file}"
+        " --max-deletes 56 --max-percent 63\n"
+    )
+    assert methods(studio) == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("options", "selection"),
+    [
+        ([], Selection()),
+        (["--status", "failed", "--status", "SUCCEEDED"],
+         Selection(status={"FAILED", "SUCCEEDED"})),
+        (["--model", "qwen3-*", "--model", "x"], Selection(model=["qwen3-*", "x"])),
+        (["--name", "test-*"], Selection(name="test-*")),
+        (["--creator", "1396*"], Selection(creator="1396*")),
+        (["--older-than", "30d"], Selection(older_than=timedelta(days=30))),
+        (["--newer-than", "2w", "--by", "ended"],
+         Selection(newer_than=timedelta(weeks=2), by="end_time")),
+        (["--older-than", "2026-01-31"],
+         Selection(older_than=datetime(2026, 1, 31, tzinfo=UTC_PLUS_8))),
+        (["--keep-latest", "3"], Selection(keep_latest=3)),
+        (["--protect", "ft-1", "--protect", "*-prod"], Selection(protect=["ft-1", "*-prod"])),
+    ],
+)  # fmt: skip
+def test_each_rule_as_an_option(
+    planned: Callable[..., Plan], options: list[str], selection: Selection
+) -> None:
+    """
+    Whatever a selection can say, the command line can say.
+    """
+    assert planned(*options).selection == selection
+
+
+def test_every_rule_has_an_option(run: Run) -> None:
+    """
+    No rule of a selection is without its option.
+    """
+    helped = run("cleanup", "plan", "--help").stdout
+
+    for rule in Selection().to_dict():
+        assert f"--{rule.replace('_', '-')} " in helped
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("0h", timedelta(0)),
+        ("12h", timedelta(hours=12)),
+        ("30d", timedelta(days=30)),
+        ("2w", timedelta(days=14)),
+        ("2026-01-31T12:00", datetime(2026, 1, 31, 12, tzinfo=UTC_PLUS_8)),
+        ("2026-01-31T12:00+00:00", datetime(2026, 1, 31, 12, tzinfo=UTC)),
+    ],
+)
+def test_ages_and_dates(text: str, bound: timedelta | datetime) -> None:
+    """
+    An age is in hours, days or weeks; a date without a zone is at UTC+8, as the service's are.
+    """
+    assert bound_of("--older-than", text) == bound
+
+
+@pytest.mark.parametrize(
+    "text", ["", "30", "6m", "-1d", "1.5d", "٣d", "d", "yesterday", "9" * 400 + "d"]
+)
+def test_ages_that_nobody_can_mean(text: str) -> None:
+    """
+    What is no age is refused, `6m` too: minutes or months, it could delete the wrong half.
+    """
+    with pytest.raises(InvalidArgument, match="--older-than"):
+        bound_of("--older-than", text)
+
+
+def test_a_plan_for_machines(studio: Emulator, run: Run, planned: Callable[..., Plan]) -> None:
+    """
+    JSON is the plan itself, as good as its file; JSON Lines and CSV are the jobs that go.
+    """
+    studio.seed(jobs=20, statuses=["FAILED", "SUCCEEDED"])
+    plan = planned()
+    whole = json.loads(run("cleanup", "plan", "--output", "json").stdout)
+    lines = run("-o", "jsonl", "cleanup", "plan").stdout.splitlines()
+    table = run("cleanup", "plan", "--output", "csv").stdout
+
+    assert whole["entries"] == plan.to_dict()["entries"]
+    assert len(whole["digest"]) == 64
+    assert [json.loads(line) for line in lines] == whole["entries"]
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
+    assert [row["job_id"] for row in rows] == ids_in(plan)
+
+
+def test_a_plan_for_imports(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran]
+) -> None:
+    """
+    Import jobs are cleaned up like the others.
+    """
+    studio.seed(imports=40, jobs=5, import_statuses=["FAILED", "SUCCESSED"])
+    plan = planned("imports")
+    done = applied()
+
+    assert plan.noun == "imports"
+    assert done.returncode == 0
+    assert sorted(studio.account().books.deleted) == sorted(ids_in(plan))
+    assert {job["status"] for job in studio.account().imports.values()} == {"SUCCESSED"}
+
+
+def test_a_status_that_is_not_known(studio: Emulator, run: Run) -> None:
+    """
+    A word that may be mistyped is noted; it selects nothing by itself.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    done = run("cleanup", "plan", "--status", "faild")
+
+    assert done.returncode == 0
+    assert done.stderr.startswith("Note: FAILD ")
+    assert "GOES: 0 of 5" in done.stdout
+
+
+def test_a_plan_on_a_terminal(studio: Emulator, terminal: OnTerminal) -> None:
+    """
+    It fits the terminal, and is coloured; nothing in it is obeyed.
+    """
+    evil = "\x1b[2J\x1b]0;all is well\x07[red]模型"
+    for job in studio.seed(jobs=12, statuses=["FAILED"]):
+        studio.account().jobs[job].update(job_name=evil, model="qwen3-8b\x1b[1A")
+    shown = terminal("cleanup", "plan", width=50)
+
+    assert shown.finish() == 0
+    assert max(map(len, shown.words.splitlines())) <= 50
+    assert "GOES: 12 of 12" in shown.words
+    assert "\x1b[31mFAILED" in shown.text
+    assert "\x1b[2J" not in shown.text
+    assert "\x1b]0;" not in shown.text
+    assert "\x1b[1A" not in shown.text
+
+
+# Applying
+
+
+def test_applying_a_plan(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran]
+) -> None:
+    """
+    Exactly the jobs of the plan go, and the report says so.
+    """
+    studio.seed(jobs=30, statuses=["FAILED", "SUCCEEDED"])
+    plan = planned()
+    done = applied()
+    goes = len(plan.entries)
+
+    assert done.returncode == 0
+    assert sorted(studio.account().books.deleted) == sorted(ids_in(plan))
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["JOBS", "RESULT", "WHY"],
+        [str(goes), "deleted", "confirmed", "by", "the", "service"],
+        [str(goes), "in", "all"],
+    ]
+    assert done.stderr == f"{goes} deleted.\n"
+
+
+def test_a_report_for_machines(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran]
+) -> None:
+    """
+    JSON has the counts, and each job of the plan once with its evidence.
+    """
+    ids = studio.seed(jobs=12, statuses=["FAILED"])
+    plan = planned()
+    studio.account().remove(ids[0])
+    studio.account().set_status(ids[1], "SUCCEEDED")
+    studio.inject(Fault(operation=DELETE, path=f"*{ids[2]}", lose="after"))
+    denied = {"code": "AccessDenied", "message": "No.\x1b[2J", "request_id": "r"}
+    studio.inject(Fault(operation=DELETE, path=f"*{ids[3]}", status=403, body=denied))
+    done = applied("--output", "json")
+    report = json.loads(done.stdout)
+
+    assert done.returncode == 5
+    assert (report["selected"], report["done"], report["skipped"], report["failed"]) == (
+        12,
+        9,
+        2,
+        1,
+    )
+    assert report["reasons"] == {
+        "confirmed": 8, "inferred": 1, "already_gone": 1, "changed": 1, "AccessDenied": 1
+    }  # fmt: skip
+    assert sorted(outcome["job_id"] for outcome in report["outcomes"]) == sorted(ids)
+    assert report["plan"] == plan.digest
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "table"])
+def test_other_forms_of_the_report(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran], form: str
+) -> None:
+    """
+    A line each for machines; in a table, those by name that were not deleted.
+    """
+    ids = studio.seed(jobs=6, statuses=["FAILED"])
+    planned()
+    studio.account().remove(ids[0])
+    done = applied("--output", form)
+
+    assert done.returncode == 0
+    if form == "table":
+        assert f"{ids[0]}  skipped  already gone" in done.stdout
+        assert ids[1] not in done.stdout
+    elif form == "csv":
+        rows = csv.DictReader(io.StringIO(done.stdout, newline=""))
+        assert sorted(row["job_id"] for row in rows) == sorted(ids)
+    else:
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert sorted(line["job_id"] for line in lines) == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--yes"],
+        ["--digest", "{digest}"],
+        ["--yes", "--digest", "0" * 64],
+        ["--yes", "--digest", "{digest:.6}"],
+        ["--yes", "--digest", ""],
+    ],
+)
+def test_applying_without_a_terminal_and_without_the_digest(
+    studio: Emulator, run: Run, planned: Callable[..., Plan], plan_file: Path, options: list[str]
+) -> None:
+    """
+    Where nobody can be asked, both `--yes` and the plan's digest are needed; nothing is sent.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    digest = planned().digest
+    given = [option.format(digest=digest) for option in options]
+    done = run("cleanup", "apply", str(plan_file), "--max-percent", "100", *given, stdin="y\n")
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "--digest" in done.stderr
+    assert not studio.journal.requests
+
+
+@pytest.mark.parametrize(
+    "options", [["--max-deletes", "4"], ["--max-percent", "99"], ["--max-deletes", "0"]]
+)
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+def test_a_plan_beyond_a_guard(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    applied: Callable[..., Ran],
+    options: list[str],
+    dry_run: list[str],
+) -> None:
+    """
+    A guard stops it before anything is asked or sent.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    planned()
+    done = applied(*options, *dry_run)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Nothing was deleted" in done.stderr
+    assert not studio.journal.requests
+
+
+@pytest.mark.parametrize("change", ["altered", "old", "elsewhere", "no plan", "journal in use"])
+def test_a_plan_that_is_refused(
+    studio: Emulator, run: Run, planned: Callable[..., Plan], plan_file: Path, change: str
+) -> None:
+    """
+    Altered, older than a day, made elsewhere, or being applied already: nothing is sent.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    plan = planned()
+    journal = plan_file.with_name("journal")
+    settings: dict[str, str] = {}
+    if change == "altered":
+        plan_file.write_text(plan_file.read_text().replace("FAILED", "RUNNING", 1))
+    elif change == "old":
+        evolve(plan, created=plan.created - timedelta(hours=25)).save(plan_file)
+    elif change == "elsewhere":
+        settings["DASHSCOPE_WORKSPACE"] = "ws-2"
+    elif change == "no plan":
+        plan_file.write_text("{}")
+    arguments = [
+        "apply",
+        str(plan_file),
+        "--yes",
+        "--digest",
+        plan.digest,
+        "--journal",
+        str(journal),
+    ]
+    if change == "journal in use":
+        with Journal(plan.digest, journal, now=lambda: datetime.now(UTC)):
+            done = run("cleanup", *arguments, "--max-percent", "100")
+    else:
+        done = run("cleanup", *arguments, "--max-percent", "100", **settings)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("Error: ")
+    assert not studio.journal.requests
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "everything"],
+        ["plan", "-o", "json"],
+        ["plan", "-o", "/no/such/place/plan.json"],
+        ["plan", "--older-than", "6m"],
+        ["plan", "--keep-latest", "-1"],
+        ["plan", "--model", ""],
+        ["plan", "--by", "name"],
+        ["apply"],
+        ["apply", "/no/such/plan.json"],
+        ["run", "--max-deletes", "many"],
+        [],
+    ],
+)
+def test_wrong_usage(studio: Emulator, run: Run, arguments: list[str]) -> None:
+    """
+    What cannot be meant is refused with exit code 2, before anything is sent.
+    """
+    done = run("cleanup", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert not studio.journal.requests
+
+
+def test_an_empty_plan(
+    studio: Emulator, planned: Callable[..., Plan], run: Run, plan_file: Path
+) -> None:
+    """
+    Where nothing is to go, nobody is asked.
+    """
+    studio.seed(jobs=5, statuses=["SUCCEEDED"])
+    planned()
+    done = run("cleanup", "apply", str(plan_file))
+
+    assert done.returncode == 0
+    assert done.stderr == "Nothing to delete.\n"
+
+
+def test_going_on_where_a_run_ended(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran], plan_file: Path
+) -> None:
+    """
+    After a rate limit that asks for an hour, the same command deletes what is left, and its
+    report is about all.
+    """
+    ids = studio.seed(jobs=30, statuses=["FAILED"])
+    planned()
+    studio.inject(
+        Fault(operation=DELETE, times=9),
+        throttled(operation=DELETE),
+    )
+    first = applied("-o", "json")
+    studio.faults.clear()
+    some = len(studio.account().books.deleted)
+    second = applied("-o", "json")
+
+    assert first.returncode == 75
+    assert "same command" in first.stderr
+    assert json.loads(first.stdout)["done"] == some
+    assert 9 <= some < 30
+    assert second.returncode == 0
+    assert json.loads(second.stdout)["reasons"] == {"confirmed": 30}
+    assert sorted(studio.account().books.deleted) == sorted(ids)
+    assert len(list(plan_file.parent.glob("plan-*.journal"))) == 1
+
+
+def test_a_plan_made_anew_under_the_same_name(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran]
+) -> None:
+    """
+    Last week's journal is not in the way of this week's plan.
+    """
+    for _ in range(2):
+        studio.seed(jobs=3, statuses=["FAILED"])
+        planned()
+
+        assert applied().returncode == 0
+    assert not studio.account().jobs
+
+
+# What is only read
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "apply"])
+def test_a_dry_run(
+    studio: Emulator,
+    run: Run,
+    planned: Callable[..., Plan],
+    applied: Callable[..., Ran],
+    plan_file: Path,
+    command: str,
+) -> None:
+    """
+    Nothing but GETs is sent, nothing is deleted, no journal is begun; a job that changed since
+    is seen.
+    """
+    ids = studio.seed(jobs=150, statuses=["FAILED", "RUNNING"])
+    rules = ["--status", "FAILED", "--status", "RUNNING"]
+    plan = planned(*rules)
+    studio.account().remove(ids[0])
+    guards = ["--max-deletes", "500", "--max-percent", "100", "--cancel-running"]
+    if command == "apply":
+        done = applied("--dry-run", "--cancel-running", "--output", "json")
+        report = json.loads(done.stdout)
+        assert report["dry_run"]
+        assert report["done"] == 0
+        assert report["reasons"] == {"dry_run": 149, "already_gone": 1}
+        assert done.stderr == "149 would be deleted, 1 skipped.\n"
+    elif command == "run":
+        done = run("cleanup", "run", *rules, "--dry-run", *guards)
+        assert "GOES: 149 of 149" in done.stdout
+    else:
+        done = run("cleanup", "plan", *rules)
+
+    assert done.returncode == 0
+    assert methods(studio) == {"GET"}
+    assert studio.account().books.deleted == [ids[0]]
+    assert not studio.account().books.canceled
+    assert len(studio.account().jobs) == len(plan.entries) - 1
+    assert list(plan_file.parent.glob("*.journal")) == []
+
+
+# Running jobs
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_jobs_that_have_not_ended(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran], cancels: bool
+) -> None:
+    """
+    They are cancelled first if that was asked for, else they are skipped for their state.
+    """
+    studio.account().pace = Pace(running=3_600, canceling=0.02)
+    ids = studio.seed(jobs=4, statuses=["RUNNING"])
+    planned("--status", "running")
+    done = applied("--output", "json", *(["--cancel-running"] if cancels else []))
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["reasons"] == ({"confirmed": 4} if cancels else {"state": 4})
+    assert sorted(studio.account().books.deleted) == (sorted(ids) if cancels else [])
+
+
+# How it ends
+
+
+def throttled(**more: Any) -> Fault:
+    body = {"code": "Throttling.RateQuota", "message": "Later.", "request_id": "r"}
+    headers = {"Retry-After": "3600"}
+    return Fault(status=429, headers=headers, body=body, times=None, **more)
+
+
+INVALID_KEY = {"code": "InvalidApiKey", "message": "No.", "request_id": "r"}
+DENIED = {"code": "AccessDenied", "message": "No.", "request_id": "r"}
+TOO_FEW = {
+    "output": {"page_no": 1, "page_size": 100, "total": 300, "jobs": [{"job_id": "ft-1"}]},
+    "request_id": "r",
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "code"),
+    [
+        (None, [], 0),
+        (Fault(operation=DELETE, status=401, body=INVALID_KEY, times=None), [], 4),
+        (Fault(operation=DELETE, status=403, body=DENIED, every=3), [], 5),
+        (Fault(operation=DELETE, status=404), [], 0),
+        (Fault(operation=DELETE, status=404), ["--strict"], 6),
+        (Fault(operation=DELETE, status=403, body=DENIED, every=3), ["--strict"], 5),
+        (throttled(operation=DELETE), [], 75),
+    ],
+)
+def test_the_exit_code_of_an_application(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    applied: Callable[..., Ran],
+    fault: Fault | None,
+    options: list[str],
+    code: int,
+) -> None:
+    """
+    It says how the run ended; the report stands on stdout whatever it is.
+    """
+    ids = studio.seed(jobs=9, statuses=["FAILED"])
+    planned()
+    if fault is not None:
+        studio.inject(fault)
+    done = applied(*options, "--output", "jsonl")
+    told = [json.loads(line)["job_id"] for line in done.stdout.splitlines()]
+
+    assert done.returncode == code
+    assert sorted(told) == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault(status=401, body=INVALID_KEY, times=None), 4),
+        (Fault(operation="fine_tunes.list", status=200, body=TOO_FEW, times=None), 7),
+        (throttled(), 75),
+        (Fault(status=403, body=DENIED, times=None), 1),
+    ],
+)
+def test_the_exit_code_of_a_plan(
+    studio: Emulator, run: Run, plan_file: Path, fault: Fault, code: int
+) -> None:
+    """
+    Without a complete listing there is no plan, neither shown nor saved.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    studio.inject(fault)
+    done = run("cleanup", "plan", "-o", str(plan_file))
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("Error: ")
+    assert not plan_file.exists()
+
+
+# Questions
+
+
+def test_run_without_a_terminal(studio: Emulator, run: Run) -> None:
+    """
+    Nobody can look at a plan that is made and applied in one go: nothing is sent.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    for options in ([], ["--yes"]):
+        done = run("cleanup", "run", *options)
+
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "cleanup plan" in done.stderr
+    assert not studio.journal.requests
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\x03", 130)])
+def test_the_question(studio: Emulator, terminal: OnTerminal, answer: str, code: int) -> None:
+    """
+    It comes below the plan and names count, region, host and workspace; only yes is yes.
+    """
+    ids = studio.seed(jobs=12, statuses=["FAILED"], workspace="ws-1")
+    asked = terminal("cleanup", "run", "--max-percent", "100", "--workspace", "ws-1", width=120)
+    asked.read_until("[y/N]")
+    shown, question = asked.words.rsplit("\n", 1)
+
+    assert "GOES: 12 of 12" in shown
+    assert question.startswith("Delete 12 fine-tuning jobs in region intl (127.0.0.1:")
+    assert f":{studio.port}, workspace ws-1)" in question
+    assert methods(studio) == {"GET"}
+
+    asked.type(answer)
+
+    assert asked.finish() == code
+    assert "Traceback" not in asked.text
+    assert sorted(studio.account().books.deleted) == (sorted(ids) if code == 0 else [])
+
+
+def test_yes_on_a_terminal(studio: Emulator, terminal: OnTerminal) -> None:
+    """
+    Whoever said yes beforehand sees the plan and is not asked; a bar shows rate, failures and
+    the time left.
+    """
+    studio.seed(jobs=40, statuses=["FAILED"])
+    studio.inject(
+        Fault(operation=DELETE, status=403, body=DENIED),
+        Fault(operation=DELETE, delay=0.25, times=None),
+    )
+    shown = terminal("cleanup", "run", "--yes", "--max-deletes", "40", "--max-percent", "100")
+
+    assert shown.finish() == 5
+    assert "GOES: 40 of 40" in shown.words
+    assert "[y/N]" not in shown.words
+    bars = [line for line in shown.words.split("\r") if "of 40" in line and "/s" in line]
+    assert any("1 failed" in bar and "left" in bar for bar in bars)
+    assert shown.words.rstrip().endswith(
+        "39 deleted, 1 failed.\nThe same command plans anew, and goes on with what is left."
+    )
+
+
+# Interrupts
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    applied: Callable[..., Ran],
+    start: Start,
+    plan_file: Path,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    """
+    No deletion begins after it; what was under way is waited for; report, journal and the
+    emulator's books agree; the same command goes on.
+    """
+    ids = studio.seed(jobs=60, statuses=["FAILED"])
+    planned()
+    studio.inject(Fault(operation=DELETE, times=10), Fault(operation=DELETE, delay=1.0, times=None))
+    process = start(*agreed(plan_file), "--output", "json")
+    held = nth_deletion(studio, 11).result(PATIENCE)
+    signalled = studio.clock.time()
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    report = json.loads(stdout)
+    [journal] = plan_file.parent.glob("*.journal")
+    lines = [json.loads(line) for line in journal.read_bytes().splitlines()]
+    written = {line["outcome"]["job_id"]: line["outcome"] for line in lines if "outcome" in line}
+    told = {outcome["job_id"]: outcome["reason"] for outcome in report["outcomes"]}
+    deleted = set(studio.account().books.deleted)
+
+    assert process.returncode == code
+    assert "Stopping" in stderr
+    assert signalled - held.time < 0.5, "the machine was too busy for this test to say anything"
+    assert not [r for r in studio.journal.of(DELETE) if r.time > signalled + 0.5]
+    assert 10 < len(deleted) <= 10 + 2 * 8
+    assert sorted(told) == sorted(ids)
+    assert {job_id for job_id, reason in told.items() if reason == "confirmed"} == deleted
+    assert {job_id for job_id, reason in told.items() if reason != "not_attempted"} == set(written)
+
+    studio.faults.clear()
+    assert applied().returncode == 0
+    assert sorted(studio.account().books.deleted) == sorted(ids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    applied: Callable[..., Ran],
+    start: Start,
+    plan_file: Path,
+    number: signal.Signals,
+) -> None:
+    """
+    It leaves at once, with answers outstanding; the journal still lets the next run account
+    for every job.
+    """
+    ids = studio.seed(jobs=20, statuses=["FAILED"])
+    planned()
+    studio.inject(Fault(operation=DELETE, answer_delay=float("inf"), times=1))
+    process = start(*agreed(plan_file), "--output", "json")
+    studio.journal.first(lambda request: request.operation == DELETE).result(PATIENCE)
+    process.send_signal(number)
+    assert process.stderr is not None
+    assert "Stopping" in process.stderr.readline()
+    process.send_signal(number)
+    stdout, _ = process.communicate(timeout=5)
+
+    if number == signal.SIGINT:
+        report = json.loads(stdout)
+        assert process.returncode == 130
+        assert report["reasons"]["unknown_outcome"] >= 1
+        assert report["selected"] == 20
+    else:
+        assert process.returncode == -signal.SIGTERM  # which a shell calls 143
+    done = applied("--output", "json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["done"] == 20
+    assert json.loads(done.stdout)["reasons"]["inferred"] >= 1
+    assert sorted(studio.account().books.deleted) == sorted(ids)
+
+
+def test_a_signal_while_planning(studio: Emulator, start: Start, plan_file: Path) -> None:
+    """
+    The command ends at once, with no plan.
+    """
+    studio.inject(Fault(operation="fine_tunes.list", delay=float("inf"), times=None))
+    process = start("cleanup", "plan", "-o", str(plan_file))
+    studio.journal.first(lambda request: True).result(PATIENCE)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, stdout, stderr) == (143, "", "")
+    assert not plan_file.exists()
+
+
+def test_a_reader_that_leaves(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    environment: dict[str, str],
+    plan_file: Path,
+) -> None:
+    """
+    Nothing new begins for somebody who has stopped reading, and stderr says how far it got.
+    """
+    studio.seed(jobs=60, statuses=["FAILED"])
+    planned()
+    studio.inject(Fault(operation=DELETE, delay=0.1, times=None))
+    script = 'set -o pipefail; "$@" | head -n 1'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *COMMAND, *agreed(plan_file), "--output", "jsonl"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    deleted = len(studio.account().books.deleted)
+
+    assert done.returncode == 141
+    assert 1 <= deleted < 60
+    assert done.stderr.startswith(f"{deleted} deleted, {60 - deleted} not attempted.\n")

@@ -1,0 +1,179 @@
+"""
+The table that a person decides from.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from unicodedata import category
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.text import Text
+
+from dashscope_ft import Outcome, Plan, Report, Selection
+from dashscope_ft.cleanup import Facts, PlanEntry
+from dashscope_ft.cleanup.groups import Membership, groups_of
+from dashscope_ft.cli.account import account_lines
+from dashscope_ft.cli.decision import decision
+from dashscope_ft.errors import DashScopeError
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+PLACE = "region intl (127.0.0.1:1)"
+
+
+def job(number: int, status: str, model: str | None, days: int | None, name: str = "") -> Facts:
+    return Facts(
+        job_id=f"ft-20260101{number:04}-abcd",
+        status=status,
+        model=model,
+        names=(name,) if name else (),
+        output=f"{model}-{number}",
+        create_time=None if days is None else NOW - timedelta(days=days),
+    )
+
+
+def plan_of(jobs: list[Facts], selection: Selection | None = None) -> Plan:
+    selection = selection or Selection()
+    decisions = selection.decide(jobs, NOW)
+    return Plan(
+        base_url="http://127.0.0.1:1/api/v1",
+        workspace=None,
+        noun="fine_tunes",
+        created=NOW,
+        selection=selection,
+        listed=len(jobs),
+        entries=[PlanEntry.of(each.job) for each in decisions if each.selected],
+        stays=groups_of(
+            Membership(d.reason, d.detail, d.job.status, d.job.model, d.job.create_time)
+            for d in decisions
+            if not d.selected
+        ),
+    )
+
+
+def shown(plan: Plan, width: int | None) -> list[str]:
+    return [line.plain for line in decision(plan, PLACE, width=width)]
+
+
+MIXED = [
+    *[job(n, "FAILED", "qwen3-8b", 31 + n) for n in range(1_200)],
+    *[job(2_000 + n, "CANCELED", "模型" * 8, 40) for n in range(30)],
+    *[job(3_000 + n, "SUCCEEDED", f"qwen3-{n % 2}b", n) for n in range(300)],
+    *[job(4_000 + n, "RUNNING", "qwen3-8b", 0) for n in range(5)],
+    job(5_000, "THAWING", "qwen3-8b", 1),
+    job(5_001, "FAILED", None, None),
+]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, None])
+def test_what_goes_and_what_stays(width: int | None) -> None:
+    """
+    At any width: each group that goes with its status and age, why the others stay, and totals.
+    """
+    lines = shown(plan_of(MIXED, Selection(older_than=timedelta(days=30))), width)
+    rows = [line.split() for line in lines]
+
+    assert "GOES: 1,230 of 1,537 fine-tuning jobs (80%)" in lines
+    assert "STAYS: 307" in lines
+    assert ["1,200", "FAILED", "31–1230", "d", "qwen3-8b"] in rows
+    assert ["30", "CANCELED", "40", "d"] in [row[:4] for row in rows]
+    assert ["1,230", "in", "all"] in rows
+    assert ["307", "in", "all"] in rows
+    assert any("undecidable: status" in line for line in lines)
+    assert any("undecidable: create" in line for line in lines)
+    if width is not None:
+        tables = [line for line in lines if line[:5].strip().replace(",", "").isdigit()]
+        assert max(map(cell_len, tables)) <= width
+
+
+def test_a_narrow_terminal_does_not_repeat_itself() -> None:
+    """
+    Where models have no room, jobs that stay are counted without them.
+    """
+    lines = shown(plan_of(MIXED), 40)
+
+    assert ["300", "another", "status", "SUCCEEDED"] in [line.split() for line in lines]
+
+
+def test_jobs_that_have_not_ended() -> None:
+    """
+    Whoever plans to delete running jobs is told what that takes.
+    """
+    lines = shown(plan_of(MIXED, Selection(status={"RUNNING"})), 80)
+
+    assert any(line.startswith("5 of them have not ended: ") for line in lines)
+
+
+def test_more_reasons_than_a_screen_has_lines() -> None:
+    """
+    Small groups of jobs that stay are counted together; the total is still right.
+    """
+    jobs = [job(n, "SUCCEEDED", f"model-{n}", n) for n in range(50)]
+    lines = shown(plan_of(jobs), 80)
+
+    assert ["30", "in", "smaller", "groups"] in [line.split() for line in lines]
+    assert ["50", "in", "all"] in [line.split() for line in lines]
+    assert len(lines) < 40
+
+
+def test_a_plan_that_deletes_nothing() -> None:
+    """
+    An empty account has a table too.
+    """
+    lines = shown(plan_of([]), 80)
+
+    assert "GOES: 0 of 0 fine-tuning jobs" in lines
+    assert "STAYS: 0" in lines
+
+
+texts = st.text(max_size=30)
+
+
+@given(
+    st.lists(st.tuples(texts, st.sampled_from(["FAILED", "RUNNING", ""]), texts), max_size=20),
+    st.integers(30, 200),
+)
+def test_whatever_the_service_says(said: list[tuple[str, str, str]], width: int) -> None:
+    """
+    No text of a job steers the terminal or is taken for markup, and every line stays one.
+    """
+    jobs = [job(n, status, model, n, name) for n, (model, status, name) in enumerate(said)]
+    lines = list(decision(plan_of(jobs), PLACE, width=width))
+
+    written = {category(character) for line in lines for character in line.plain}
+    assert all(isinstance(line, Text) for line in lines)
+    assert written.isdisjoint({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def test_an_account_of_many_ends() -> None:
+    """
+    The final table counts by result and reason, and names the jobs that are neither deleted nor
+    left for later, up to twenty.
+    """
+    outcomes = [
+        *[Outcome(job_id=f"ft-{n}", action="delete", result="done", reason="confirmed")
+          for n in range(1_000)],
+        *[Outcome(job_id=f"ft-c{n}", action="delete", result="skipped", reason="changed")
+          for n in range(25)],
+        *[Outcome(job_id=f"ft-n{n}", action="delete", result="skipped", reason="not_attempted")
+          for n in range(7)],
+        Outcome(job_id="ft-x", action="delete", result="failed", reason="AccessDenied",
+                error=DashScopeError("No.\x1b[2J")),
+    ]  # fmt: skip
+    lines = [line.plain for line in account_lines(Report(outcomes=outcomes), width=60)]
+    rows = [re.split(" {2,}", line.strip()) for line in lines]
+
+    assert rows[1:6] == [
+        ["1,000", "deleted", "confirmed by the service"],
+        ["25", "skipped", "changed since it was planned"],
+        ["7", "skipped", "not attempted"],
+        ["1", "failed", "AccessDenied"],
+        ["1,033", "in all"],
+    ]
+    assert any(line.startswith("ft-x  ") and r"\x1b[2J" in line for line in lines)
+    assert lines[-1].startswith("… and 6 more")
+    assert not any("ft-n" in line for line in lines)
