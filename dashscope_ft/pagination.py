@@ -29,7 +29,6 @@ from .stitching import (
 
 T = TypeVar("T")
 
-_SMALLEST = 20  # the smallest page whose sizes straddle every offset
 _READ_AGAIN = 2  # times that a short page below its own total may be read again
 
 
@@ -158,8 +157,10 @@ class _Walk(Generic[T]):
         self._seen: set[str] = set()
         self._given = 0
         self._used = 0  # windows that the chain has asked for or passed
+        self._fruitful = 0  # those that brought something new
         self._tail: Window
         self._ahead: deque[asyncio.Task[Window]] = deque()
+        self._total = 0  # jobs, by the latest reply
         self._horizon = 0  # the index up to which windows are being read
 
     async def batches(self) -> AsyncGenerator[list[T], None]:
@@ -189,53 +190,67 @@ class _Walk(Generic[T]):
         """
         while self._ahead:
             window = await self._arrival()
-            joint = link(self._tail, window)
-            if joint is not Link.PROVEN and window.covered > self._tail.covered:
-                return await self._bridge(window if joint is Link.TIED else None)
-            self._ahead.popleft()
-            self._use()
-            if joint is Link.PROVEN:
+            if not window.ids.keys() <= self._seen:
+                joint = link(self._tail, self._seen, window)
+                if joint is not Link.PROVEN:
+                    return await self._bridge(window if joint is Link.TIED else None)
+                self._pass()
                 return self._join(window)
+            self._pass()  # all that it shows lies behind
         return await self._bridge(None)
 
     async def _bridge(self, tied: Window | None) -> list[Row]:
         """
-        Read on from the chain, from twice as far back each time, until a window joins it.
+        Read on from the chain, from further and further back, until a window joins it.
 
         Args:
             tied: A window that meets the chain among jobs of one second.
         """
-        covered, back = self._tail.covered, OVERLAP
-        window = tied
+        tail, overlap = self._tail, OVERLAP
         while True:
-            if window is None:
-                advance = next_span if back == OVERLAP else bridging_span
-                span = advance(covered, back, self._largest)
-                window = await self._read(span)
-                if span.start == 0:
-                    return self._join(window, anchored=True)
-            joint = link(self._tail, window)
+            end = self._end_of_tail()
+            if tied is not None:
+                # To begin before that second is the only better proof there is.
+                overlap = max(overlap, tail.covered - tail.last_group + 1)
+                straddles = bridging_span(end, overlap, self._largest).end > end
+                if not straddles and same_order(tail, tied):
+                    return self._join(tied)
+            advance = next_span if overlap == OVERLAP else bridging_span
+            span = advance(end, overlap, self._largest)
+            window = await self._read(span)
+            if span.start == 0:
+                return self._join(window, anchored=True)
+            joint = link(tail, self._seen, window)
             if joint is Link.PROVEN:
                 return self._join(window)
-            back *= 2
             if joint is Link.TIED:
-                # To begin before that second is the only better proof there is.
                 tied = tied or window
-                back = max(back, covered - self._tail.last_group + 1)
-                straddles = bridging_span(covered, back, self._largest).end > covered
-                if not straddles and same_order(self._tail, tied):
-                    return self._join(tied)
-            window = None
+            if self._end_of_tail() >= end:
+                overlap *= 2
+
+    def _end_of_tail(self) -> int:
+        """
+        Where the chain ends by now: there are so many jobs fewer, and they may have stood in it.
+        """
+        return self._tail.covered - max(0, self._tail.total - self._total)
 
     def _join(self, window: Window, *, anchored: bool = False) -> list[Row]:
         """
         Make a window the chain's tail. One at the head of the list needs no link.
         """
-        fresh = unseen(None if anchored else self._tail, window, self._seen)
+        fresh = unseen(window, self._seen, anchored=anchored)
+        self._fruitful += bool(fresh)
         self._tail = window
         if not self._ahead:
             self._horizon = window.covered
         return fresh
+
+    def _pass(self) -> None:
+        """
+        Leave the next window that was read ahead behind.
+        """
+        self._ahead.popleft()
+        self._use()
 
     def _read_ahead(self) -> None:
         tail, listing = self._tail, self._listing
@@ -268,8 +283,7 @@ class _Walk(Generic[T]):
         Count a window against what a walk may cost.
         """
         self._used += 1
-        planned = 1 + len(self._seen) // max(self._largest, _SMALLEST)
-        if self._used > 4 * planned + 20:
+        if self._used > 4 * self._fruitful + 20:
             raise self._inconsistent(self._tail.total)
 
     async def _window(self, span: Span) -> Window:
@@ -282,6 +296,7 @@ class _Walk(Generic[T]):
             if reply.page_size < span.page_size:
                 self._largest = min(self._largest, reply.page_size)
             window = Window.of(reply, listing.time_field, listing.read_time)
+            self._total = window.total
             if window.is_short and window.covered < window.total:
                 if again == _READ_AGAIN:
                     raise self._inconsistent(window.total)

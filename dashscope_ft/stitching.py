@@ -49,7 +49,7 @@ class Span(NamedTuple):
 
 class Link(Enum):
     """
-    How a reply joins the one before it.
+    How a reply joins the chain.
     """
 
     PROVEN = auto()
@@ -143,47 +143,63 @@ class Window:
         return self.span.start + self.times.index(self.times[-1])
 
 
-def link(left: Window, right: Window) -> Link:
+def link(tail: Window, seen: set[str], window: Window) -> Link:
     """
-    Tell how a reply joins the one before it.
+    Tell how a reply joins the chain.
+
+    A job that was there throughout and stands before the reply's first row is newer than each
+    of its rows. So it is enough that one of them, strictly older than the first, is in the chain.
+
+    Args:
+        tail: The chain's last window.
+        seen: The jobs of all its windows.
+        window: The reply.
     """
-    if left.ids.keys().isdisjoint(right.ids):
+    known = [job_id for job_id in window.ids if job_id in seen]
+    if not known:
         return Link.NONE
-    if left.last is None or right.first is None or right.first > left.last:
+    if window.first is None or tail.last is None:
+        return Link.PROVEN
+    if window.times[window.ids[known[-1]]] < window.times[0]:
+        return Link.PROVEN
+    # Or, where the chain ends with older jobs, that any of them is in its last window.
+    if window.first > tail.last and not tail.ids.keys().isdisjoint(known):
         return Link.PROVEN
     return Link.TIED
 
 
-def same_order(left: Window, right: Window) -> bool:
+def same_order(tail: Window, window: Window) -> bool:
     """
     Tell whether jobs of one second stand in both replies in one order, with none among them.
 
     Where more jobs share a second than a page can straddle, this is all the evidence there
     can be that the service keeps their order.
     """
-    places = [left.ids.get(job_id) for job_id in right.ids]
+    places = [tail.ids.get(job_id) for job_id in window.ids]
     shared = [place for place in places if place is not None]
-    if len(shared) < min(_ENOUGH_IN_ORDER, len(left.rows), len(right.rows)):
+    if len(shared) < min(_ENOUGH_IN_ORDER, len(tail.rows), len(window.rows)):
         return False
     among = places[places.index(shared[0]) :][: len(shared)]
     return among == sorted(shared)
 
 
-def unseen(left: Window | None, right: Window, seen: set[str]) -> list[Row]:
+def unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
     """
     Give a joined reply's rows that are new, and note them in `seen`.
 
-    Rows before the first that it shares with its neighbour were not there throughout.
+    Unless it is anchored at the head of the list, its rows before the first that the chain
+    has were not there throughout.
     """
-    begin = 0
-    if left is not None:
-        begin = min(right.ids[job_id] for job_id in right.ids.keys() & left.ids.keys())
     fresh = []
-    for row in right.rows[begin:] if begin else right.rows:
+    for row in window.rows:
         job_id = row["job_id"]
-        if job_id not in seen:
-            seen.add(job_id)
+        if job_id in seen:
+            if not anchored:
+                anchored = True
+                fresh.clear()
+        else:
             fresh.append(row)
+    seen.update(window.ids)
     return fresh
 
 
