@@ -165,7 +165,6 @@ class Limiter:
         for place, patience in (*self._again, *self._line):
             if not place.done() and (error := self._outlasting(patience)):
                 place.set_exception(error)
-        self._let_in()
 
     def _outlasting(self, patience: float) -> Throttled | None:
         pause = self._opens_at - self._clock()

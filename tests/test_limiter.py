@@ -136,27 +136,29 @@ class Scarce(Connections):
         super().__init__(settings)
         self._service = service
         self._retry_after = retry_after
+        self._first_sent_at: dict[str, float] = {}
+        self.slowest = 0.0
 
     async def attempt(self, request: Request, *, timeout: float) -> Reply:
+        first_sent_at = self._first_sent_at.setdefault(request.path, now())
         if await self._service.admit():
+            self.slowest = max(self.slowest, now() - first_sent_at)
             return Reply(status=200, output={"status": "success"}, request_id="r-1")
         return Reply(
             status=429, failed=True, code="Throttling.RateQuota", retry_after=self._retry_after
         )
 
 
-def client_of(
-    service: Service,
-    concurrency: int,
-    retry_after: float | None = None,
-    deadline: float = PATIENCE,
-) -> AsyncClient:
-    settings = resolve(
+def settings_of(concurrency: int, deadline: float = PATIENCE) -> Settings:
+    return resolve(
         api_key="sk-driven", region="intl", concurrency=concurrency, deadline=deadline, environ={}
     )
+
+
+def client_over(connections: Scarce, settings: Settings) -> AsyncClient:
     transport = Transport(
         settings,
-        Scarce(settings, service, retry_after),
+        connections,
         clock=now,
         sleep=asyncio.sleep,
         jitter=lambda most: most / 2,
@@ -216,15 +218,18 @@ def test_deleting_many_jobs_on_a_service_with_a_limit(
     """
     quota, burst = quota_of(lambda _: rate)
     service = Service(quota)
+    settings = settings_of(concurrency)
+    connections = Scarce(settings, service, retry_after)
 
     async def run() -> tuple[Report, float]:
-        async with client_of(service, concurrency, retry_after) as client:
+        async with client_over(connections, settings) as client:
             jobs = [f"ft-{number}" for number in range(JOBS)]
             return await client.fine_tunes.delete_many(jobs).report(), now()
 
     report, took = drive(run())
 
     assert report.reasons == {"confirmed": JOBS}
+    assert connections.slowest <= PATIENCE / 2, "a job came too near its deadline"
     assert len(service.arrivals) <= 1.5 * JOBS
     assert took <= longest(rate, burst, retry_after)
     assert service.most_in_flight <= concurrency
@@ -260,6 +265,33 @@ def test_a_limit_that_changes(
     assert service.refused(followed, followed + 20) <= max(8, after * 20 / 5)
 
 
+@few_and_many
+def test_a_service_that_asks_for_long_pauses(concurrency: int) -> None:
+    """
+    The client provokes them rarely.
+    """
+    service = Service(Bucket(lambda _: 5, 5))
+
+    async def run() -> float:
+        await Pool(service, concurrency, retry_after=10.0).run(JOBS)
+        return now()
+
+    assert drive(run()) <= longest(5, 5, 10.0)
+
+
+def test_a_service_with_a_high_limit() -> None:
+    """
+    The first refusal does not set the client far back.
+    """
+    service = Service(Bucket(lambda _: 100, 100))
+
+    async def run() -> float:
+        await Pool(service, 8).run(3000)
+        return now()
+
+    assert drive(run()) <= 1.1 * 29
+
+
 def test_a_service_without_a_limit() -> None:
     """
     It is sent as much as may be in flight, without a pause.
@@ -293,12 +325,25 @@ async def test_no_refusal_yet() -> None:
 
 def test_a_limit_that_is_gone() -> None:
     """
-    In the end nothing is held back any more.
+    In the end nothing is held back any more, and the clock is looked at no more.
     """
     service = Service(Windows(lambda time: 2 if time < 20 else 1e9))
+    looks = 0
 
-    drive(Pool(service, 8).run_until(45))
+    def counting() -> float:
+        nonlocal looks
+        looks += 1
+        return now()
 
+    async def run() -> int:
+        pool = Pool(service, 8)
+        pool.limiter = Limiter(8, clock=counting, sleep=asyncio.sleep, jitter=lambda most: most)
+        await pool.run_until(40)
+        before = looks
+        await pool.run_until(45)
+        return looks - before
+
+    assert drive(run()) == 0
     assert service.admitted(40, 45) == pytest.approx(5 * 8 / LATENCY, rel=0.05)
 
 
@@ -393,6 +438,26 @@ def test_a_long_pause_that_begins_while_calls_wait() -> None:
     assert second[0] == 40.0
 
 
+def test_a_longer_pause_that_begins_while_a_call_waits_for_the_first() -> None:
+    """
+    It is told when it would have gone.
+    """
+
+    async def run() -> tuple[float, float | None]:
+        limiter = limiter_of(8)
+        sent_at = now()
+        await asyncio.sleep(LATENCY)
+        throttle(limiter, 1.0)
+        call = asyncio.create_task(limiter.enter(PATIENCE))
+        await nothing_more_happens()
+        limiter.refused(sent_at, 90.0)
+        with pytest.raises(Throttled) as caught:
+            await call
+        return now(), caught.value.retry_after
+
+    assert drive(run()) == (LATENCY + 1.0, 89.0)
+
+
 def test_refusals_of_requests_sent_together() -> None:
     """
     They slow the client down once, and their longest advice is heard.
@@ -437,6 +502,24 @@ def test_refusals_with_nothing_admitted_in_between() -> None:
 
     pauses = [later - earlier for earlier, later in pairwise(starts)]
     assert pauses == [0.5, 1, 2, 4, 8, 8, 8]
+
+
+def test_admissions_of_requests_sent_before_the_refusal() -> None:
+    """
+    They are no sign that the pause was long enough.
+    """
+
+    async def run() -> list[float]:
+        limiter = limiter_of(8)
+        starts = []
+        for _ in range(4):
+            async with turn(limiter):
+                starts.append(now())
+            throttle(limiter)
+            limiter.admitted()
+        return starts
+
+    assert [later - earlier for earlier, later in pairwise(drive(run()))] == [0.5, 1, 2]
 
 
 def test_flights_after_a_refusal() -> None:
@@ -504,6 +587,49 @@ def test_many_in_line(throttled: bool) -> None:
     assert order_of("abCdEfgH", throttled=throttled) == "CEHabdfg"
 
 
+def test_many_in_line_at_a_pace() -> None:
+    """
+    They start in the order in which they came, each some time after the one before.
+    """
+
+    async def run() -> list[tuple[int, float]]:
+        limiter = limiter_of(64)
+        starts = []
+
+        async def call(number: int) -> None:
+            async with turn(limiter):
+                starts.append((number, now()))
+                await asyncio.sleep(LATENCY)
+
+        throttle(limiter)
+        await asyncio.gather(*(call(number) for number in range(20)))
+        return starts
+
+    starts = drive(run())
+
+    assert [number for number, _ in starts] == [*range(20)]
+    assert all(later - earlier > 0.01 for (_, earlier), (_, later) in pairwise(starts))
+
+
+def test_an_admission_while_a_call_waits_for_a_flight() -> None:
+    """
+    The call starts then, and need not wait until another ends.
+    """
+
+    async def run() -> None:
+        limiter = limiter_of(2)
+        throttle(limiter)
+        async with turn(limiter):
+            call = asyncio.create_task(limiter.enter(PATIENCE))
+            await asyncio.sleep(10)
+            assert not call.done()
+            limiter.admitted()
+            await call
+            limiter.leave()
+
+    drive(run())
+
+
 def test_a_newcomer_while_the_line_moves() -> None:
     """
     It does not slip in before those who wait.
@@ -533,9 +659,10 @@ def test_a_refused_call_whose_deadline_ends_in_line() -> None:
     """
     service = Service(Bucket(lambda _: 0.25, 1))
     deadline = 10.0
+    settings = settings_of(8, deadline)
 
     async def run() -> list[float]:
-        async with client_of(service, 8, deadline=deadline) as client:
+        async with client_over(Scarce(settings, service, None), settings) as client:
             took = []
 
             async def delete(job_id: str) -> None:
@@ -659,6 +786,24 @@ def test_a_cancellation_that_comes_with_the_turn(throttled: bool) -> None:
         with pytest.raises(asyncio.CancelledError):
             await unlucky
         limiter.leave()
+
+    drive(run())
+
+
+def test_a_cancellation_that_comes_with_a_long_pause() -> None:
+    """
+    The call is cancelled, and nothing else.
+    """
+
+    async def run() -> None:
+        limiter = limiter_of(1)
+        async with turn(limiter):
+            call = asyncio.create_task(limiter.enter(PATIENCE))
+            await nothing_more_happens()
+            throttle(limiter, 90.0)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
     drive(run())
 
