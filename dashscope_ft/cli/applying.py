@@ -55,6 +55,9 @@ class Terms:
     dry_run: bool = False
     """Whether to change nothing."""
 
+    brief: bool = False
+    """Whether the plan was shown in full when it was made."""
+
     journal: Path | None = None
     """The file from which an interrupted run is taken up."""
 
@@ -100,7 +103,9 @@ def apply(
     settled = frozenset[str]() if terms.dry_run else _settled(plan, terms.journal)
     left = len(plan.entries) - len(settled)
     if sys.stderr.isatty() and left:
-        show_lines(decision(plan, place, width=width_of(sys.stderr)), sys.stderr)
+        lines = decision(plan, place, width=width_of(sys.stderr), brief=terms.brief)
+        show_lines(lines, sys.stderr)
+        say("")
     check_guards(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     if terms.dry_run:
         return _rehearsed(session, client, plan, terms)

@@ -148,6 +148,7 @@ def apply_cleanup(
         yes=yes,
         journal=journal or _journal_beside(file, plan),
         digest=digest,
+        brief=True,
         resume="The same command goes on with what is left.",
     )
     return apply(session, session.client(), plan, terms)

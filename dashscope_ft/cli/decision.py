@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _NOUNS = {"fine_tunes": JOB, "imports": IMPORT}
 _MOST_GROUPS = 20
 """Groups of jobs that stay, each on a line; those that go are all shown."""
+_MOST_ENTRIES = 5
+"""Jobs that go, named one by one."""
+
 _ROOM_FOR_MODELS = 60
 """Cells below which no column is left for the models of the jobs that stay."""
 
@@ -67,7 +70,7 @@ def unfinished(plan: Plan) -> int:
     return sum(entry.status not in FINISHED for entry in plan.entries)
 
 
-def decision(plan: Plan, place: str, *, width: int | None, entries: int = 10) -> Iterator[Text]:
+def decision(plan: Plan, place: str, *, width: int | None, brief: bool = False) -> Iterator[Text]:
     """
     Lay a plan out in lines at most `width` cells wide; None for a pipe.
 
@@ -77,7 +80,8 @@ def decision(plan: Plan, place: str, *, width: int | None, entries: int = 10) ->
         plan: The plan.
         place: Whose jobs it is about.
         width: How wide a line may be.
-        entries: How many of the jobs that go to name.
+        brief: Whether to leave out what matters less to somebody who has seen it: the models
+            of the jobs that stay, and the names of those that go.
     """
     going, noun, now = len(plan.entries), noun_of(plan), plan.created
     yield _heading(f"Clean-up of {noun.word}s in {place}")
@@ -104,17 +108,17 @@ def decision(plan: Plan, place: str, *, width: int | None, entries: int = 10) ->
     yield _heading(f"STAYS: {staying:,}")
     if staying:
         narrow = width is not None and width < _ROOM_FOR_MODELS
-        groups = _merged(plan.stays) if narrow else plan.stays
+        groups = _merged(plan.stays) if narrow or brief else plan.stays
         yield from _groups(_STAYS, "why", groups[:_MOST_GROUPS], now, width, total=staying)
 
-    if going:
-        oldest = ", the oldest" if going > entries else ""
+    if going and not brief:
+        oldest = ", the oldest" if going > _MOST_ENTRIES else ""
         yield Text()
         yield _heading(f"THE JOBS THAT GO{oldest}")
-        rows = [_entry(each) for each in plan.to_dict()["entries"][:entries]]
+        rows = [_entry(each) for each in plan.to_dict()["entries"][:_MOST_ENTRIES]]
         yield from table(_ENTRIES, rows, width=width)
-        if going > entries:
-            yield Text(f"… and {going - entries:,} more; --output jsonl names all of them.")
+        if going > _MOST_ENTRIES:
+            yield Text(f"… and {going - _MOST_ENTRIES:,} more; --output jsonl names all of them.")
 
 
 def _heading(words: str) -> Text:

@@ -8,7 +8,6 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
@@ -45,7 +44,7 @@ def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> 
     """
     Show a bar on stderr with rate, failures and time left, if a terminal is there.
 
-    It is gone when the block ends. Needs a running event loop.
+    It stays when the block ends, if there was time to see it. Needs a running event loop.
 
     Args:
         words: What is going on.
@@ -57,17 +56,10 @@ def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> 
         yield Gauge(None, words, total, settled)
         return
     screen = console(sys.stderr)
-    wide = screen.width >= 80
-    columns = [
-        SpinnerColumn(),
-        *(
-            [TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)]
-            if wide
-            else []
-        ),
-        _Facts(rate=screen.width >= 60),
-    ]
-    with _appearing(Progress(*columns, console=screen, **_MANNERS)) as progress:
+    columns: list[ProgressColumn] = [_Facts(rate=screen.width >= 60)]
+    if screen.width >= 80:
+        columns[:0] = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)]
+    with _appearing(Progress(*columns, console=screen, redirect_stdout=False)) as progress:
         yield Gauge(progress, words, total, settled)
 
 
@@ -79,14 +71,16 @@ def spinner(words: str) -> Iterator[None]:
     if not can_animate():
         yield
         return
-    words_column = TextColumn("{task.description}", markup=False)
-    screen = console(sys.stderr)
-    with _appearing(Progress(SpinnerColumn(), words_column, console=screen, **_MANNERS)) as one:
-        one.add_task(words, total=None)
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console(sys.stderr),
+        transient=True,
+        redirect_stdout=False,
+    )
+    with _appearing(progress):
+        progress.add_task(words, total=None)
         yield
-
-
-_MANNERS: dict[str, Any] = {"transient": True, "redirect_stdout": False}
 
 
 @contextmanager
@@ -110,11 +104,17 @@ class _Facts(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         text = Text(f"{task.completed:,.0f} of {task.total or 0:,.0f}", no_wrap=True)
-        if self._rate and task.speed is not None:
-            text.append(f"  {task.speed:.1f}/s")
+        speed = task.finished_speed or task.speed
+        if self._rate and speed is not None:
+            text.append(f"  {speed:.1f}/s")
         failed = task.fields["failed"]
         text.append(f"  {failed:,} failed", "red" if failed else "")
-        if (left := task.time_remaining) is not None:
-            minutes, seconds = divmod(int(left), 60)
-            text.append(f"  {minutes}:{seconds:02} left")
+        if task.finished:
+            text.append(f"  in {_minutes(task.finished_time or 0)}")
+        elif task.time_remaining is not None:
+            text.append(f"  {_minutes(task.time_remaining)} left")
         return text
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -99,6 +99,18 @@ def test_a_narrow_terminal_does_not_repeat_itself() -> None:
     assert ["300", "another", "status", "SUCCEEDED"] in [line.split() for line in lines]
 
 
+def test_a_plan_that_was_seen_before() -> None:
+    """
+    Before it is applied, what matters to the decision is shown once more, and no more.
+    """
+    brief = [line.plain for line in decision(plan_of(MIXED), PLACE, width=80, brief=True)]
+
+    assert len(brief) < len(shown(plan_of(MIXED), 80)) - 5
+    assert "STAYS: 306" in brief
+    assert ["300", "another", "status", "SUCCEEDED"] in [line.split()[:4] for line in brief]
+    assert not any("ft-" in line for line in brief)
+
+
 def test_jobs_that_have_not_ended() -> None:
     """
     Whoever plans to delete running jobs is told what that takes.

@@ -1,0 +1,3 @@
+"""
+Pictures of the command line, taken of real runs against the emulator.
+"""
