@@ -417,22 +417,21 @@ class _Effort(Generic[T]):
         wait = setback.retry_after
         if self._call.patient and setback.evidence is Evidence.THROTTLED:
             self._most += 1  # only the deadline ends it, and the limiter does the waiting
-            pause = 0.0
+            pause, cost = 0.0, 0
         else:
-            timed_out = isinstance(setback.error, DeadlineExceeded)
-            cost = COST_AFTER_TIMEOUT if timed_out else COST
-            if self._history.attempts >= self._most or self._shared.closed:
-                return setback.error
-            if not self._shared.budget.spend(cost):
-                return setback.error
-            self._spent += cost
             pause = wait = max(wait, next(self._waits))
+            cost = COST_AFTER_TIMEOUT if isinstance(setback.error, DeadlineExceeded) else COST
+        if self._history.attempts >= self._most or self._shared.closed:
+            return setback.error
         if setback.retry_after > LONGEST_PAUSE:
             return setback.error
         if wait >= self._left():
             if isinstance(setback.error, ConnectionFailed):
                 return self._late(setback.error.message)
             return setback.error
+        if not self._shared.budget.spend(cost):
+            return setback.error
+        self._spent += cost
         _log.debug("%s: %s; again in %.2f s", self._call.what, setback.evidence.name, wait)
         with suppress(TimeoutError):
             async with self._shared.connections.waits.bounded():

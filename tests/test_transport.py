@@ -672,6 +672,19 @@ async def test_a_service_in_trouble_is_not_hit_harder() -> None:
         assert type(second) is ServiceError
 
 
+async def test_what_is_not_repeated_costs_nothing() -> None:
+    """
+    A call that ends for its deadline, or for a longer pause, takes nothing from the budget.
+    """
+    async with scripted([refusal(503, Retry_After="61")] * 20, OUTAGE) as server:
+        client = server.client(max_attempts=100, deadline=10_000.0)
+        for _ in range(10):
+            await ended(get(client))
+            await ended(get(client.with_options(deadline=0.4)))
+
+        assert (await ended(get(client))).attempts == 11
+
+
 async def test_successes_earn_repetitions() -> None:
     """
     A first-try success earns one token of five, a success after repetitions what they cost.
