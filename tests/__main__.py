@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 ROOT = Path(__file__).parent.parent
 OTHERS = ["3.11", "3.12", "3.13"]
@@ -20,34 +22,45 @@ OTHERS = ["3.11", "3.12", "3.13"]
 
 def main() -> int:
     """
-    Run every check, say how each ended, and give the number of those that failed.
+    Run every check, two at a time, say how each ended, and give the number that failed.
     """
-    ended: list[tuple[str, bool, float]] = []
-
-    def check(name: str, *command: str | Path) -> bool:
-        print(f"\n== {name}", flush=True)
-        begun = time.monotonic()
-        passed = subprocess.run(command, cwd=ROOT, check=False).returncode == 0
-        ended.append((name, passed, time.monotonic() - begun))
-        return passed
-
     here = sys.executable
-    check("lint", here, "-m", "ruff", "check")
-    check("format", here, "-m", "ruff", "format", "--check")
-    check("types, mypy", here, "-m", "mypy")
-    check("types, pyright", here, "-m", "pyright", "--warnings", "--pythonpath", here)
+    checks: dict[str, list[list[str | Path]]] = {
+        "lint": [[here, "-m", "ruff", "check"]],
+        "format": [[here, "-m", "ruff", "format", "--check"]],
+        "types, mypy": [[here, "-m", "mypy"]],
+        "types, pyright": [[here, "-m", "pyright", "--warnings", "--pythonpath", here]],
+        "tests on this Python": [[here, "-m", "pytest", "-q"]],
+    }
     for version, python in other_pythons().items():
         environment = ROOT / f".venv-{version}"
-        installed = check(f"install for Python {version}", *installation(python, environment))
-        if installed:
-            inside = environment / "bin" / "python"
-            check(f"tests on Python {version}", inside, "-m", "pytest", "-q", "-m", "not contract")
-    check("tests on this Python", here, "-m", "pytest", "-q")
+        inside = environment / "bin" / "python"
+        checks[f"tests on Python {version}"] = [
+            installation(python, environment),
+            [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not contract"],
+        ]
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(check, checks, checks.values()))
 
     print("\n== summary")
-    for name, passed, seconds in ended:
+    for name, (passed, seconds) in zip(checks, ended, strict=True):
         print(f"{'passed' if passed else 'FAILED'}  {seconds:5.0f} s  {name}")
-    return sum(not passed for _, passed, _ in ended)
+    return sum(not passed for passed, _ in ended)
+
+
+def check(name: str, commands: list[list[str | Path]]) -> tuple[bool, float]:
+    """
+    Run commands until one fails, and tell whether none did, and how many seconds they took.
+    """
+    begun, passed, said = time.monotonic(), True, ""
+    for command in commands:
+        ran = subprocess.run(command, cwd=ROOT, check=False, stdout=PIPE, stderr=STDOUT, text=True)
+        said += ran.stdout
+        passed = ran.returncode == 0
+        if not passed:
+            break
+    print(f"\n== {name}\n{said.rstrip()}", flush=True)
+    return passed, time.monotonic() - begun
 
 
 def other_pythons() -> dict[str, Path]:
