@@ -211,10 +211,11 @@ class _Walk(Generic[T]):
             end = self._end_of_tail()
             if tied is not None:
                 # To begin before that second is the only better proof there is.
-                overlap = max(overlap, tail.covered - tail.last_group + 1)
-                straddles = bridging_span(end, overlap, self._largest).end > end
+                before = tail.covered - tail.last_group + 1
+                straddles = bridging_span(end, before, self._largest).end > end
                 if not straddles and same_order(tail, tied):
                     return self._join(tied)
+                overlap = max(overlap, before)
             advance = next_span if overlap == OVERLAP else bridging_span
             span = advance(end, overlap, self._largest)
             window = await self._read(span)

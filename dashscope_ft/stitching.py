@@ -188,18 +188,18 @@ def unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
     Give a joined reply's rows that are new, and note them in `seen`.
 
     Unless it is anchored at the head of the list, its rows before the first that the chain
-    has were not there throughout.
+    has were not there throughout, but for those of the same second.
     """
     fresh = []
-    for row in window.rows:
-        job_id = row["job_id"]
-        if job_id in seen:
-            if not anchored:
-                anchored = True
-                fresh.clear()
-        else:
+    for place, row in enumerate(window.rows):
+        if row["job_id"] not in seen:
             fresh.append(row)
-    seen.update(window.ids)
+        elif not anchored:
+            anchored = True
+            times = window.times
+            first = times.index(times[place]) if times else place
+            fresh = fresh[first:]
+    seen.update(row["job_id"] for row in fresh)
     return fresh
 
 
