@@ -224,9 +224,9 @@ class _Walk(Generic[T]):
             joint = link(tail, self._seen, window)
             if joint is Link.PROVEN:
                 return self._join(window)
-            if joint is Link.TIED:
-                tied = tied or window
-            if self._end_of_tail() >= end:
+            if joint is Link.TIED and tied is None:
+                tied = window
+            elif self._end_of_tail() >= end:
                 overlap *= 2
 
     def _end_of_tail(self) -> int:
