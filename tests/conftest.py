@@ -75,13 +75,12 @@ async def no_task_left_behind() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     here = asyncio.current_task()
-    for _ in range(10):
-        left = asyncio.all_tasks() - before - {here}
-        if not left:
-            return
+    turns = 10
+    while (left := asyncio.all_tasks() - before - {here}) and turns:
+        turns -= 1
         await asyncio.sleep(0)
 
-    raise AssertionError(f"left behind: {', '.join(map(str, left))}")
+    assert not left, f"left behind: {', '.join(map(str, left))}"
 
 
 @pytest.fixture

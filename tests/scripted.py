@@ -179,9 +179,8 @@ class ScriptedServer:
         """
         trace_configs = options.pop("trace_configs", ())
         ssl_context = options.pop("ssl_context", None)
-        settings = resolve(
-            **({"api_key": KEY, "base_url": self.url, "region": "intl"} | options), environ={}
-        )
+        usual: dict[str, Any] = {"api_key": KEY, "base_url": self.url, "region": "intl"}
+        settings = resolve(**(usual | options), environ={})
         connections = Connections(settings, trace_configs=trace_configs, ssl_context=ssl_context)
         if real_time:
             transport = Transport(settings, connections)

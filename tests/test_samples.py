@@ -146,6 +146,7 @@ async def test_deleting_an_import_job() -> None:
             },
             gmt_create=datetime(2024, 1, 1, 12, tzinfo=UTC),
         )
+        assert receipt.job is not None
         assert receipt.job.to_dict() == wire["output"]
         assert receipt.job.is_finished
 

@@ -178,14 +178,15 @@ def test_settings_that_are_refused() -> None:
     """
     Neither is it in what is said of settings, its own being wrong included.
     """
-    for options in (
+    refused: list[dict[str, Any]] = [
         {"api_key": KEY + "\n"},
         {"api_key": KEY + " "},
         {"api_key": KEY, "region": "moon"},
         {"api_key": KEY, "base_url": "http://example.com"},
         {"api_key": KEY, "timeout": -1},
         {"api_key": KEY, "workspace": "a/b"},
-    ):
+    ]
+    for options in refused:
         with pytest.raises(ConfigurationError) as caught:
             AsyncClient(**options)
 
