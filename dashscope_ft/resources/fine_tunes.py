@@ -16,11 +16,10 @@ from collections.abc import (
 )
 from contextlib import aclosing
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
-from ..cleanup import Plan, Selection
 from ..codec import Codec
 from ..connections import Request
 from ..creation import Creation, fine_tune_fields
@@ -36,6 +35,9 @@ from ..transport import Call, Transport
 from ..waiting import when_there_is_room
 from .checkpoints import Checkpoints
 from .jobs import Jobs, JobWindow, Upkeep, words
+
+if TYPE_CHECKING:
+    from ..cleanup import Plan, Selection
 
 _CAPACITY_INTERVAL = 15.0  # seconds between two looks at the jobs that are in the way
 
@@ -615,8 +617,10 @@ class FineTunes:
 
 
 def _is_of(job: FineTuneJob, model: str | None) -> bool:
+    if model is None:
+        return True
     named = {job.model, job.base_model}
-    return model is None or model in named or named == {None}
+    return model in named or named == {None}
 
 
 async def _each(batches: AsyncGenerator[builtins.list[str], None]) -> AsyncGenerator[str, None]:

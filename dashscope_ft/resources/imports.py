@@ -7,11 +7,10 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
-from ..cleanup import Plan, Selection
 from ..codec import Codec
 from ..creation import Creation, import_fields
 from ..envelope import Reply, malformed, read_acknowledgement
@@ -21,6 +20,9 @@ from ..pagination import AsyncPager
 from ..retry import Operation
 from ..transport import Transport
 from .jobs import Jobs, Upkeep, words
+
+if TYPE_CHECKING:
+    from ..cleanup import Plan, Selection
 
 _SPELLINGS = {"SUCCEEDED": ImportStatus.SUCCESSED}
 

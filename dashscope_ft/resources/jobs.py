@@ -15,14 +15,12 @@ from collections.abc import (
 )
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from attrs import evolve, frozen
 
 from ..arguments import check_job_id, check_page_no, check_page_size
 from ..bulk import AsyncOutcomes, Stopping, act_on_many
-from ..cleanup import Patience, Plan, Selection, Service, apply_plan, make_plan
-from ..cleanup.facts import Noun
 from ..codec import Codec
 from ..connections import Request
 from ..creation import Creation, Fields, body, sought
@@ -34,6 +32,10 @@ from ..retry import Operation
 from ..settings import with_changes
 from ..transport import Call, Sighting, Transport
 from ..waiting import Vigil, wait_for_jobs
+
+if TYPE_CHECKING:  # who does not clean up does not wait for it to load
+    from ..cleanup import Plan, Selection, Service
+    from ..cleanup.facts import Noun
 
 Job = TypeVar("Job", FineTuneJob, ImportJob)
 Query = Mapping[str, str | None]
@@ -241,6 +243,8 @@ class Jobs(Generic[Job]):
         """
         Plan a clean-up from a complete walk.
         """
+        from ..cleanup import make_plan
+
         settings = self.transport.settings
         return await make_plan(
             self.noun,
@@ -264,6 +268,8 @@ class Jobs(Generic[Job]):
         """
         Carry a plan out.
         """
+        from ..cleanup import Patience, apply_plan
+
         transport = self.transport
         return await apply_plan(
             plan,
