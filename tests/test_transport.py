@@ -372,7 +372,7 @@ async def test_what_may_have_happened_is_never_called_undone(
         "silence": Silence(),
     }
     async with scripted([acts[name] for name in script]) as server:
-        error = await ended(ask(server.client(timeout=0.05, deadline=20.0)))
+        error = await ended(ask(server.client(timeout=0.1, deadline=20.0)))
 
         assert type(error) is OutcomeUnknown
         assert error.attempts >= 1
@@ -495,7 +495,7 @@ async def test_a_state_that_forbids_and_a_look_that_fails(look: Act) -> None:
     The look is best effort: one request, and no status where it fails.
     """
     async with scripted(refusal(400, "OperationDenied", "no"), look) as server:
-        error = await ended(server.client(timeout=0.05).imports.delete("im-1"))
+        error = await ended(server.client(timeout=0.5).imports.delete("im-1"))
 
         assert type(error) is StateConflict
         assert error.job_status is None
