@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib import pyplot
+from matplotlib import pyplot as plt
 
 from .samples import Figure
 
@@ -57,7 +57,7 @@ def draw_all(figures: Mapping[str, Figure], folder: Path) -> None:
     Draw every chart.
     """
     with _chart(folder / "cpu.svg", height=3.4) as axes:
-        _bars(axes, figures, "contest.cpu.", list(NAMES), "ms")
+        _bars(axes, figures, "contest.cpu.", NAMES, "ms")
         axes.set_title("CPU to list 10,000 jobs")
     with _chart(folder / "latency.svg", height=2.9) as axes:
         names = {
@@ -104,22 +104,20 @@ def points(figures: Mapping[str, Figure], prefix: str) -> list[tuple[int, Figure
 
 @contextmanager
 def _chart(path: Path, *, height: float = 4.0) -> Generator[Any, None, None]:
-    drawing, axes = pyplot.subplots(figsize=(7.6, height), layout="constrained")
+    drawing, axes = plt.subplots(figsize=(7.6, height), layout="constrained")
     yield axes
     drawing.savefig(path, metadata={"Date": None})
-    pyplot.close(drawing)
+    plt.close(drawing)
 
 
 def _bars(
     axes: Any,
     figures: Mapping[str, Figure],
     prefix: str,
-    names: Sequence[str] | Mapping[str, str],
+    labels: Mapping[str, str],
     unit: str,
 ) -> None:
-    labels = names if isinstance(names, Mapping) else {name: NAMES[name] for name in names}
-    shown = [name for name in reversed(labels) if prefix + name in figures]
-    shown.sort(key=lambda name: -figures[prefix + name].median)
+    shown = sorted(labels, key=lambda name: -figures[prefix + name].median)
     values = [figures[prefix + name] for name in shown]
     axes.barh(
         [labels[name] for name in shown],

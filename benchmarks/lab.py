@@ -54,10 +54,12 @@ class Lab:
 
 def run(*command: str) -> str:
     """
-    Run a command, and give what it printed.
+    Run a command as it runs where it was installed, with its modules compiled; give its output.
     """
+    environment = os.environ | {"COLUMNS": "100"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run(
-        command, check=True, capture_output=True, text=True, env=os.environ | {"COLUMNS": "100"}
+        command, check=True, capture_output=True, text=True, env=environment
     ).stdout
 
 

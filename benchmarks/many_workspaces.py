@@ -13,9 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import distributed  # type: ignore[import-not-found]
 from attrs import frozen
-from distributed import Client as Cluster
-from distributed import LocalCluster
 
 from dashscope_ft import Client, Report, Selection
 from dashscope_ft.emulator import Emulator
@@ -51,8 +50,10 @@ def clear_all(workspaces: Sequence[Workspace], workers: int) -> list[Report]:
     Spread the workspaces over processes, and give a report each.
     """
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as here,
-        Cluster(here) as cluster,
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None
+        ) as here,
+        distributed.Client(here) as cluster,
     ):
         # Not to be run again by the engine: a clean-up accounts for itself.
         tasks = cluster.map(clear, workspaces, retries=0, pure=False)

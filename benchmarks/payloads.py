@@ -16,7 +16,7 @@ Flavour = Literal["plain", "odd"]
 `plain` rows are as documented. `odd` ones carry fields and words that are newer than any client.
 """
 
-_NEWEST = datetime(2026, 11, 1, 12)  # noqa: DTZ001  the wire's times have no zone
+_NEWEST = datetime(2026, 11, 1, 12)
 _STATUSES = ("SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "FAILED", "CANCELED", "RUNNING")
 _MODELS = ("qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen2.5-72b-instruct")
 _OWNER = "1396993924585947"

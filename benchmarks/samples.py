@@ -49,11 +49,9 @@ class Figure:
         """
         Sum up measurements.
         """
-        low, median, high = (
-            statistics.quantiles(samples, n=4, method="inclusive")
-            if len(samples) > 1
-            else samples * 3
-        )
+        if len(samples) == 1:
+            return cls.exactly(samples[0], unit)
+        low, median, high = statistics.quantiles(samples, n=4, method="inclusive")
         return cls(median, low, high, len(samples), unit)
 
     @classmethod

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import httpx
+import httpx  # type: ignore[import-not-found]
 from pydantic import BaseModel, ConfigDict
 
 from .floor import HEADERS

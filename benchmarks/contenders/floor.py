@@ -41,15 +41,13 @@ class Floor:
         async with self._session.get(f"{self._url}/fine-tunes/{job_id}") as response:
             return orjson.loads(await response.read())["output"]
 
-    async def delete(self, job_ids: Sequence[str]) -> list[Any]:
+    async def delete(self, job_ids: Sequence[str]) -> None:
         """
         Delete these jobs, one after another.
         """
-        answers = []
         for job_id in job_ids:
             async with self._session.delete(f"{self._url}/fine-tunes/{job_id}") as response:
-                answers.append(orjson.loads(await response.read()))
-        return answers
+                orjson.loads(await response.read())
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import dashscope
+import dashscope  # type: ignore[import-not-found]
 
 KEY = "sk-benchmark"
 PAGE_SIZE = 100

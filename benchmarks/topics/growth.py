@@ -5,6 +5,7 @@ How the cost grows, with the number of jobs and with the number in flight.
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import partial
 from math import ceil, log
 from statistics import linear_regression
 from time import perf_counter, process_time
@@ -31,7 +32,7 @@ async def _jobs(lab: Lab) -> None:
         url = lab.server.url(jobs)
         pages = [(number, 100) for number in range(1, 1 + -(-jobs // 100))]
         async with floor.opened(url) as raw, ours.opened(url) as client:
-            runs: dict[str, Run] = {"ours": client.list, "floor": lambda: raw.list(pages)}
+            runs: dict[str, Run] = {"ours": client.list, "floor": partial(raw.list, pages)}
             samples = await in_turn(runs, lab.rounds(5 if jobs > 10_000 else 11), process_time)
         for name in samples:
             lab.figures[f"growth.jobs.{name}.{jobs}"] = samples.figure(name, "ms", 1000)
@@ -58,9 +59,9 @@ async def _flights(lab: Lab) -> None:
             sdk = await stack.enter_async_context(official.opened(near))
             httpx = await stack.enter_async_context(by_hand.opened(near))
             runs: dict[str, Run] = {
-                "ours": lambda close=close: close.delete(job_ids),
-                "official_async": lambda sdk=sdk, flights=flights: sdk.delete(job_ids, flights),
-                "by_hand": lambda httpx=httpx, flights=flights: httpx.delete(job_ids, flights),
+                "ours": partial(close.delete, job_ids),
+                "official_async": partial(sdk.delete, job_ids, flights),
+                "by_hand": partial(httpx.delete, job_ids, flights),
             }
             deleted = await in_turn(runs, lab.rounds(5), process_time)
         figure = listed.figure("wall", "s")

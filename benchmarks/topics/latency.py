@@ -4,8 +4,7 @@ How long it takes to list all jobs of a service far away.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from math import ceil
 from time import perf_counter
 

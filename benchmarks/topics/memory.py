@@ -40,8 +40,6 @@ async def main(url, keep, traced):
                     top = max(top, resident())
             used, peak = tracemalloc.get_traced_memory()
             print(json.dumps([seen, used / 1024, peak / 1024, top - before]))
-
-asyncio.run(main({url!r}, {keep}, {traced}))
 """
 
 
@@ -56,10 +54,7 @@ async def measure(lab: Lab) -> None:
             progress(f"  {what}, {way}")
             kilobytes = []
             for _ in range(1 if traced else lab.rounds(3)):
-                program = _PROGRAM
-                for name, value in {"url": url, "keep": keep, "traced": traced}.items():
-                    program = program.replace(f"{{{name}}}", repr(value))
-                    program = program.replace(f"{{{name}!r}}", repr(value))
+                program = f"{_PROGRAM}\nasyncio.run(main({url!r}, {keep}, {traced}))"
                 seen, used, peak, resident = orjson.loads(lab.python(program))
                 assert seen == jobs
                 number = resident if not traced else used if keep else peak

@@ -1,13 +1,12 @@
 """
-How long it takes until a script has done something.
+What it costs until a script has done something: CPU of interpreters of their own.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
 
 from ..lab import Lab, run
 from ..samples import Figure, Run, in_turn
@@ -17,7 +16,7 @@ import asyncio
 from dashscope_ft import AsyncClient
 
 async def main():
-    async with AsyncClient(api_key="sk-benchmark", base_url={url!r}) as client:
+    async with AsyncClient(api_key="sk-benchmark", base_url={url}) as client:
         print(len(await client.fine_tunes.page(1, 100)))
 
 asyncio.run(main())
@@ -31,7 +30,7 @@ import orjson
 async def main():
     async with aiohttp.ClientSession(headers={"Authorization": "Bearer sk-benchmark"}) as session:
         query = {"page_no": 1, "page_size": 100}
-        async with session.get({url!r} + "/fine-tunes", params=query) as response:
+        async with session.get({url} + "/fine-tunes", params=query) as response:
             print(len(orjson.loads(await response.read())["output"]["jobs"]))
 
 asyncio.run(main())
@@ -42,7 +41,7 @@ import asyncio
 import dashscope
 
 async def main():
-    async with dashscope.AsyncClient(api_key="sk-benchmark", base_url={url!r}) as client:
+    async with dashscope.AsyncClient(api_key="sk-benchmark", base_url={url}) as client:
         print(len((await client.fine_tunes.list(page_no=1, page_size=100)).jobs))
 
 asyncio.run(main())
@@ -59,21 +58,21 @@ async def measure(lab: Lab) -> None:
     quick = await in_turn(
         {"bare": bare, "import_ours": _starting(sys.executable, "-c", "import dashscope_ft")},
         lab.rounds(41),
-        perf_counter,
+        _cpu_of_children,
     )
     scripts = {"floor": _FLOOR, "ours": _OURS, "official": _OFFICIAL}
     runs: dict[str, Run] = {
-        f"script_{name}": _starting(sys.executable, "-c", script.replace("{url!r}", repr(url)))
+        f"script_{name}": _starting(sys.executable, "-c", script.replace("{url}", repr(url)))
         for name, script in scripts.items()
     }
     runs["help_ours"] = _starting(str(tools / "dashscope-ft"), "--help")
     runs["help_official"] = _starting(str(tools / "dashscope"), "--help")
     runs["import_official"] = _starting(sys.executable, "-c", "import dashscope")
-    samples = await in_turn(runs, lab.rounds(15), perf_counter)
+    samples = await in_turn(runs, lab.rounds(15), _cpu_of_children)
     for name in quick:
-        lab.figures[f"starting.wall.{name}"] = quick.figure(name, "ms", 1000)
+        lab.figures[f"starting.cpu.{name}"] = quick.figure(name, "ms", 1000)
     for name in samples:
-        lab.figures[f"starting.wall.{name}"] = samples.figure(name, "ms", 1000)
+        lab.figures[f"starting.cpu.{name}"] = samples.figure(name, "ms", 1000)
     more = zip(quick["import_ours"], quick["bare"], strict=True)
     lab.figures["starting.import_over_bare"] = Figure.of(
         [1000 * (ours - bare) for ours, bare in more], "ms"
@@ -82,10 +81,13 @@ async def measure(lab: Lab) -> None:
     lab.figures["starting.ratio.help"] = samples.ratio("help_ours", "help_official")
 
 
-def _starting(*command: str) -> Run:
-    words: Sequence[str] = command
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
+
+def _starting(*command: str) -> Run:
     async def start() -> None:
-        run(*words)
+        run(*command)
 
     return start
