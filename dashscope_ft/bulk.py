@@ -352,6 +352,8 @@ class _Act:
         try:
             receipt = await self._act(job_id, stopping)
         except NotFound as error:
+            if not error.is_from_service:
+                return failed(self.action, job_id, error, job=job)
             if job is not None:
                 return skipped(self.action, job_id, "already_gone", error=error, job=job)
             if self._missing_ok:

@@ -188,6 +188,18 @@ async def test_a_job_that_is_not_there(
     assert report.outcomes[0].request_id == "r-1"
 
 
+@pytest.mark.parametrize("missing_ok", [False, True])
+async def test_a_bare_404(missing_ok: bool) -> None:
+    """
+    A gateway's 404 does not say that a job is gone, whether it was seen or may be missing.
+    """
+    service = Service(errors={"ft-a": NotFound("a page", status=404)})
+
+    report = await run(service, [FineTuneJob(job_id="ft-a")], missing_ok=missing_ok).report()
+
+    assert results(report) == {"ft-a": ("failed", "NotFound")}
+
+
 async def test_outcomes_stream_as_they_end() -> None:
     """
     An outcome is there as soon as its job has ended, though the source has no next job yet.

@@ -215,6 +215,8 @@ class _Application:
                 return _skip(job_id, "not_attempted", job=job)
             receipt = await self._change("delete", self._service.delete, job_id, stopping)
         except NotFound as error:
+            if not error.is_from_service:
+                return failed("delete", job_id, error, job=job)
             if in_doubt:
                 unconfirmed = Receipt(job_id=job_id, request_id=error.request_id, confirmed=False)
                 return done("delete", unconfirmed, job=job)

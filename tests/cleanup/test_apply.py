@@ -123,6 +123,7 @@ async def test_a_job_that_is_no_longer_what_it_was(
     ("fault", "expected"),
     [
         (NotFound("gone", code="NotFound"), "skipped: already_gone"),
+        (NotFound("a gateway's page", status=404), "failed: NotFound"),
         (StateConflict("no", code="UnsupportedOperation"), "skipped: state"),
         (PermissionDenied("no", code="AccessDenied"), "failed: AccessDenied"),
         (ServiceError("oops", code="InternalError"), "failed: InternalError"),
