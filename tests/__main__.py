@@ -37,7 +37,16 @@ def main() -> int:
         inside = environment / "bin" / "python"
         checks[f"tests on Python {version}"] = [
             installation(python, environment),
-            [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not contract"],
+            [
+                inside,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-m",
+                "not contract and not once",
+            ],
         ]
     with ThreadPoolExecutor(2) as pool:
         ended = list(pool.map(check, checks, checks.values()))

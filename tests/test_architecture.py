@@ -15,6 +15,8 @@ import pytest
 
 import dashscope_ft
 
+pytestmark = pytest.mark.once
+
 PACKAGE = Path(dashscope_ft.__file__).parent
 
 # From the ground up. A module knows what stands above it; those of a line don't know each other.

@@ -25,6 +25,8 @@ from dashscope_ft.transport import Transport
 
 from .driven import LATENCY, Bucket, Quota, Rate, Service, Windows, drive, now
 
+pytestmark = pytest.mark.once
+
 PATIENCE = 120.0
 JOBS = 300
 

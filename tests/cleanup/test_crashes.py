@@ -19,6 +19,8 @@ from dashscope_ft.models import Report
 from .test_apply import ALL, applied, patience
 from .world import NOW, Crash, Fate, World, a_plan, a_world, crashing_journal, identity
 
+pytestmark = pytest.mark.once
+
 Change = Callable[[World], None]
 
 

@@ -13,6 +13,8 @@ from dashscope_ft.cleanup import Selection
 from dashscope_ft.errors import InvalidArgument
 from dashscope_ft.models import FineTuneJob, ImportJob
 
+pytestmark = pytest.mark.once
+
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
