@@ -238,6 +238,6 @@ def _same(asked: Any, told: Any) -> bool:
     if isinstance(asked, list | tuple) and isinstance(told, list):
         return len(asked) == len(told) and all(map(_same, asked, told))
     try:
-        return float(asked) == float(told)
-    except (TypeError, ValueError):
+        return float(str(asked)) == float(str(told))
+    except ValueError:
         return False
