@@ -248,7 +248,7 @@ class Jobs(Generic[Job]):
         settings = self.transport.settings
         return await make_plan(
             self.noun,
-            self.pager({}, lambda _: True, None),
+            self.pager({}, None, None),
             selection,
             base_url=settings.base_url,
             workspace=settings.workspace,
@@ -337,10 +337,10 @@ class Jobs(Generic[Job]):
         )
 
     def pager(
-        self, query: Query, wanted: Callable[[Job], bool], page_size: int | None
+        self, query: Query, wanted: Callable[[Job], bool] | None, page_size: int | None
     ) -> AsyncPager[Job]:
         """
-        Give a walk over all that pass the filters.
+        Give a walk over all that pass the filters, or over all where there are none.
         """
         settings = self.transport.settings
 
@@ -358,7 +358,8 @@ class Jobs(Generic[Job]):
                 page_size=settings.page_size
                 if page_size is None
                 else check_page_size(page_size, lowest=20),
-                concurrency=settings.concurrency,
+                # Some more than may be in flight: as one returns, the next is in line already.
+                concurrency=settings.concurrency + settings.concurrency // 4,
             )
         )
 
