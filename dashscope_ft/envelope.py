@@ -133,6 +133,9 @@ class Rows:
     rows: list[Row]
     """The rows, each with a usable `job_id`."""
 
+    job_ids: list[str]
+    """Those of the rows."""
+
     page_no: int
     """The page's number, as the service echoes it, else as asked."""
 
@@ -167,13 +170,18 @@ def read_rows(reply: Reply, key: str, *, page_no: int, page_size: int) -> Rows:
         rows = []
     if not isinstance(rows, list):
         raise malformed(f"output.{key}", reply, "a list")
-    for index, row in enumerate(rows):
-        if type(row) is not dict:
-            raise malformed(f"output.{key}[{index}]", reply, "a job")
-        if not _is_word(row.get("job_id")):
-            raise malformed(f"output.{key}[{index}].job_id", reply, "a non-empty string")
+    job_ids: list[str] = []
+    for row in rows:
+        job_id = row.get("job_id") if type(row) is dict else None
+        if type(job_id) is not str or not job_id:
+            path = f"output.{key}[{len(job_ids)}]"
+            if type(row) is dict:
+                raise malformed(f"{path}.job_id", reply, "a non-empty string")
+            raise malformed(path, reply, "a job")
+        job_ids.append(job_id)
     return Rows(
         rows=rows,
+        job_ids=job_ids,
         page_no=_count(output.get("page_no"), 1) or page_no,
         page_size=_count(output.get("page_size"), 1) or page_size,
         total=_count(output.get("total"), 0),

@@ -59,8 +59,8 @@ class Listing(Generic[T]):
     decode: Callable[[Row], T]
     """Makes a row a model."""
 
-    wanted: Callable[[T], bool]
-    """Whether a model passes the caller's filters."""
+    wanted: Callable[[T], bool] | None
+    """Whether a model passes the caller's filters; None where there are none."""
 
     time_field: str
     """The row's field with the creation time."""
@@ -172,7 +172,9 @@ class _Walk(Generic[T]):
             rows = self._join(await self._read(Span(1, self._largest)), anchored=True)
             while True:
                 ended = self._tail.is_short
-                jobs = [job for row in rows if listing.wanted(job := listing.decode(row))]
+                jobs = [*map(listing.decode, rows)]
+                if listing.wanted is not None:
+                    jobs = [*filter(listing.wanted, jobs)]
                 self._given += len(jobs)
                 if not ended:
                     self._read_ahead()
@@ -190,7 +192,7 @@ class _Walk(Generic[T]):
         """
         while self._ahead:
             window = await self._arrival()
-            if not window.ids.keys() <= self._seen:
+            if not window.ids <= self._seen:
                 joint = link(self._tail, self._seen, window)
                 if joint is not Link.PROVEN:
                     return await self._bridge(window if joint is Link.TIED else None)

@@ -71,14 +71,17 @@ class Window:
     rows: list[Row]
     """Its rows."""
 
+    job_ids: list[str]
+    """Those of its rows."""
+
     span: Span
     """Where it lies, as the service echoes it."""
 
     total: int
     """How many rows the same reply counts in all; 0 where it does not say."""
 
-    ids: dict[str, int] = field(init=False)
-    """The place of each job in it."""
+    ids: frozenset[str] = field(init=False)
+    """The same, for a quick look."""
 
     times: list[str] = field(init=False)
     """Creation times as text, where all are readable and newest first; else empty."""
@@ -101,8 +104,10 @@ class Window:
             time_field: The row's field with the creation time.
             read_time: Reads such a time; raises ValueError where it cannot.
         """
-        window = cls(reply.rows, Span(reply.page_no, reply.page_size), reply.total or 0)
-        window.ids = {row["job_id"]: place for place, row in enumerate(reply.rows)}
+        window = cls(
+            reply.rows, reply.job_ids, Span(reply.page_no, reply.page_size), reply.total or 0
+        )
+        window.ids = frozenset(reply.job_ids)
         window.times = _comparable([row.get(time_field) for row in reply.rows])
         if window.times:
             try:
@@ -155,15 +160,16 @@ def link(tail: Window, seen: set[str], window: Window) -> Link:
         seen: The jobs of all its windows.
         window: The reply.
     """
-    known = [job_id for job_id in window.ids if job_id in seen]
+    known = window.ids & seen
     if not known:
         return Link.NONE
     if window.first is None or tail.last is None:
         return Link.PROVEN
-    if window.times[window.ids[known[-1]]] < window.times[0]:
+    oldest = max(map(window.job_ids.index, known))
+    if window.times[oldest] < window.times[0]:
         return Link.PROVEN
     # Or, where the chain ends with older jobs, that any of them is in its last window.
-    if window.first > tail.last and not tail.ids.keys().isdisjoint(known):
+    if window.first > tail.last and not tail.ids.isdisjoint(known):
         return Link.PROVEN
     return Link.TIED
 
@@ -175,7 +181,9 @@ def same_order(tail: Window, window: Window) -> bool:
     Where more jobs share a second than a page can straddle, this is all the evidence there
     can be that the service keeps their order.
     """
-    places = [tail.ids.get(job_id) for job_id in window.ids]
+    places = [
+        tail.job_ids.index(job_id) if job_id in tail.ids else None for job_id in window.job_ids
+    ]
     shared = [place for place in places if place is not None]
     if len(shared) < min(_ENOUGH_IN_ORDER, len(tail.rows), len(window.rows)):
         return False
@@ -190,16 +198,16 @@ def unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
     Unless it is anchored at the head of the list, its rows before the first that the chain
     has were not there throughout, but for those of the same second.
     """
+    begin = 0
+    if not anchored:
+        begin = next(place for place, job_id in enumerate(window.job_ids) if job_id in seen)
+        if window.times:
+            begin = window.times.index(window.times[begin])
     fresh = []
-    for place, row in enumerate(window.rows):
-        if row["job_id"] not in seen:
+    for job_id, row in zip(window.job_ids[begin:], window.rows[begin:], strict=True):
+        if job_id not in seen:
+            seen.add(job_id)
             fresh.append(row)
-        elif not anchored:
-            anchored = True
-            times = window.times
-            first = times.index(times[place]) if times else place
-            fresh = fresh[first:]
-    seen.update(row["job_id"] for row in fresh)
     return fresh
 
 
@@ -241,7 +249,7 @@ def _comparable(times: list[object]) -> list[str]:
     """
     Give the texts back where their order is that of time, newest first.
     """
-    texts = [text for text in times if isinstance(text, str)]
+    texts = [text for text in times if type(text) is str]
     if len(texts) < len(times) or len(set(map(len, texts))) != 1:
         return []
     return texts if texts == sorted(texts, reverse=True) else []

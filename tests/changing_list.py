@@ -64,7 +64,7 @@ class ChangingList:
                 read=self.read,
                 spawn=self.spawn,
                 decode=lambda row: int(row["job_id"]),
-                wanted=lambda _: True,
+                wanted=None,
                 time_field="create_time",
                 read_time=datetime.fromisoformat,
                 page_size=page_size,
@@ -123,6 +123,7 @@ class ChangingList:
         return self.distort(
             Rows(
                 rows=[self.row(job) for job in self.jobs[start : start + size]],
+                job_ids=[str(job) for job in self.jobs[start : start + size]],
                 page_no=page_no,
                 page_size=size,
                 total=len(self.jobs),

@@ -12,12 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashscope_ft.envelope import Rows
+from dashscope_ft.envelope import Row, Rows
 from dashscope_ft.errors import InvalidArgument, ListingInconsistent
 
 from .changing_list import ChangingList
 
 CASES = int(os.environ.get("WALK_CASES", "400"))
+
+
+def with_rows(reply: Rows, rows: list[Row], **changes: Any) -> Rows:
+    return attrs.evolve(reply, rows=rows, job_ids=[row["job_id"] for row in rows], **changes)
 
 
 def assert_complete(changing: ChangingList, jobs: list[int]) -> None:
@@ -201,8 +205,8 @@ async def test_a_service_that_ignores_the_page_number() -> None:
 async def test_a_job_that_stands_twice_in_one_reply() -> None:
     """A reply that repeats a job is read again once, and the job comes once."""
     repeating = ChangingList(60, random=Random(7))
-    repeating.distort = lambda rows: attrs.evolve(
-        rows, rows=[*rows.rows[:-1], rows.rows[0]] if len(repeating.reads) == 1 else rows.rows
+    repeating.distort = lambda rows: with_rows(
+        rows, [*rows.rows[:-1], rows.rows[0]] if len(repeating.reads) == 1 else rows.rows
     )
 
     assert await repeating.walk() == list(range(59, -1, -1))
@@ -217,7 +221,7 @@ async def test_a_short_page_below_its_own_total() -> None:
     def spoil(rows: Rows) -> Rows:
         if rows.page_no == 2 and len(spoiled) < 2:
             spoiled.append(rows)
-            return attrs.evolve(rows, rows=rows.rows[:30])
+            return with_rows(rows, rows.rows[:30])
         return rows
 
     short.distort = spoil
@@ -337,7 +341,7 @@ async def test_an_error_in_the_middle_of_a_walk() -> None:
 
     def fail(rows: Rows) -> Rows:
         if rows.page_no * rows.page_size > 300:
-            return attrs.evolve(rows, rows=rows.rows[:3], total=10**6)
+            return with_rows(rows, rows.rows[:3], total=10**6)
         return rows
 
     failing.distort = fail

@@ -88,11 +88,12 @@ class FineTunes:
         """
         check_filter("model", model)
         chosen = words(status)
-        return self._jobs.pager(
-            {"model": model},
-            lambda job: _is_of(job, model) and (chosen is None or job.status in chosen),
-            page_size,
-        )
+
+        def wanted(job: FineTuneJob) -> bool:
+            return _is_of(job, model) and (chosen is None or job.status in chosen)
+
+        filtered = model is not None or chosen is not None
+        return self._jobs.pager({"model": model}, wanted if filtered else None, page_size)
 
     async def page(
         self, page_no: int = 1, page_size: int = 10, *, model: str | None = None

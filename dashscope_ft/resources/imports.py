@@ -72,11 +72,12 @@ class Imports:
         """
         check_filter("model_name", model_name)
         chosen = words(status)
-        return self._jobs.pager(
-            {"model_name": model_name},
-            lambda job: _is_named(job, model_name) and _is_in(job, chosen),
-            page_size,
-        )
+
+        def wanted(job: ImportJob) -> bool:
+            return _is_named(job, model_name) and _is_in(job, chosen)
+
+        filtered = model_name is not None or chosen is not None
+        return self._jobs.pager({"model_name": model_name}, wanted if filtered else None, page_size)
 
     async def page(
         self,
