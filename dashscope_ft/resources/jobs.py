@@ -358,8 +358,7 @@ class Jobs(Generic[Job]):
                 page_size=settings.page_size
                 if page_size is None
                 else check_page_size(page_size, lowest=20),
-                # Some more than may be in flight: as one returns, the next is in line already.
-                concurrency=settings.concurrency + settings.concurrency // 4,
+                concurrency=settings.concurrency,
             )
         )
 
