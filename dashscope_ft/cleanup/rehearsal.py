@@ -75,7 +75,7 @@ class _Stage:
 
     async def get(self, job_id: str, stopping: Stopping, /) -> Job:
         if job_id not in self._jobs:
-            raise NotFound(f"{job_id} is not in the listing.")
+            raise NotFound(f"{job_id} is not in the listing.", code="NotFound")
         return self._jobs[job_id]
 
     async def cancel(self, job_id: str, stopping: Stopping, /) -> Receipt:

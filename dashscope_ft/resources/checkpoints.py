@@ -91,7 +91,7 @@ class Checkpoints:
                     each for each in await view.of(job_id, patient=True) if each.checkpoint == name
                 ]
                 if not named:
-                    raise NotFound(f"{job_id} has no checkpoint {name}.")
+                    raise NotFound(f"{job_id} has no checkpoint {name}.", code="NotFound")
                 last = named[0].status
                 if last == _EXPORTED or (last in _NOT_EXPORTED and not check):
                     return named[0]
