@@ -20,6 +20,8 @@ from dashscope_ft.emulator import Emulator, Fault, ManualClock
 
 from .scripted import ScriptedServer
 
+pytestmark = pytest.mark.once
+
 # Whatever a true service, or a gateway before it, may do to a request.
 MISHAPS = [
     Fault(),  # none at all

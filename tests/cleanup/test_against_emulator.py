@@ -17,6 +17,8 @@ from dashscope_ft.emulator import Emulator, Fault, Pace, Request
 from dashscope_ft.errors import GuardExceeded, PlanRefused
 from dashscope_ft.models import FineTuneJob, Outcome, Report
 
+pytestmark = pytest.mark.once
+
 CLEAN_UP = """
 import asyncio, json, signal, sys, time
 from dashscope_ft import AsyncClient, Plan

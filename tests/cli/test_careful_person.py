@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.trials.careful_person import Scale, try_out
 
+pytestmark = pytest.mark.once
+
 
 def test_a_clean_up_among_others_with_lost_answers_and_ctrl_c(tmp_path: Path) -> None:
     """

@@ -27,6 +27,8 @@ from tests.trials.careful_person import nth_deletion
 
 from .conftest import COMMAND, PATIENCE, Ran, Run, Terminal
 
+pytestmark = pytest.mark.once
+
 Start = Callable[..., "subprocess.Popen[str]"]
 OnTerminal = Callable[..., Terminal]
 
