@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.trials.careful_person import Scale, try_out
 
 pytestmark = pytest.mark.once
