@@ -23,6 +23,7 @@ from attrs import define, field, frozen
 from yarl import URL
 
 from . import __version__
+from .credentials import Secret
 from .envelope import Reply, read_reply
 from .retry import Evidence
 from .settings import Settings
@@ -284,7 +285,8 @@ class _Trip:
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         if request.url.raw_path != self._path:
             raise aiohttp.InvalidURL(request.url.raw_path, "not the path that was asked for")
-        request.headers["Authorization"] = f"Bearer {self._key}"
+        # aiohttp hands the headers down to the caller's traces, through frames that wait for them.
+        request.headers["Authorization"] = Secret(f"Bearer {self._key}")
         try:
             return await handler(request)
         except aiohttp.ClientConnectorError:
