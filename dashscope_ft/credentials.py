@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, SupportsIndex
 
 from .errors import ConfigurationError
 
@@ -24,6 +26,10 @@ class Secret(str):
     def __repr__(self) -> str:
         return "'***'"
 
+    def __getitem__(self, place: SupportsIndex | slice) -> Secret:
+        # Whatever shortens long strings before it shows them shows a piece of this one.
+        return Secret(super().__getitem__(place))
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a secret is not pickled; look it up again where it is needed")
 
@@ -37,10 +43,24 @@ def concealed(value: str | None) -> Secret | None:
     return Secret(value) if isinstance(value, str) else Secret()
 
 
-class Environment(dict[str, str]):
+class Environment(Mapping[str, str]):
     """
-    Variables that a traceback with locals does not show.
+    Variables that a traceback with locals does not show, not even one that looks into dicts.
     """
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = dict(variables)
+
+    def __getitem__(self, name: str) -> str:
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
 
     def __repr__(self) -> str:
         return "{...}"
@@ -78,23 +98,80 @@ def found_key(environ: Environment, home: Path | None) -> Secret:
     )
 
 
-def _at_home(path: str, home: Path | None) -> Path:
+def _at_home(path: str, home: Path | None) -> Secret:
     if home is not None and path.startswith("~/"):
-        return home / path[2:]
-    return Path(os.path.expanduser(path))
+        return Secret(home / path[2:])
+    return Secret(os.path.expanduser(path))
 
 
-def _file_content(path: Path, source: str) -> Secret:
+def _file_content(path: Secret, source: str) -> Secret:
     try:
-        with path.open("rb") as file:
-            # One byte too many is enough for the check to refuse the rest.
-            text = file.read(_KEY_SIZE + 3).decode("utf-8-sig", "replace")
-            return Secret(text.strip())
+        content, fault = _read(path)
     except (FileNotFoundError, NotADirectoryError):
         return Secret()
     except (OSError, ValueError) as failure:
-        reason = getattr(failure, "strerror", None) or "not a usable path"
-    raise ConfigurationError(f"The API key cannot be read from {source}: {reason}.")
+        content, fault = Secret(), getattr(failure, "strerror", None) or "not a usable path"
+    if fault:
+        raise ConfigurationError(f"The API key cannot be read from {source}: {fault}.")
+    return content
+
+
+def _read(path: Secret) -> tuple[Secret, str | None]:
+    """
+    Read a file that is its owner's alone, without waiting for anybody.
+
+    Returns:
+        The content without the space around it, and what is wrong with it or with the file.
+    """
+    # To open a FIFO or a device can wake whoever waits at its other end, so look first.
+    if fault := _file_fault(os.lstat(path)):
+        return Secret(), fault
+    with open(path, "rb", buffering=0, opener=_opened) as file:
+        # It may be another one by now.
+        if fault := _file_fault(os.fstat(file.fileno())):
+            return Secret(), fault
+        content = Secret((file.read(_KEY_SIZE + 3) or b"").decode("utf-8-sig", "replace").strip())
+    return content, _content_fault(content)
+
+
+def _opened(path: str, flags: int) -> int:
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY"):
+        flags |= getattr(os, name, 0)
+    return os.open(path, flags)
+
+
+def _file_fault(file: os.stat_result) -> str | None:
+    if stat.S_ISLNK(file.st_mode):
+        return "it is a symbolic link; name the file itself"
+    if not stat.S_ISREG(file.st_mode):
+        kind = next((word for test, word in _KINDS.items() if test(file.st_mode)), "something else")
+        return f"it is {kind}, and has to be a regular file"
+    if os.name == "posix":
+        if file.st_uid not in {os.geteuid(), 0}:
+            return "it belongs to another user, and has to be this one's"
+        if file.st_mode & 0o077:
+            mode = stat.S_IMODE(file.st_mode)
+            return f"others can get at it (its mode is {mode:04o}); chmod 600 makes it yours alone"
+    if file.st_size > _KEY_SIZE + 3:
+        return f"it has {file.st_size:,} bytes, and has to hold the key alone"
+    return None
+
+
+_KINDS: dict[Any, str] = {
+    stat.S_ISDIR: "a directory",
+    stat.S_ISFIFO: "a FIFO",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+
+
+def _content_fault(content: Secret) -> str | None:
+    if len(content.splitlines()) > 1:
+        return "it has several lines, and has to hold the key alone"
+    if (content and not content.isprintable()) or "\ufffd" in content:
+        return "it is not text, and has to hold the key alone"
+    return None
 
 
 def checked_key(key: Secret, source: str) -> Secret:

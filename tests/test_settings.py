@@ -72,6 +72,8 @@ class TestKey:
         default.parent.mkdir()
         named.write_text("sk-named\n")
         default.write_bytes(b"\xef\xbb\xbfsk-default\r\n")
+        for path in (named, default):
+            path.chmod(0o600)
         by_variable = {"DASHSCOPE_API_KEY": "sk-variable", "DASHSCOPE_API_KEY_FILE_PATH": "~/named"}
         by_name = {"DASHSCOPE_API_KEY": "", "DASHSCOPE_API_KEY_FILE_PATH": "~/named"}
         by_default = {"DASHSCOPE_API_KEY": "", "DASHSCOPE_API_KEY_FILE_PATH": ""}
