@@ -109,6 +109,15 @@ for loose in (0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o777, 0o4604):
     )
 
 
+def files(home: Path) -> dict[str, tuple[Path, dict[str, str]]]:
+    """
+    Give the two places where a key file can be, and the variables that lead there.
+    """
+    (home / ".dashscope").mkdir()
+    named = {"DASHSCOPE_API_KEY_FILE_PATH": str(home / "named")}
+    return {NAMED: (home / "named", named), DEFAULT: (home / ".dashscope" / "api_key", {})}
+
+
 def test_files_that_are_refused(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
