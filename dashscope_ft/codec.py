@@ -176,13 +176,14 @@ _KINDS: dict[Any, _Kind] = {
 
 
 def _time_reader(zone: tzinfo) -> Callable[[str | None], datetime | None]:
-    parse, combine = datetime.fromisoformat, datetime.combine
+    parse = datetime.fromisoformat
+    begin, begin_in_zone = datetime.min, datetime.min.replace(tzinfo=zone)
 
     def read(text: str | None) -> datetime | None:
         if type(text) is str:
             time = parse(text)
-            # Four times as fast as time.replace(tzinfo=zone), and this runs twice a job.
-            return time if time.tzinfo else combine(time, time.time(), zone)
+            # The same as time.replace(tzinfo=zone) in a quarter of the time, twice a job.
+            return time if time.tzinfo else begin_in_zone + (time - begin)
         if text is None:
             return None
         raise ValueError
