@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 _READ_AGAIN = 2  # times that a short page below its own total may be read again
 
+_Place = asyncio.Future[Window | Exception]
+
 
 class Spawn(Protocol):
     """
@@ -72,7 +74,7 @@ class Listing(Generic[T]):
     """The largest page to ask for."""
 
     concurrency: int
-    """How many pages to read ahead at most."""
+    """How many pages to read at once, and ahead of whoever looks at them, at most."""
 
 
 class AsyncPager(Generic[T]):
@@ -109,7 +111,7 @@ class AsyncPager(Generic[T]):
         Raises:
             ListingInconsistent: The listing could not be proven complete.
         """
-        return self._started(_Walk(self._listing, limit=None).batches())
+        return self._started(_Walk(self._listing).batches())
 
     async def collect(self, limit: int | None = None) -> list[T]:
         """
@@ -127,7 +129,8 @@ class AsyncPager(Generic[T]):
         jobs: list[T] = []
         if limit == 0:
             return jobs
-        async with aclosing(_Walk(self._listing, limit=limit).batches()) as batches:
+        walk = _Walk(self._listing, limit=limit, keeps_all=True)
+        async with aclosing(walk.batches()) as batches:
             async for batch in batches:
                 jobs += batch
                 if limit is not None and len(jobs) >= limit:
@@ -135,7 +138,7 @@ class AsyncPager(Generic[T]):
         return jobs[:limit]
 
     async def _jobs(self) -> AsyncGenerator[T, None]:
-        async with aclosing(_Walk(self._listing, limit=None).batches()) as batches:
+        async with aclosing(_Walk(self._listing).batches()) as batches:
             async for batch in batches:
                 for job in batch:
                     yield job
@@ -148,20 +151,31 @@ class AsyncPager(Generic[T]):
 class _Walk(Generic[T]):
     """
     One walk: a chain of windows from the head of the list to its end, and reads ahead of it.
+
+    Args:
+        listing: The list.
+        limit: How many jobs are wanted; all where None.
+        keeps_all: Whether whatever is read is kept, so that reading has to wait for nobody.
     """
 
-    def __init__(self, listing: Listing[T], *, limit: int | None) -> None:
+    def __init__(
+        self, listing: Listing[T], *, limit: int | None = None, keeps_all: bool = False
+    ) -> None:
         self._listing = listing
         self._limit = limit
+        self._most_ahead = listing.concurrency * (2 if keeps_all else 1)
+        self._turns = asyncio.Semaphore(listing.concurrency)
         self._largest = listing.page_size
         self._seen: set[str] = set()
         self._given = 0
         self._used = 0  # windows that the chain has asked for or passed
         self._fruitful = 0  # those that brought something new
         self._tail: Window
-        self._ahead: deque[asyncio.Task[Window]] = deque()
+        self._ahead: deque[_Place] = deque()  # windows behind the chain, arrived or not
+        self._readers: list[asyncio.Task[None]] = []
         self._total = 0  # jobs, by the latest reply
         self._horizon = 0  # the index up to which windows are being read
+        self._end = 0  # the index up to which they are to be
 
     async def batches(self) -> AsyncGenerator[list[T], None]:
         """
@@ -256,26 +270,66 @@ class _Walk(Generic[T]):
         self._use()
 
     def _read_ahead(self) -> None:
+        """
+        Keep as many readers busy as there may be.
+        """
         tail, listing = self._tail, self._listing
-        end = tail.total
+        self._end = tail.total
         if self._limit is not None:
-            end = min(end, tail.covered + self._limit - self._given)
-        while len(self._ahead) < listing.concurrency and self._horizon < end:
-            span = next_span(self._horizon, OVERLAP, self._largest)
-            if span.end <= self._horizon:
+            self._end = min(self._end, tail.covered + self._limit - self._given)
+        self._readers = [reader for reader in self._readers if not reader.done()]
+        while len(self._readers) < listing.concurrency and (planned := self._plan()):
+            reader = listing.spawn(self._read_on(*planned))
+            reader.add_done_callback(self._reader_ended)
+            self._readers.append(reader)
+
+    def _plan(self) -> tuple[Span, _Place] | None:
+        """
+        Take the next window to read ahead and its place; None where there is none to read yet.
+        """
+        if len(self._ahead) >= self._most_ahead or self._horizon >= self._end:
+            return None
+        span = next_span(self._horizon, OVERLAP, self._largest)
+        if span.end <= self._horizon:
+            return None
+        self._horizon = span.end
+        place: _Place = asyncio.get_running_loop().create_future()
+        self._ahead.append(place)
+        return span, place
+
+    async def _read_on(self, span: Span, place: _Place) -> None:
+        """
+        Read a window, and go on with the next at once rather than at the consumer's next turn.
+        """
+        while True:
+            try:
+                got: Window | Exception = await self._window(span)
+            except Exception as error:  # noqa: BLE001  it is raised where its place is reached
+                got = error
+            if not place.done():
+                place.set_result(got)
+            planned = None if isinstance(got, Exception) else self._plan()
+            if planned is None:
                 return
-            self._ahead.append(listing.spawn(self._window(span)))
-            self._horizon = span.end
+            span, place = planned
+
+    def _reader_ended(self, reader: asyncio.Task[None]) -> None:
+        if reader.cancelled():
+            for place in self._ahead:
+                place.cancel()
 
     async def _arrival(self) -> Window:
         """
         Wait for the next window that was read ahead, and leave it in its place.
         """
-        task = self._ahead[0]
-        await asyncio.wait([task])
-        if task.cancelled():
+        place = self._ahead[0]
+        await asyncio.wait([place])
+        if place.cancelled():
             raise ClientClosed("This client was closed during the walk.")
-        return task.result()
+        got = place.result()
+        if isinstance(got, Exception):
+            raise got
+        return got
 
     async def _read(self, span: Span) -> Window:
         self._use()
@@ -295,7 +349,8 @@ class _Walk(Generic[T]):
         """
         listing, again = self._listing, 0
         while True:
-            reply = await listing.read(*span)
+            async with self._turns:
+                reply = await listing.read(*span)
             if reply.page_size < span.page_size:
                 self._largest = min(self._largest, reply.page_size)
             window = Window.of(reply, listing.time_field, listing.read_time)
@@ -321,9 +376,9 @@ class _Walk(Generic[T]):
         """
         Leave no read behind.
         """
-        ahead = list(self._ahead)
         self._ahead.clear()
-        for task in ahead:
-            task.cancel()
-        if ahead:
-            await asyncio.wait(ahead)
+        self._end = 0
+        for reader in self._readers:
+            reader.cancel()
+        if self._readers:
+            await asyncio.wait(self._readers)

@@ -72,13 +72,16 @@ class ChangingList:
             )
         )
 
-    async def walk(self, *, page_size: int = 100, concurrency: int = 8) -> list[int]:
+    async def walk(
+        self, *, page_size: int = 100, concurrency: int = 8, looped: bool = False
+    ) -> list[int]:
         """
-        Walk the list while it changes.
+        Walk the list while it changes, in a loop or by `collect`, which reads on more eagerly.
         """
+        pager = self.pager(page_size=page_size, concurrency=concurrency)
         answering = asyncio.create_task(self.answer())
         try:
-            return await self.pager(page_size=page_size, concurrency=concurrency).collect()
+            return [job async for job in pager] if looped else await pager.collect()
         finally:
             answering.cancel()
 

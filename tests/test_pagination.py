@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dashscope_ft.envelope import Row, Rows
 from dashscope_ft.errors import InvalidArgument, ListingInconsistent
+from dashscope_ft.pagination import AsyncPager
 
 from .changing_list import ChangingList
 
@@ -40,6 +41,7 @@ def assert_complete(changing: ChangingList, jobs: list[int]) -> None:
     changes=st.integers(0, 6),
     inserts=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]),
     second=st.sampled_from([1, 1, 2, 3, 4, 6]),
+    looped=st.booleans(),
     seed=st.integers(0, 2**32),
 )
 def test_a_list_that_changes_before_every_read(
@@ -49,6 +51,7 @@ def test_a_list_that_changes_before_every_read(
     changes: int,
     inserts: float,
     second: int,
+    looped: bool,
     seed: int,
 ) -> None:
     """A walk holds every job that was there throughout, once and in order, or it raises."""
@@ -56,7 +59,9 @@ def test_a_list_that_changes_before_every_read(
         jobs, random=Random(seed), changes=changes, inserts=inserts, second=second
     )
     try:
-        walked = asyncio.run(changing.walk(page_size=page_size, concurrency=concurrency))
+        walked = asyncio.run(
+            changing.walk(page_size=page_size, concurrency=concurrency, looped=looped)
+        )
     except ListingInconsistent as error:
         assert changes, "a calm list was called inconsistent"
         assert error.total is not None
@@ -284,6 +289,31 @@ async def test_reading_ahead_while_the_body_of_the_loop_runs() -> None:
     answering.cancel()
 
     assert not calm.tasks
+
+
+@pytest.mark.parametrize(("keeps_all", "reads"), [(False, 1 + 5), (True, 1 + 2 * 5)])
+async def test_reading_on_behind_a_slow_page(keeps_all: bool, reads: int) -> None:
+    """A page that keeps a loop waiting stops the reading ahead; `collect` reads a round more."""
+    calm = ChangingList(2_000, random=Random(18))
+    pager = calm.pager(concurrency=5)
+    walk = asyncio.create_task(pager.collect() if keeps_all else looped(pager))
+    for _ in range(200):
+        await asyncio.sleep(0)
+        if len(calm.reads) == 1:
+            calm.step()
+        elif len(calm.waiting) > 1:  # the second page is never answered
+            page_no, page_size, answer = calm.waiting.pop(1)
+            answer.set_result(calm.snapshot(page_no, page_size))
+    walk.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await walk
+
+    assert len(calm.reads) == reads
+    assert not calm.tasks
+
+
+async def looped(pager: AsyncPager[int]) -> list[int]:
+    return [job async for job in pager]
 
 
 async def test_leaving_the_loop_early() -> None:
