@@ -15,7 +15,7 @@ from dashscope_ft import DashScopeError, InvalidArgument, OutcomeUnknown
 
 from .command import Output, Session
 from .terminal import say, write
-from .text import json_text
+from .text import json_text, printable
 from .waits import Deadline, PollInterval, tell_ends
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ async def _created(
         unknown = error
     else:
         if session.form is Output.TABLE:
-            write(f"{job.job_id}\n")
+            write(printable(job.job_id) + "\n")
         else:
             write(
                 json_text(job.to_dict(), indent=2 if session.form is Output.JSON else None) + "\n"

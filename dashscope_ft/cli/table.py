@@ -57,16 +57,17 @@ def table(
     widest = [
         max((cell_len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)
     ]
+    titles = [printable(column.title) for column in columns]
     # A column without a word in it is worth its place only to whoever counts columns.
     natural = [
-        max(size, cell_len(column.title)) if size or width is None else 0
-        for column, size in zip(columns, widest, strict=True)
+        max(size, cell_len(title)) if size or width is None else 0
+        for title, size in zip(titles, widest, strict=True)
     ]
     shown = dict(enumerate(natural)) if width is None else _fit(columns, natural, width)
     if shown is None:
         yield from _stacked(cells, width or 0)
         return
-    yield _line([columns[index].title for index in shown], list(shown.values()), heading=True)
+    yield _line([titles[index] for index in shown], list(shown.values()), heading=True)
     for line in cells:
         yield _line([line[index] for index in shown], list(shown.values()))
 

@@ -12,7 +12,7 @@ from .changes import JobIds
 from .command import Output, Session
 from .exits import ExitCode
 from .terminal import say, write
-from .text import csv_line, json_text
+from .text import csv_line, json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,4 +93,4 @@ def _write(session: Session, jobs: Jobs) -> None:
         elif session.form is Output.CSV:
             write(csv_line([job.job_id, job.status]))
         else:
-            write(f"{job.job_id}  {job.status}\n")
+            write(printable(f"{job.job_id}  {job.status}") + "\n")

@@ -180,7 +180,7 @@ def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Itera
         bar = Text(no_wrap=True, overflow="ellipsis")
         bar.append(("█" if braille else "#") * full, "cyan")
         bar.append(("░" if braille else ".") * (room - full), "dim")
-        yield bar.append(f" {_percent(progress)}")
+        yield bar.append(f" {printable(_percent(progress))}")
     if figures := _figures(progress):
         yield Text(printable(figures), no_wrap=True, overflow="ellipsis")
     yield from chart(progress.log.loss.values, width=width, height=height, braille=braille)
