@@ -1,7 +1,8 @@
 """
 Measure everything: `python -m benchmarks`, or `--quick` to see that all works.
 
-Makes itself an environment, `.venv-bench`, and writes `benchmarks/results/`.
+Makes itself an environment, `.venv-bench`, and writes `benchmarks/results/`. `--publish` puts
+the last run's first table into the README.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from . import environment
 from .progress import progress
 
 RESULTS = Path(__file__).with_name("results")
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- from benchmarks/results/table.md -->\n", "<!-- to here -->\n"
 
 TOPICS = ("starting", "listing", "latency", "deleting", "calls", "memory", "growth")
 
@@ -31,13 +34,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, few jobs, no results")
     parser.add_argument("--only", choices=TOPICS, action="append", help="a topic, no results")
+    parser.add_argument("--publish", action="store_true", help="the last run's, into the README")
     arguments = parser.parse_args()
+    if arguments.publish:
+        publish()
+        return
     if not environment.is_current():
         python = str(environment.interpreter())
         os.execv(python, [python, "-m", "benchmarks", *sys.argv[1:]])
     began = time.monotonic()
     asyncio.run(_measure(quick=arguments.quick, only=arguments.only))
     progress(f"done in {time.monotonic() - began:.0f} s")
+
+
+def published(table: str) -> str:
+    """
+    Give what the README shows of all tables: who measured what where, and the first table.
+    """
+    who, _, first, *_ = table.split("\n\n")
+    return f"{BEGIN}\n{first}\n\n{who}\n\n{END}"
+
+
+def publish() -> None:
+    """
+    Put the last run's first table into the README, between its marks.
+    """
+    before, _, rest = README.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(before + published((RESULTS / "table.md").read_text()) + after)
 
 
 async def _measure(*, quick: bool, only: list[str] | None) -> None:

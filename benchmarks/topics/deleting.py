@@ -36,7 +36,7 @@ async def _cost(lab: Lab) -> None:
                 "ours": lambda: client.delete(job_ids),
                 "official_async": lambda: sdk.delete(job_ids, 8),
             },
-            lab.rounds(31),
+            lab.rounds(21),
             process_time,
         )
     for name in samples:
@@ -58,7 +58,7 @@ async def _wall(lab: Lab) -> None:
             "official_async_64": lambda: sdk.delete(job_ids, 64),
             "by_hand_64": lambda: httpx.delete(job_ids, 64),
         }
-        samples = await in_turn(many, lab.rounds(5), perf_counter, warm=False)
+        samples = await in_turn(many, lab.rounds(3), perf_counter, warm=False)
         samples |= await in_turn(one, lab.rounds(3), perf_counter, warm=False)
         for name in samples:
             lab.figures[f"deleting.wall.{name}"] = samples.figure(name, "s")
