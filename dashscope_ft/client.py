@@ -177,6 +177,9 @@ class AsyncClient:
         await self.aclose()
 
     def __repr__(self) -> str:
+        # A traceback with locals may show a client whose settings were refused.
+        if not hasattr(self, "_transport"):
+            return f"<{type(self).__name__} without settings>"
         settings = self._transport.settings
         workspace = f", workspace={settings.workspace!r}" if settings.workspace else ""
         return (

@@ -92,9 +92,13 @@ def read_reply(
     code, message = _failure(fields)
     failed = status >= 300 or (code is not None and not output)
     is_strange = failed or not fields
+    request_id = fields.get("request_id")
+    if not _is_word(request_id):
+        request_id = headers.get("x-request-id")
     if is_strange and secret:
         body, message = body.replace(secret.encode(), b"***"), message.replace(secret, "***")
-    request_id = fields.get("request_id")
+        code = code and code.replace(secret, "***")
+        request_id = request_id and request_id.replace(secret, "***")
     return Reply(
         status=status,
         output=output,
@@ -104,7 +108,7 @@ def read_reply(
         is_oversized=is_oversized,
         code=code if failed else None,
         message=(message or _phrase(status)) if failed else "",
-        request_id=request_id if _is_word(request_id) else headers.get("x-request-id"),
+        request_id=request_id,
         retry_after=_seconds(headers.get("Retry-After"), now) if failed else None,
         excerpt=_excerpt(body) if is_strange else "",
     )
