@@ -176,8 +176,7 @@ def _shown(place: str, thing: object, *, told: bool) -> Iterator[tuple[str, str]
     yield from _pickled(place, thing)
     match thing:
         case BaseException():
-            for text in _tracebacks(thing):
-                yield f"traceback of {place or 'it'}", text
+            yield f"traceback of {place or 'it'}", _traceback(thing)
         case logging.LogRecord():
             yield f"{place}.getMessage()", _said(logging.LogRecord.getMessage, thing)
             yield f"{place} as written", _said(logging.Formatter().format, thing)
@@ -215,17 +214,15 @@ def _pickled(place: str, thing: object) -> Iterator[tuple[str, str]]:
                 yield name, argument.decode("latin-1")
 
 
-def _tracebacks(error: BaseException) -> Iterator[str]:
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    waiting: list[traceback.TracebackException | None] = [told]
-    while waiting:
-        if (each := waiting.pop()) is None:
-            continue
-        each.stack = traceback.StackSummary.from_list(
-            [frame for frame in each.stack if not frame.filename.startswith(HERE)]
-        )
-        waiting += [each.__cause__, each.__context__, *(getattr(each, "exceptions", None) or ())]
-    yield "".join(told.format())
+def _traceback(error: BaseException) -> str:
+    told = traceback.TracebackException(type(error), error, None).format()
+    lines = list(told)
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if not frame.f_code.co_filename.startswith(HERE):
+            lines.append(f"{frame.f_code.co_filename}, {number}, {frame.f_code.co_qualname}")
+            # Not `capture_locals`, which on Python 3.11 ends at the first `repr` that raises.
+            lines += [f"{name} = {_said(repr, each)}" for name, each in frame.f_locals.items()]
+    return "\n".join(lines)
 
 
 def _parts(thing: object) -> Iterator[tuple[str, object]]:
