@@ -3,13 +3,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import os
-import signal
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, NoReturn, Self
 
 import pytest
@@ -99,9 +96,11 @@ def wait_for(threads: list[threading.Thread]) -> None:
 
 TOY = """
 import asyncio, atexit, gc, os, signal, sys, threading, time
+from contextlib import suppress
 from dashscope_ft.errors import ClientClosed
 from dashscope_ft.portal import Portal
-from tests.test_portal import Guest
+from tests.interrupts import Alarm, interrupt_when
+from tests.test_portal import Guest, loop_threads, wait_for
 guest = Guest()
 portal = Portal(guest)
 """
@@ -487,175 +486,172 @@ def test_a_portal_that_nobody_holds(guest: Guest) -> None:
     assert not guest.inside
 
 
-@pytest.fixture
-def alarm() -> Iterator[Callable[[float, float], None]]:
-    """
-    Set an alarm that interrupts like Ctrl-C, once or again and again.
-    """
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    def set_alarm(first: float, again: float = 0.0) -> None:
-        signal.setitimer(signal.ITIMER_REAL, first, again)
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    yield set_alarm
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, previous)
-
-
-def interrupt_when(event: threading.Event) -> None:
-    def send() -> None:
-        assert event.wait(LONG)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=send, daemon=True).start()
-
-
-def test_ctrl_c_cancels_and_waits(portal: Portal, guest: Guest) -> None:
+def test_ctrl_c_cancels_and_waits() -> None:
     """
     Ctrl-C reaches the caller once the call has wound up; the portal serves on.
     """
-    interrupt_when(guest.busy)
-    with pytest.raises(KeyboardInterrupt):
-        portal.call(guest.wait, "a")
+    end = run_script(
+        TOY,
+        """
+        interrupt_when(guest.busy)
+        try:
+            portal.call(guest.wait, "a")
+        except KeyboardInterrupt:
+            print("interrupted, wound up:", guest.wound_up)
+        print(portal.call(guest.echo, "alive"))
+        """,
+    )
 
-    assert guest.wound_up == ["a"]
-    assert portal.call(guest.echo, "alive") == "alive"
+    assert end.stdout == "interrupted, wound up: ['a']\nalive\n"
+    assert (end.stderr, end.returncode) == ("", 0)
 
 
-def test_ctrl_c_in_an_iteration(portal: Portal) -> None:
+def test_ctrl_c_in_an_iteration() -> None:
     """
     Ctrl-C during a step cancels it, waits, and leaves nothing open.
     """
-    stuck, wound_up = threading.Event(), []
-
-    async def source() -> AsyncGenerator[int, None]:
+    end = run_script(
+        TOY,
+        """
+        stuck = threading.Event()
+        async def source():
+            try:
+                yield 1
+                stuck.set()
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.01)
+                print("wound up")
+        interrupt_when(stuck)
         try:
-            yield 1
-            stuck.set()
-            await asyncio.sleep(LONG)
-        finally:
-            await asyncio.sleep(0.01)
-            wound_up.append(1)
+            for n in portal.iterate(source()):
+                print(n)
+        except KeyboardInterrupt:
+            print("interrupted")
+        """,
+    )
 
-    interrupt_when(stuck)
-    with pytest.raises(KeyboardInterrupt):
-        for _ in portal.iterate(source()):
-            pass
-
-    assert wound_up == [1]
+    assert (end.stdout, end.stderr, end.returncode) == ("1\nwound up\ninterrupted\n", "", 0)
 
 
-def test_a_second_ctrl_c_waits_for_nothing(portal: Portal, guest: Guest) -> None:
+def test_a_second_ctrl_c_waits_for_nothing() -> None:
     """
     The first Ctrl-C waits for what is in flight; a second one cancels that, too.
     """
-    draining, released = threading.Event(), threading.Event()
-
-    async def stubborn() -> None:
-        try:
-            guest.busy.set()
-            await asyncio.sleep(LONG)
-        except asyncio.CancelledError:
-            draining.set()
+    end = run_script(
+        TOY,
+        """
+        draining, released = threading.Event(), threading.Event()
+        async def stubborn():
             try:
-                await asyncio.sleep(LONG)
-            finally:
-                released.set()
+                guest.busy.set()
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                draining.set()
+                try:
+                    await asyncio.sleep(60)
+                finally:
+                    released.set()
+        interrupt_when(guest.busy, draining)
+        try:
+            portal.call(stubborn)
+        except KeyboardInterrupt:
+            print("interrupted")
+        released.wait()
+        print(portal.call(guest.echo, "alive"))
+        """,
+    )
 
-    interrupt_when(guest.busy)
-    interrupt_when(draining)
-    with pytest.raises(KeyboardInterrupt):
-        portal.call(stubborn)
-
-    assert released.wait(LONG)
-    assert portal.call(guest.echo, "alive") == "alive"
+    assert (end.stdout, end.stderr, end.returncode) == ("interrupted\nalive\n", "", 0)
 
 
-def test_a_second_ctrl_c_in_a_lingering_iteration(
-    portal: Portal, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_second_ctrl_c_in_a_lingering_iteration() -> None:
     """
     A second Ctrl-C does not linger; the iteration is closed once its step has wound up.
     """
-    stuck, draining, freed = threading.Event(), threading.Event(), threading.Event()
-
-    async def source() -> AsyncGenerator[int, None]:
+    end = run_script(
+        TOY,
+        """
+        stuck, draining, freed = threading.Event(), threading.Event(), threading.Event()
+        async def source():
+            try:
+                stuck.set()
+                await asyncio.sleep(60)
+                yield 1
+            except asyncio.CancelledError:
+                draining.set()
+                while not freed.is_set():  # deaf to further cancelling
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.sleep(0.001)
+                raise
+        interrupt_when(stuck, draining)
         try:
-            stuck.set()
-            await asyncio.sleep(LONG)
-            yield 1
-        except asyncio.CancelledError:
-            draining.set()
-            while not freed.is_set():  # deaf to further cancelling
-                with suppress(asyncio.CancelledError):
-                    await asyncio.sleep(0.001)
-            raise
+            for _ in portal.iterate(source(), linger=60):
+                pass
+        except KeyboardInterrupt:
+            print("interrupted")
+        print(portal.call(asyncio.sleep, 0.01, "alive"))
+        freed.set()
+        portal.close()
+        gc.collect()
+        """,
+    )
 
-    interrupt_when(stuck)
-    interrupt_when(draining)
-    with pytest.raises(KeyboardInterrupt):
-        for _ in portal.iterate(source(), linger=LONG):
-            pass
-    answer = portal.call(asyncio.sleep, 0.01, "alive")
-    freed.set()
-    portal.close()
-    gc.collect()
-
-    assert answer == "alive"
-    assert caplog.records == []
+    assert (end.stdout, end.stderr, end.returncode) == ("interrupted\nalive\n", "", 0)
 
 
-def test_interrupts_at_every_instant(
-    portal: Portal, guest: Guest, alarm: Callable[[float, float], None]
-) -> None:
+def test_interrupts_at_every_instant() -> None:
     """
     Wherever an interrupt falls, it reaches the caller and the portal serves on.
     """
-    portal.call(guest.echo, "a")
-    for n in range(400):
-        with suppress(KeyboardInterrupt):
+    end = run_script(
+        TOY,
+        """
+        alarm, reached = Alarm(), 0
+        portal.call(guest.echo, "a")
+        for n in range(400):
             try:
-                alarm(0.00002 + 0.0000015 * (n % 300), 0.5)
-                while True:
+                alarm.set(0.00002 + 0.0000015 * (n % 300))
+                while alarm.armed:
                     portal.call(guest.echo, "a")
                     list(portal.iterate(guest.count(1)))
-            finally:
-                alarm(0.0, 0.0)
+            except KeyboardInterrupt:
+                reached += 1
+        assert reached + alarm.swallowed == alarm.raised == 400
+        assert guest.visits == 1
+        print(portal.call(guest.echo, "alive"))
+        """,
+    )
 
-    assert portal.call(guest.echo, "alive") == "alive"
-    assert guest.visits == 1
+    assert (end.stdout, end.stderr, end.returncode) == ("alive\n", "", 0)
 
 
-def test_interrupts_during_the_start(alarm: Callable[[float, float], None]) -> None:
+def test_interrupts_during_the_start() -> None:
     """
     An interrupted first call leaves no guest behind, and the next call starts afresh.
     """
-    before = loop_threads()
-    threads: set[threading.Thread] = set()
-    guests: list[Guest] = []
-    portals: list[Portal] = []  # collecting one would run callbacks that swallow interrupts
-    for n in range(150):
-        guest = Guest()
-        guests.append(guest)
-        portal = Portal(guest)
-        portals.append(portal)
-        with suppress(KeyboardInterrupt):
-            try:
-                alarm(0.00002 + 0.000005 * n, 0.0)
+    end = run_script(
+        TOY,
+        """
+        alarm, threads, guests = Alarm(), set(), []
+        for n in range(150):
+            guest = Guest()
+            guests.append(guest)
+            portal = Portal(guest)
+            with suppress(KeyboardInterrupt):
+                alarm.set(0.00002 + 0.000005 * n)
                 portal.call(guest.echo, "a")
-            finally:
-                alarm(0.0, 0.0)
-        answer = portal.call(guest.echo, "b")
-        threads |= set(loop_threads())
-        portal.close()
+                alarm.armed = 0
+            assert portal.call(guest.echo, "b") == "b"
+            threads |= set(loop_threads())
+            portal.close()
+        wait_for([thread for thread in threads if thread.ident])
+        assert not [guest for guest in guests if guest.inside]
+        print("interrupts:", alarm.raised > 0)
+        """,
+    )
 
-        assert answer == "b"
-    wait_for([thread for thread in threads if thread not in before and thread.ident])
-
-    assert not [guest for guest in guests if guest.inside]
+    assert (end.stdout, end.stderr, end.returncode) == ("interrupts: True\n", "", 0)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -787,12 +783,7 @@ def test_exit_while_a_call_winds_up_for_long() -> None:
                     await asyncio.sleep(60)
                 except asyncio.CancelledError:
                     draining.set()
-        def interrupt():
-            guest.busy.wait()
-            os.kill(os.getpid(), signal.SIGINT)
-            draining.wait()
-            os.kill(os.getpid(), signal.SIGINT)
-        threading.Thread(target=interrupt, daemon=True).start()
+        interrupt_when(guest.busy, draining)
         try:
             portal.call(stubborn)
         except KeyboardInterrupt:

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -31,8 +28,6 @@ from dashscope_ft.resources.imports import Imports
 from dashscope_ft.sync import SyncFineTunes, SyncImports
 
 from .interpreter import run_script
-
-LONG = 30.0  # seconds; a test that waits this long has failed
 
 FACES: list[tuple[type, type]] = [
     (AsyncClient, Client),
@@ -408,80 +403,106 @@ def test_several_loops_in_turn(model_studio: Emulator) -> None:
         asyncio.run(count())
 
 
-def test_ctrl_c_in_a_call(client: Client, model_studio: Emulator) -> None:
+STUDIO = """
+import threading, time
+from dashscope_ft import Client
+from dashscope_ft.emulator import Emulator, Fault
+from tests.interrupts import interrupt
+studio = Emulator().__enter__()
+client = Client(base_url=studio.url, api_key=studio.key())
+def interrupt_at(operation, in_flight=1):
+    reached = studio.journal.first(
+        lambda request: request.operation == operation and request.in_flight >= in_flight
+    )
+    def press():
+        reached.result(30)
+        interrupt()
+    sender = threading.Thread(target=press)
+    sender.start()
+    return sender
+"""
+
+
+def test_ctrl_c_in_a_call() -> None:
     """
     Ctrl-C ends a call at once, and the client serves on.
     """
-    [job_id] = model_studio.seed(jobs=1)
-    model_studio.inject(Fault(operation="fine_tunes.get", delay=LONG))
-    interrupt_at(model_studio, "fine_tunes.get")
-    with pytest.raises(KeyboardInterrupt):
-        client.fine_tunes.get(job_id)
+    end = run_script(
+        STUDIO,
+        """
+        [job_id] = studio.seed(jobs=1)
+        studio.inject(Fault(operation="fine_tunes.get", delay=60))
+        interrupt_at("fine_tunes.get")
+        try:
+            client.fine_tunes.get(job_id)
+        except KeyboardInterrupt:
+            print("interrupted")
+        assert client.fine_tunes.get(job_id).job_id == job_id
+        print(len(studio.journal), "requests")
+        """,
+    )
 
-    assert client.fine_tunes.get(job_id).job_id == job_id
-    assert len(model_studio.journal) == 2
+    assert (end.stdout, end.stderr, end.returncode) == ("interrupted\n2 requests\n", "", 0)
 
 
-def test_ctrl_c_in_a_run(client: Client, model_studio: Emulator) -> None:
+def test_ctrl_c_in_a_run() -> None:
     """
     Ctrl-C in a run waits for what is under way; after that nothing more begins.
     """
-    ids = model_studio.seed(jobs=60, statuses=["FAILED"])
-    model_studio.inject(Fault(operation="fine_tunes.delete", answer_delay=0.1, times=None))
-    interrupt_at(model_studio, "fine_tunes.delete")
-    run = client.fine_tunes.delete_many(ids)
-    with pytest.raises(KeyboardInterrupt):
-        for _ in run:
-            pass
-    deletes = model_studio.journal.of("fine_tunes.delete")
-    statuses = {request.status for request in deletes}
-    client.fine_tunes.page()
+    end = run_script(
+        STUDIO,
+        """
+        ids = studio.seed(jobs=60, statuses=["FAILED"])
+        studio.inject(Fault(operation="fine_tunes.delete", answer_delay=0.1, times=None))
+        interrupt_at("fine_tunes.delete")
+        run = client.fine_tunes.delete_many(ids)
+        try:
+            for _ in run:
+                pass
+        except KeyboardInterrupt:
+            print("interrupted")
+        deletes = studio.journal.of("fine_tunes.delete")
+        assert {request.status for request in deletes} == {200}
+        client.fine_tunes.page()
+        assert len(studio.journal.of("fine_tunes.delete")) == len(deletes) <= 16
+        assert run.so_far.done == len(deletes)
+        """,
+    )
 
-    assert statuses == {200}
-    assert len(model_studio.journal.of("fine_tunes.delete")) == len(deletes) <= 16
-    assert run.so_far.done == len(deletes)
+    assert (end.stdout, end.stderr, end.returncode) == ("interrupted\n", "", 0)
 
 
-def test_a_second_ctrl_c_in_a_run(client: Client, model_studio: Emulator) -> None:
+def test_a_second_ctrl_c_in_a_run() -> None:
     """
     A second Ctrl-C leaves a run at once; what was under way is of unknown outcome.
     """
-    ids = model_studio.seed(jobs=60, statuses=["FAILED"])
-    model_studio.inject(Fault(operation="fine_tunes.delete", answer_delay=LONG, times=None))
-    run = client.fine_tunes.delete_many(ids)
-    first = interrupt_at(model_studio, "fine_tunes.delete")
+    end = run_script(
+        STUDIO,
+        """
+        ids = studio.seed(jobs=60, statuses=["FAILED"])
+        studio.inject(Fault(operation="fine_tunes.delete", answer_delay=60, times=None))
+        run = client.fine_tunes.delete_many(ids)
+        first = interrupt_at("fine_tunes.delete", in_flight=8)
+        def interrupt_again():
+            first.join()
+            while not run._inner._stopping:
+                time.sleep(0.001)
+            interrupt()
+        second = threading.Thread(target=interrupt_again)
+        second.start()
+        try:
+            for _ in run:
+                pass
+        except KeyboardInterrupt:
+            print("interrupted")
+        second.join()
+        report = run.report()
+        assert len(studio.journal.of("fine_tunes.delete")) == 8
+        print(report.done, "done", report.reasons["unknown_outcome"], "unknown")
+        """,
+    )
 
-    def interrupt_again() -> None:
-        first.join()
-        while not run._inner._stopping:
-            time.sleep(0.001)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    second = threading.Thread(target=interrupt_again)
-    second.start()
-    with pytest.raises(KeyboardInterrupt):
-        for _ in run:
-            pass
-    second.join()
-    report = run.report()
-
-    assert report.reasons["unknown_outcome"] == len(model_studio.journal.of("fine_tunes.delete"))
-    assert report.done == 0
-
-
-def interrupt_at(emulator: Emulator, operation: str) -> threading.Thread:
-    """
-    Send Ctrl-C to this process once a request of *operation* has reached the emulator.
-    """
-    reached = emulator.journal.first(lambda request: request.operation == operation)
-
-    def send() -> None:
-        reached.result(LONG)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    sender = threading.Thread(target=send, daemon=True)
-    sender.start()
-    return sender
+    assert (end.stdout, end.stderr, end.returncode) == ("interrupted\n0 done 8 unknown\n", "", 0)
 
 
 CLIENT = """
@@ -610,23 +631,19 @@ def test_interrupts_at_every_instant(model_studio: Emulator) -> None:
     end = run_script(
         CLIENT,
         """
-        from contextlib import suppress
-        sys.unraisablehook = lambda unraisable: None  # an interrupt can fall into a finalizer
-        def interrupt(*_):
-            raise KeyboardInterrupt
-        signal.signal(signal.SIGALRM, interrupt)
+        from tests.interrupts import Alarm
+        alarm, reached = Alarm(), 0
         client.fine_tunes.page()
         for n in range(300):
-            with suppress(KeyboardInterrupt):
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, 0.00005 + 0.00002 * n, 0.5)
-                    while True:
-                        client.fine_tunes.page()
-                        for job in client.fine_tunes.list(page_size=20):
-                            break
-                finally:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+            try:
+                alarm.set(0.00005 + 0.00002 * n)
+                while alarm.armed:
+                    client.fine_tunes.page()
+                    for job in client.fine_tunes.list(page_size=20):
+                        break
+            except KeyboardInterrupt:
+                reached += 1
+        assert reached + alarm.swallowed == alarm.raised == 300
         assert len(list(client.fine_tunes.list())) == 60
         client.close()
         print("alive")
