@@ -379,4 +379,7 @@ class Client(Face[AsyncClient]):
         self.close()
 
     def __repr__(self) -> str:
+        # A traceback with locals may show a client whose settings were refused.
+        if not hasattr(self, "_inner"):
+            return f"<{type(self).__name__} without settings>"
         return repr(self._inner).removeprefix("Async")

@@ -205,13 +205,13 @@ def _pickled(place: str, thing: object) -> Iterator[tuple[str, str]]:
             data = pickle.dumps(thing, protocol)
         except Exception:  # noqa: BLE001 - what cannot be pickled gives nothing away
             continue
-        name = f"pickle {protocol} of {place or 'it'}"
-        yield name, data.decode("latin-1")
-        for _, argument, _ in pickletools.genops(data):
-            if isinstance(argument, str):
-                yield name, argument
-            elif isinstance(argument, bytes | bytearray):
-                yield name, argument.decode("latin-1")
+        words = [argument for _, argument, _ in pickletools.genops(data)]
+        told = [
+            each if isinstance(each, str) else each.decode("latin-1")
+            for each in words
+            if isinstance(each, str | bytes | bytearray)
+        ]
+        yield f"pickle {protocol} of {place or 'it'}", "\n".join([data.decode("latin-1"), *told])
 
 
 def _traceback(error: BaseException) -> str:
