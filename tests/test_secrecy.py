@@ -124,8 +124,8 @@ async def test_calls_that_fail(
     repeating = sum(end.startswith("repeated") for end in ENDS)
     record_property(
         "figure",
-        f"{len(CALLS)} operations by {len(ENDS)} failures, {repeating} of them repeating the key: 0 traces "
-        f"of it in any error, in {records:,} log records (asyncio's debug mode), or the client.",
+        f"{len(CALLS)} operations by {len(ENDS)} failures, {repeating} of them repeating the key: "
+        f"0 traces of it in any error, in {records:,} log records (asyncio's debug mode), or the client.",
     )
 
 
