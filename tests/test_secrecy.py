@@ -125,7 +125,7 @@ async def test_calls_that_fail(
     record_property(
         "figure",
         f"{len(CALLS)} operations by {len(ENDS)} failures, {repeating} of them repeating the key: "
-        f"0 traces of it in any error, in {records:,} log records (asyncio's debug mode), or the client.",
+        f"0 traces of it in errors, in {records:,} log records (debug mode) and in clients.",
     )
 
 
