@@ -13,6 +13,9 @@ import sys
 import threading
 from typing import Any
 
+# What is started in the background by a shell is told to ignore Ctrl-C, and so are its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Alarm:
     """
