@@ -19,6 +19,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, TraceConfig
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from attrs import define, field, frozen
 from yarl import URL
 
@@ -238,7 +240,7 @@ async def _session(
     trace.on_request_start.append(_on_start)
     trace.on_connection_create_end.append(_on_connected)
     trace.on_connection_reuseconn.append(_on_connected)
-    connector = aiohttp.TCPConnector(
+    connector = _Connector(
         limit=settings.concurrency,
         force_close=fresh_connection,
         ssl=ssl_context or True,
@@ -251,6 +253,25 @@ async def _session(
         trace_configs=[trace, *trace_configs],
     ) as session:
         yield session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """
+    Passes over idle connections on which something came that nobody had asked for.
+
+    aiohttp would take it for the answer to the next request, and that one's for the one after.
+    """
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        for _ in range(self.limit):  # there cannot be more idle ones
+            if connection.protocol is None or not connection.protocol.should_close:
+                break
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        return connection
 
 
 class _Pool:
