@@ -11,7 +11,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from ssl import SSLContext
@@ -88,15 +88,24 @@ class Noise:
 
     content: bytes
 
+    stays: bool = field(default=False, kw_only=True)
+    """Whether the connection stays open behind them, silent."""
 
-@frozen
+    drip: float | None = field(default=None, kw_only=True)
+    """Seconds between the bytes."""
+
+    endlessly: bytes = field(default=b"", kw_only=True)
+    """What follows them over and over, until the client has enough."""
+
+
+@frozen(kw_only=True)
 class Silence:
     """
     No answer, ever, on a connection that stays open.
     """
 
-
-Act = Answer | HangUp | Noise | Silence
+    unread: bool = False
+    """Whether nothing is read from it either."""
 
 
 @frozen
@@ -134,18 +143,26 @@ class Received:
         return json.loads(self.body)
 
 
+Act = Answer | HangUp | Noise | Silence
+Script = Act | Callable[[Received], Act]
+"""What a request meets, or what decides that once it has come."""
+
+
 @define(eq=False)
 class ScriptedServer:
     """
     A server whose every request meets the next act of a script; the last act is for all others.
     """
 
-    acts: list[Act]
+    acts: list[Script]
     tls: SSLContext | None = None
     requests: list[Received] = field(factory=list)
     connections: int = 0
     port: int = 0
     time: Hourglass = field(factory=Hourglass)
+    on_silence: Callable[[], object] = lambda: None
+    """What happens when nothing more comes for a request, or only drop by drop."""
+
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(factory=set)
     _serving: set[asyncio.Task[Any]] = field(factory=set)
@@ -240,8 +257,10 @@ class ScriptedServer:
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         act = self._next()
-        if isinstance(act, HangUp) and act.unread:
+        if isinstance(act, HangUp | Silence) and act.unread:
             self._consume()
+            if isinstance(act, Silence):
+                return await self._fall_silent(reader)
             return _end(writer, act)
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -251,25 +270,36 @@ class ScriptedServer:
             act = self._consume()
             async with self._arrival:
                 self._arrival.notify_all()
+            if callable(act):
+                act = act(self.requests[-1])
             match act:
                 case Answer():
                     if act.when is not None:
                         await act.when.wait()
+                    if act.drip is not None:
+                        self.on_silence()
                     if not await _say(writer, act):
                         return None
                 case HangUp():
                     return _end(writer, act)
                 case Noise():
-                    writer.write(act.content)
-                    return await writer.drain()
+                    if act.drip is not None:
+                        self.on_silence()
+                    await _send(writer, act.content, act.drip)
+                    while act.endlessly:
+                        await _send(writer, act.endlessly)
+                    return await self._fall_silent(reader) if act.stays else None
                 case Silence():
-                    await reader.read()
-                    return None
+                    return await self._fall_silent(reader)
 
-    def _next(self) -> Act:
+    async def _fall_silent(self, reader: asyncio.StreamReader) -> None:
+        self.on_silence()
+        await reader.read()
+
+    def _next(self) -> Script:
         return self.acts[0]
 
-    def _consume(self) -> Act:
+    def _consume(self) -> Script:
         return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
 
 
@@ -277,17 +307,24 @@ async def _say(writer: asyncio.StreamWriter, answer: Answer) -> bool:
     """
     Send an answer, and tell whether the connection lives on.
     """
-    writer.write(answer.head)
     content = answer.content[: answer.torn]
     if answer.drip is None:
+        await _send(writer, answer.head + content)
+    else:
+        writer.write(answer.head)
+        await _send(writer, content, answer.drip)
+    return answer.torn is None and not answer.hangs_up
+
+
+async def _send(writer: asyncio.StreamWriter, content: bytes, drip: float | None = None) -> None:
+    if drip is None:
         writer.write(content)
     else:
         for index in range(len(content)):
             writer.write(content[index : index + 1])
             await writer.drain()
-            await asyncio.sleep(answer.drip)
+            await asyncio.sleep(drip)
     await writer.drain()
-    return answer.torn is None and not answer.hangs_up
 
 
 def _end(writer: asyncio.StreamWriter, act: HangUp) -> None:
@@ -297,11 +334,11 @@ def _end(writer: asyncio.StreamWriter, act: HangUp) -> None:
         writer.transport.abort()
 
 
-def scripted(*acts: Act | Sequence[Act], tls: SSLContext | None = None) -> ScriptedServer:
+def scripted(*acts: Script | Sequence[Script], tls: SSLContext | None = None) -> ScriptedServer:
     """
     Give a server for acts in their order; the last one is for all later requests too.
     """
-    flat: list[Act] = []
+    flat: list[Script] = []
     for act in acts:
         flat += act if isinstance(act, Sequence) else [act]
     return ScriptedServer(flat, tls=tls)
