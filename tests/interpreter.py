@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from textwrap import dedent
+from threading import Timer
 
 FORKS_ARE_MEANT = "ignore:This process:DeprecationWarning"
 
@@ -27,13 +30,72 @@ def run_script(
         timeout: Seconds after which it has failed.
     """
     return subprocess.run(
-        [
-            sys.executable,
-            *("-X", "dev", "-W", FORKS_ARE_MEANT),
-            *("-c", QUIET_WHEN_SLOW + dedent(prologue) + dedent(script), *arguments),
-        ],
+        _command(prologue, script, arguments),
         capture_output=True,
         text=True,
         timeout=timeout,
         check=False,
     )
+
+
+class Running:
+    """
+    A script that is spoken with while it runs.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], timeout: float) -> None:
+        self._process = process
+        self._timeout = timeout
+
+    def tell(self, line: str) -> None:
+        """
+        Send a line to its stdin.
+        """
+        assert self._process.stdin
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def line(self) -> str:
+        """
+        Give the next line of its stdout; nothing once it has ended.
+        """
+        assert self._process.stdout
+        return self._process.stdout.readline()
+
+    def end(self) -> tuple[str, str, int]:
+        """
+        Wait for its end, and give the rest of its stdout, its stderr and its exit code.
+        """
+        stdout, stderr = self._process.communicate(timeout=self._timeout)
+        return stdout, stderr, self._process.returncode
+
+
+@contextmanager
+def running_script(
+    prologue: str, script: str, *arguments: str, timeout: float = 30.0
+) -> Iterator[Running]:
+    """
+    Run a script as `run_script` does, and speak with it meanwhile.
+    """
+    with subprocess.Popen(
+        _command(prologue, script, arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = Timer(timeout, process.kill)  # a script that hangs ends, and fails its test
+        deadline.start()
+        try:
+            yield Running(process, timeout)
+        finally:
+            deadline.cancel()
+            process.kill()
+
+
+def _command(prologue: str, script: str, arguments: Sequence[str]) -> list[str]:
+    return [
+        sys.executable,
+        *("-X", "dev", "-W", FORKS_ARE_MEANT),
+        *("-c", QUIET_WHEN_SLOW + dedent(prologue) + dedent(script), *arguments),
+    ]

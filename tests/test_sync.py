@@ -592,69 +592,6 @@ def test_fork_while_busy(model_studio: Emulator) -> None:
     assert (end.stdout, end.stderr, end.returncode) == ("parent\n", "", 0)
 
 
-@pytest.mark.parametrize(
-    ("ending", "printed"),
-    [
-        ("pass", ""),
-        ("walk = iter(client.fine_tunes.list(page_size=20)); next(walk)", ""),
-        ("atexit.register(lambda: print(client.fine_tunes.get(job_id).job_id))", "{job_id}\n"),
-        ("os.fork() or client.fine_tunes.get(job_id)", ""),
-        (
-            "threading.Thread(target=lambda: list(client.fine_tunes.list(page_size=20)) * 9,"
-            " daemon=True).start(); time.sleep(0.02)",
-            "",
-        ),
-        ("client.cycle = client; del client", ""),
-    ],
-    ids=["idle", "walking", "atexit", "forked", "calling", "cycle"],
-)
-def test_exit_with_a_client_left_open(ending: str, printed: str, model_studio: Emulator) -> None:
-    """
-    The interpreter ends at once, without a word, whatever was left open.
-    """
-    [job_id, *_] = model_studio.seed(jobs=250)
-    end = run_script(
-        CLIENT,
-        f"client.fine_tunes.get(job_id)\n{ending}",
-        *(model_studio.url, model_studio.key(), job_id),
-        timeout=15.0,
-    )
-
-    assert (end.stdout, end.stderr, end.returncode) == (printed.format(job_id=job_id), "", 0)
-
-
-def test_interrupts_at_every_instant(model_studio: Emulator) -> None:
-    """
-    A few hundred interrupts, wherever they fall, leave a client that works and loses nothing.
-    """
-    model_studio.seed(jobs=60)
-    end = run_script(
-        CLIENT,
-        """
-        from tests.interrupts import Alarm
-        alarm, reached = Alarm(), 0
-        client.fine_tunes.page()
-        for n in range(300):
-            try:
-                alarm.set(0.00005 + 0.00002 * n)
-                while alarm.armed:
-                    client.fine_tunes.page()
-                    for job in client.fine_tunes.list(page_size=20):
-                        break
-            except KeyboardInterrupt:
-                reached += 1
-        assert reached + alarm.swallowed == alarm.raised == 300
-        assert len(list(client.fine_tunes.list())) == 60
-        client.close()
-        print("alive")
-        """,
-        *(model_studio.url, model_studio.key(), ""),
-        timeout=90.0,
-    )
-
-    assert (end.stdout, end.stderr, end.returncode) == ("alive\n", "", 0)
-
-
 def test_a_log_and_a_wait(client: Client, model_studio: Emulator) -> None:
     """
     A log is read line by line, and a wait gives the finished job.
