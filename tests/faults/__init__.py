@@ -1,0 +1,3 @@
+"""
+Every fault against every operation: `python -m tests.faults` tries all and writes `MATRIX.md`.
+"""
