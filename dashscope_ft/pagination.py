@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, MutableSet
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, Self, TypeVar
 from weakref import WeakSet
@@ -92,16 +92,18 @@ class AsyncPager(Generic[T]):
 
     def __init__(self, listing: Listing[T]) -> None:
         self._listing = listing
-        self._walks: WeakSet[AsyncGenerator[Any, None]] = WeakSet()
+        self._walks: MutableSet[AsyncGenerator[Any, None]] = WeakSet()
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self._started(self._jobs())
 
     async def __aenter__(self) -> Self:
+        self._walks = set(self._walks)  # held: the loop would close a dropped one later
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for walk in list(self._walks):
+        walks, self._walks = self._walks, WeakSet()
+        for walk in walks:
             await walk.aclose()
 
     def batches(self) -> AsyncGenerator[list[T], None]:

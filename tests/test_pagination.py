@@ -291,6 +291,22 @@ async def test_reading_ahead_while_the_body_of_the_loop_runs() -> None:
     assert not calm.tasks
 
 
+async def test_a_loop_left_while_pages_are_under_way() -> None:
+    """Behind an `async with` that a loop was left in, nothing is being read any more."""
+    calm = ChangingList(2_000, random=Random(13))
+    answering = asyncio.create_task(calm.answer())
+    async with calm.pager(concurrency=5) as pager:
+        async for _ in pager:
+            answering.cancel()
+            while len(calm.reads) < 1 + 5:
+                await asyncio.sleep(0)
+            break
+        under_way = set(calm.tasks)
+
+    assert len(under_way) == 5
+    assert not calm.tasks
+
+
 @pytest.mark.parametrize(("keeps_all", "reads"), [(False, 1 + 5), (True, 1 + 2 * 5)])
 async def test_reading_on_behind_a_slow_page(keeps_all: bool, reads: int) -> None:
     """A page that keeps a loop waiting stops the reading ahead; `collect` reads a round more."""
