@@ -9,6 +9,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from zlib import crc32
 
@@ -138,6 +139,7 @@ def zipped(answer: Answer, upto: int | None = None) -> Answer:
     return Answer(gzip.compress(answer.content)[:upto], headers=GZIP)
 
 
+@cache
 def bomb(mebibytes: int) -> bytes:
     """
     Give so many MiB of zeros in gzip, a thousandth of their size, made in little memory.
