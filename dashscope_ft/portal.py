@@ -102,7 +102,10 @@ class Portal:
         del source  # the loop knows it by a weak reference: see `_Call._end`
         patience = 0.0
         try:
-            while not isinstance(item := self._call_in(house, lambda: stream.step(house)), _End):
+            while True:
+                item = self._call_in(house, lambda: stream.step(house), is_step=True)
+                if isinstance(item, _End):
+                    break
                 patience = linger
                 yield item
                 patience = 0.0  # an interrupted step was waited for, or must not be
@@ -112,10 +115,11 @@ class Portal:
 
     def close(self) -> None:
         """
-        Cancel what is in flight, let the guest out, and end the thread.
+        Let the guest out, and end the thread.
 
-        Callers in other threads get `ClientClosed`. What cannot be left at once, such as a
-        deletion that was sent, is waited for. Closing twice does nothing more.
+        Iterations end first, which waits for what they cannot leave at once, such as deletions
+        that a run has sent. Calls in other threads end as the guest ends them, or else in
+        `ClientClosed`. Closing twice does nothing more.
         """
         with self._starting:
             self._closed = True
@@ -150,13 +154,15 @@ class Portal:
             raise
         return house
 
-    def _call_in(self, house: _House, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def _call_in(
+        self, house: _House, begin: Callable[[], Coroutine[Any, Any, T]], *, is_step: bool = False
+    ) -> T:
         if threading.current_thread() is house.thread:
             raise RuntimeError(
                 "This is a blocking call on the client's own event loop, which it would "
                 "stop for ever: use the asynchronous client there."
             )
-        call = _Call(begin)
+        call = _Call(begin, is_step=is_step)
         try:
             if house.ask(call, call.begin):
                 _wait_for(call.woken)
@@ -311,15 +317,24 @@ class _House:
             await self._calls_end()
 
     async def _serve(self) -> None:
-        async with self.guest:
-            self._admitted.set()
-            await self._leaving.wait()
-            for call in list(self.calls):
-                if call.task and call.hurried:
-                    call.task.cancel()
-            await self._calls_end()
-            farewells = [stream.finish(self) for stream in self.streams]
-            await asyncio.gather(*farewells, return_exceptions=True)
+        try:
+            async with self.guest:
+                self._admitted.set()
+                await self._leaving.wait()
+                self._cancel(lambda call: call.is_step)
+                farewells = [stream.finish(self) for stream in self.streams]
+                await asyncio.gather(*farewells, return_exceptions=True)
+        finally:
+            # The guest knows best what to say of a call that it ends, such as a deletion that
+            # was sent; what goes on without a guest is cancelled. One who never came is told of.
+            if self._admitted.is_set():
+                self._cancel(lambda call: call.hurried)
+                await self._calls_end()
+
+    def _cancel(self, is_meant: Callable[[_Call[Any]], bool]) -> None:
+        for call in list(self.calls):
+            if call.task and is_meant(call):
+                call.task.cancel()
 
     async def _calls_end(self) -> None:
         tasks = [call.task for call in list(self.calls) if call.task]
@@ -333,9 +348,14 @@ class _Call(Generic[T]):
     """
 
     def __init__(
-        self, function: Callable[[], Coroutine[Any, Any, T]], *, hurried: bool = True
+        self,
+        function: Callable[[], Coroutine[Any, Any, T]],
+        *,
+        hurried: bool = True,
+        is_step: bool = False,
     ) -> None:
         self.hurried = hurried  # whether `close()` cancels it
+        self.is_step = is_step  # of a stream: it ends before the guest leaves
         self.task: asyncio.Task[T] | None = None
         self.woken: SimpleQueue[None] = SimpleQueue()
         self._function = function
@@ -397,6 +417,8 @@ class _Call(Generic[T]):
 
     async def _work(self, house: _House) -> T:
         await house.admit()
+        if house.closing and self.hurried:
+            raise ClientClosed("This client was closed before the call began.")
         return await self._function()
 
 

@@ -425,6 +425,32 @@ def test_close_wakes_callers_in_other_threads(guest: Guest) -> None:
         portal.call(guest.echo, "late")
 
 
+def test_close_leaves_the_last_word_to_the_guest() -> None:
+    """
+    A call that the guest itself ends as it leaves ends in what the guest says of it.
+    """
+
+    class Host(Guest):
+        async def __aexit__(self, *_: object) -> None:
+            self.leaving.set()
+            await asyncio.sleep(0)
+
+        async def send(self) -> NoReturn:
+            self.leaving = asyncio.Event()
+            self.busy.set()
+            await self.leaving.wait()
+            raise LookupError("sent, and nobody can know what came of it")
+
+    host = Host()
+    portal = Portal(host)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(portal.call, host.send)
+        assert host.busy.wait(LONG)
+        portal.close()
+
+        assert isinstance(call.exception(LONG), LookupError)
+
+
 def test_close_unused_and_twice(guest: Guest) -> None:
     """
     Closing a portal that was never used, or again, does nothing.

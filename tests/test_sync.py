@@ -185,10 +185,10 @@ def test_a_walk_crosses_once_a_batch(
     crossings = 0
     cross = client._portal._call_in
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **options: Any) -> Any:
         nonlocal crossings
         crossings += 1
-        return cross(*args)
+        return cross(*args, **options)
 
     monkeypatch.setattr(client._portal, "_call_in", counted)
     walked = [job.job_id for job in client.fine_tunes.list()]
