@@ -67,6 +67,10 @@ def test_interrupts_of_a_tight_loop(model_studio: Emulator, record_property: Fig
             for job in client.fine_tunes.list(page_size=20):
                 break
             answers += 1
+        def loop(*calls):  # a function: Python's jump back to `while` is not within its `try`
+            while alarm.armed:
+                for each in calls:
+                    each()
         async def tasks():
             return len(asyncio.all_tasks())
         call()
@@ -76,14 +80,10 @@ def test_interrupts_of_a_tight_loop(model_studio: Emulator, record_property: Fig
             try:
                 try:
                     alarm.set(chance.uniform(0.00002, 0.015) / times, times=times)
-                    while alarm.armed:
-                        call()
-                        if n % 3 == 0:
-                            walk()
+                    loop(call, walk) if n % 3 == 0 else loop(call)
                 except KeyboardInterrupt:
                     reached += 1
-                    while alarm.armed:
-                        call()
+                    loop(call)
             except KeyboardInterrupt:
                 reached += 1
         assert len({job.job_id for job in client.fine_tunes.list()}) == 60
