@@ -102,7 +102,7 @@ class Portal:
         del source  # the loop knows it by a weak reference: see `_Call._end`
         patience = 0.0
         try:
-            while True:
+            while True:  # with a condition, Python's jump back to it would be outside of the `try`
                 item = self._call_in(house, lambda: stream.step(house), is_step=True)
                 if isinstance(item, _End):
                     break

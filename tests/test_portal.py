@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import dis
 import gc
 import threading
 import time
@@ -652,6 +653,19 @@ def test_interrupts_at_every_instant() -> None:
     )
 
     assert (end.stdout, end.stderr, end.returncode) == ("alive\n", "", 0)
+
+
+def test_no_interrupt_falls_between_two_steps() -> None:
+    """
+    Python looks for interrupts as it jumps back to a loop's head: an iteration that is hit there
+    is closed, too, since each such jump is within its `try`.
+    """
+    code = dis.Bytecode(Portal.iterate.__code__)
+    guarded = [(entry.start, entry.end) for entry in code.exception_entries]  # type: ignore[attr-defined]
+    jumps = [each.offset for each in code if each.opname == "JUMP_BACKWARD"]
+
+    assert jumps
+    assert all(any(start <= jump < end for start, end in guarded) for jump in jumps)
 
 
 def test_interrupts_during_the_start() -> None:
