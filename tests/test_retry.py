@@ -236,3 +236,26 @@ def test_a_budget_stays_within_its_bounds(steps: list[int]) -> None:
             budget.spend(-step)
 
         assert 0 <= budget.tokens <= 50
+
+
+def test_a_budget_that_earns() -> None:
+    """
+    What is earned can be spent, up to fifty tokens.
+    """
+    budget = RetryBudget()
+    budget.spend(20)
+    budget.earn(7)
+    earned = budget.tokens
+    budget.earn(COST)
+    budget.earn(40)
+
+    assert (earned, budget.tokens) == (37, 50)
+
+
+def test_a_call_that_has_just_begun() -> None:
+    """
+    Nothing was sent, nothing is in doubt and nothing was met.
+    """
+    assert History().seen[Evidence.LOST] == 0
+    assert not History().in_doubt
+    assert History().attempts == 0
