@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashscope_ft import FineTuneJob, ImportJob, MalformedResponse
+from dashscope_ft import codec as codec_module
 from dashscope_ft.codec import Codec
 from dashscope_ft.envelope import Reply, read_reply, read_rows
 
@@ -288,6 +289,30 @@ def test_many_shapes_of_rows(model: Model) -> None:
         row = FULL[model] | {f"new field {index}": index}
 
         assert_read(model, row, decode(model, row, codec))
+
+
+def test_compiling_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A reader is compiled for 64 orders of keys at most, and for none with more than 64 keys.
+    """
+    compiled: list[int] = []
+    compile_one = codec_module._compile
+
+    def counted(*arguments: Any) -> Any:
+        compiled.append(len(arguments[3]))
+        return compile_one(*arguments)
+
+    monkeypatch.setattr(codec_module, "_compile", counted)
+    wide, many = Codec(CHINA), Codec(CHINA)
+    for keys in (64, 65, 64, 65, 90):
+        row = {"job_id": "ft-1"} | {f"new field {index}": index for index in range(keys - 1)}
+        assert_read(FineTuneJob, row, decode(FineTuneJob, row, wide))
+    widths, compiled[:] = compiled[:], []
+    for index in range(200):
+        decode(FineTuneJob, {"job_id": "ft-1", f"new field {index}": index}, many)
+
+    assert widths == [64]
+    assert len(compiled) == 64
 
 
 @every_model

@@ -69,13 +69,19 @@ def test_where_a_window_lies() -> None:
     third = window([9, 8, 7], page_no=3)
 
     assert (third.span.start, third.span.end, third.covered) == (8, 12, 11)
+    assert window([9, 8, 7], page_no=2, page_size=5).covered == 8
     assert third.total == 100
     assert window([9], total=None).total == 0
 
 
 @pytest.mark.parametrize(
     ("jobs", "short", "repeats"),
-    [([9, 8, 7, 6], False, False), ([9, 8, 7], True, False), ([9, 8, 9, 7], False, True)],
+    [
+        ([9, 8, 7, 6], False, False),
+        ([9, 8, 7], True, False),
+        ([9, 8, 7, 6, 5], False, False),
+        ([9, 8, 9, 7], False, True),
+    ],
 )
 def test_what_a_window_tells_of_itself(jobs: list[int], short: bool, repeats: bool) -> None:
     """
@@ -91,7 +97,7 @@ def test_what_a_window_tells_of_itself(jobs: list[int], short: bool, repeats: bo
         [],
         ["2026-01-01T00:00:01", None],
         ["2026-01-01T00:00:01", 7],
-        ["2026-01-01T00:00:01", "2026-01-01T00:00:01.5"],
+        ["2026-01-01T00:00:01.5", "2026-01-01T00:00:01"],
         ["2026-01-01T00:00:01", "2026-01-01T00:00:02"],
         ["yesterday", "the day"],
         ["2026-01-01T00:00:01", "1926-??-01T00:00:00"],
@@ -114,6 +120,7 @@ def test_where_the_last_second_begins(jobs: list[int], begins: int) -> None:
     The jobs of a window's last second begin where the first of them stands.
     """
     assert window(jobs, page_no=2, second=4 if jobs[0] == 11 else 1).last_group == begins
+    assert window([9, 8, 7, 6], page_no=2, page_size=3).last_group == 6
 
 
 # Links
@@ -153,6 +160,7 @@ def test_a_reply_whose_first_job_is_newer_than_the_chains_last() -> None:
 
     assert link(tail, ids([9, 8, 7, 5]), reply) is Link.PROVEN
     assert link(window([5], second=2), ids([9, 5]), reply) is Link.TIED
+    assert link(window([9, 8, 5]), ids([9, 8, 5]), window([8, 4])) is Link.PROVEN
 
 
 def test_seconds_that_tie() -> None:
@@ -187,6 +195,7 @@ def test_replies_without_times(timeless: str) -> None:
         ([7, 6], [7, 6, 5], True),
         ([9, 8, 7, 6], [7, 6], True),
         ([9, 8, 7, 6], [6], True),
+        ([9, 8, 7, 6, 5], [8, 7, 6, 5], True),
         ([9, 8, 7, 6], [5, 4, 3], False),
     ],
 )
@@ -272,6 +281,8 @@ def test_pages_too_small_for_the_overlap() -> None:
     """
     assert next_span(30, 10, 3) == Span(10, 3)
     assert next_span(30, 10, 1).end <= 30
+    assert next_span(33, 2, 3) == Span(17, 2)
+    assert next_span(8, 6, 2) == Span(4, 2)
 
 
 @given(covered=st.integers(0, 3_000), back=st.integers(1, 400), largest=st.integers(1, 100))

@@ -1,0 +1,226 @@
+"""
+Break the pure cores in every small way, and see that a test notices: `python -m tests.mutants`.
+
+Runs cosmic-ray (`pip install cosmic-ray`) on a copy of the checkout, half an hour on one core,
+and writes `tests/MUTATION.md`. What survives has to be named in `HARMLESS` with the reason why
+no test could or should notice it; anything else fails the run.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from attrs import define, field, frozen
+
+ROOT = Path(__file__).parents[1]
+PAGE = Path(__file__).with_name("MUTATION.md")
+
+CORES = {
+    "retry": ["tests/test_retry.py"],
+    "stitching": ["tests/test_stitching.py"],
+    "cleanup/selection": ["tests/cleanup/test_selection.py"],
+    "codec": ["tests/test_codec.py"],
+}
+"""The modules, and the tests that are to notice."""
+
+HARMLESS = {
+    r"strict=False": "both sides are of one length; the word says so to the reader",
+    r"→ OVERLAP": "how much to overlap is a matter of cost, not of truth",
+    r"→ @define\(eq": "windows are never compared",
+    r"init=True": "nobody passes it",
+    r"lru_cache": "a cache changes no answer",
+    r"→ raw: bool": "to read what is readable as it is gives the same, only later",
+    r"→ .*, /, anchored": "its callers name it",
+    r"→ .*len\(self.ids\) (!=|is not)": "a set has no more than its list",
+    r"→ .*window.times\[oldest\] !=": "times are newest first",
+    r"→ .*window.first != tail": "a job of the tail is no older than the tail's last",
+    r"→ .*overlap == 1": "an overlap is never less than 1",
+    r"→ if start ": "a page that begins within the first rows is the first, either way",
+    r"→ .*len\(texts\) (!=|is not) len": "there are no more texts than times",
+    r"→ .*len\(set\(map\(len, texts\)\)\) > 1": "no times at all are none to compare, too",
+    r"→ .*texts >= sorted": "nothing comes before itself sorted",
+}
+"""What survives, as a pattern of the changed line, and why that is right."""
+
+_CONFIGURATION = """
+[cosmic-ray]
+module-path = "dashscope_ft/{core}.py"
+timeout = 60.0
+excluded-modules = []
+test-command = "{python} -m pytest -x -q -p no:cacheprovider {tests}"
+[cosmic-ray.distributor]
+name = "local"
+"""
+
+
+@frozen
+class Survivor:
+    """
+    A mutant that no test noticed.
+    """
+
+    line: int
+    change: str
+    """The line as it was, and as it was in the mutant."""
+
+    @property
+    def reason(self) -> str | None:
+        return next((why for what, why in HARMLESS.items() if re.search(what, self.change)), None)
+
+
+@define
+class Tally:
+    """
+    What became of a core's mutants.
+    """
+
+    mutants: int = 0
+    killed: int = 0
+    same: Counter[str] = field(factory=Counter)
+    """Those not tried since they mean the same, by the reason."""
+
+    survivors: list[Survivor] = field(factory=list)
+
+
+def main() -> int:
+    """
+    Try all cores, or those named, and write the page if it was all.
+    """
+    named = sys.argv[1:] or list(CORES)
+    tallies = {}
+    for core in named:
+        print(core, flush=True)
+        tallies[core] = tried(core)
+        for survivor in tallies[core].survivors:
+            if survivor.reason is None:
+                print(f"  survived, line {survivor.line}: {survivor.change}", flush=True)
+    if named == list(CORES):
+        PAGE.write_text(page(tallies))
+    unexplained = [each for t in tallies.values() for each in t.survivors if each.reason is None]
+    return 1 if unexplained else 0
+
+
+def tried(core: str) -> Tally:
+    """
+    Try all mutants of one core on a copy of this checkout.
+    """
+    from cosmic_ray.work_db import use_db  # type: ignore[import-not-found]
+
+    with TemporaryDirectory() as folder:
+        copy, session = Path(folder, "copy"), Path(folder, "session.sqlite")
+        left_out = shutil.ignore_patterns(".*", "__pycache__", "results")
+        shutil.copytree(ROOT, copy, ignore=left_out)
+        configuration = Path(folder, "configuration.toml")
+        configuration.write_text(
+            _CONFIGURATION.format(core=core, python=sys.executable, tests=" ".join(CORES[core]))
+        )
+        here: dict[str, Any] = {"cwd": copy, "env": os.environ | {"PYTHONPATH": str(copy)}}
+        tests = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        subprocess.run([*tests, *CORES[core]], check=True, **here)  # as it is, all has to pass
+        tool = [sys.executable, "-m", "cosmic_ray.cli"]
+        subprocess.run([*tool, "init", configuration, session], check=True, **here)
+        with use_db(session) as work:
+            _pass_over_the_same(core, work)
+        subprocess.run([*tool, "exec", configuration, session], check=True, **here)
+        with use_db(session) as work:
+            return _tally(work)
+
+
+def _pass_over_the_same(core: str, work: Any) -> None:
+    """
+    Spare the mutants that mean the same as the original.
+    """
+    from cosmic_ray.work_item import (  # type: ignore[import-not-found]
+        WorkerOutcome,
+        WorkResult,
+    )
+
+    unread = list(_annotations(ROOT / "dashscope_ft" / f"{core}.py"))
+    for item in list(work.pending_work_items):
+        [mutation] = item.mutations
+        reason = None
+        if mutation.operator_name.endswith(("_Is_Eq", "_IsNot_NotEq")):
+            reason = "`is` and `==` say the same of enum members, classes and None"
+        elif any(begin <= mutation.start_pos < end for begin, end in unread):
+            reason = "annotations are never evaluated"
+        if reason:
+            work.set_result(item.job_id, WorkResult(WorkerOutcome.SKIPPED, output=reason))
+
+
+def _annotations(module: Path) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """
+    Give where each annotation begins and ends, in lines and columns.
+    """
+    for node in ast.walk(ast.parse(module.read_text())):
+        for name in ("annotation", "returns"):
+            note = getattr(node, name, None)
+            if note is not None:
+                yield (note.lineno, note.col_offset), (note.end_lineno, note.end_col_offset)
+
+
+def _tally(work: Any) -> Tally:
+    tally = Tally()
+    results = dict(work.results)
+    for item in work.work_items:
+        result = results[item.job_id]
+        if result.worker_outcome.value == "skipped":
+            tally.same[result.output] += 1
+            continue
+        tally.mutants += 1
+        if result.is_killed:
+            tally.killed += 1
+        else:
+            tally.survivors.append(Survivor(item.mutations[0].start_pos[0], _change(result.diff)))
+    tally.survivors.sort(key=lambda survivor: survivor.line)
+    return tally
+
+
+def _change(diff: str) -> str:
+    lines = [line for line in diff.splitlines() if re.match(r"[-+](?![-+])", line)]
+    was = [line[1:].strip() for line in lines if line[0] == "-" and line[1:].strip()]
+    became = [line[1:].strip() for line in lines if line[0] == "+" and line[1:].strip()]
+    return f"{' '.join(was)} → {' '.join(became)}"
+
+
+def page(tallies: dict[str, Tally]) -> str:
+    """
+    Give the page with what became of them.
+    """
+    parts = [
+        "# What the tests notice",
+        "Written by `python -m tests.mutants`: each small change that cosmic-ray can make to the "
+        "pure cores, and whether their own tests fail.",
+        "| module | mutants | killed | survived, see below |\n| --- | --- | --- | --- |\n"
+        + "\n".join(
+            f"| `{core}.py` | {tally.mutants} | {tally.killed} | {len(tally.survivors)} |"
+            for core, tally in tallies.items()
+        ),
+        "Not tried, since they mean the same: "
+        + "; ".join(
+            f"{count} where {reason}"
+            for reason, count in sum((t.same for t in tallies.values()), Counter[str]()).items()
+        )
+        + ".",
+        "## Survivors",
+    ]
+    for core, tally in tallies.items():
+        if tally.survivors:
+            parts.append(f"### `{core}.py`")
+            parts.append(
+                "\n".join(f"* `{each.change}`\n  {each.reason}" for each in tally.survivors)
+            )
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
