@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -134,12 +136,15 @@ async def test_an_import_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) 
     assert not life.asked
 
 
-async def test_a_thousand_faults_bill_nothing_twice() -> None:
+async def test_a_thousand_faults_bill_nothing_twice(
+    record_property: Callable[[str, object], None],
+) -> None:
     """
     Whatever happens to a creation, at most one request took effect, and at most one was sent
     unless the service refused the others for their rate.
     """
     random = Random(4)
+    ends = Counter[str]()
     kinds: list[dict[str, Any]] = [
         {"lose": "before"},
         {"lose": "after"},
@@ -183,6 +188,15 @@ async def test_a_thousand_faults_bill_nothing_twice() -> None:
                 assert isinstance(error, OutcomeUnknown)
                 assert error.creation is not None
                 assert error.creation.fields["job_name"] == f"job {number}"
+            ends["created" if created else type(error).__name__] += 1
+            ends["took effect"] += len(made)
+
+    record_property(
+        "figure",
+        f"1,000 creations under random faults: {ends.pop('took effect'):,} took effect, "
+        "none of them twice; "
+        f"{', '.join(f'{count:,} ended in {end}' for end, count in ends.most_common())}.",
+    )
 
 
 async def test_a_creation_that_was_provably_not_received() -> None:
