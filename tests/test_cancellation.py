@@ -322,7 +322,9 @@ async def strike_once(
             assert type(caught.value) is asyncio.CancelledError
         else:
             await task
-        tally.held += await held(scene, strike)
+        left = await held(scene, strike)
+        tally.held += left
+        assert not any(left.values()), f"cancelled at await {strike.at}, it holds {left}"
 
         await deed(scene)
 
@@ -397,7 +399,6 @@ async def test_cancelling_at_every_await(
         await cancel_at_the_awaits_of(deed, at_once, tmp_path, tally, as_it_ends=as_it_ends)
 
     assert tally.struck == tally.done_after > 0
-    assert not any(tally.held.values()), tally.held
     words, left = deed.__name__.replace("_", " ").capitalize(), tally.held
     record_property(
         "figure",
