@@ -35,8 +35,10 @@ from dashscope_ft.transport import Transport
 MOST = int(os.environ.get("CANCELLATIONS", "16"))  # awaits tried of an operation, each way
 LISTED, CHANGED = 250, 10  # jobs
 
-# So that pauses are struck too, and standing in line behind one.
+# So that pauses are struck too, and standing in line behind one; later where there are many
+# requests, which go one by one from the refusal on.
 FAULTS = (Fault(status=503), Fault(status=429))
+FAULTS_AMONG_MANY = (Fault(status=503), Fault(status=429, every=12))
 
 Record = Callable[[str, object], None]
 
@@ -179,13 +181,13 @@ Deed = Callable[[Scene], Awaitable[object]]
 
 
 async def walking_in_a_loop(scene: Scene) -> None:
-    jobs = [job.job_id async for job in scene.client.fine_tunes.list()]
+    jobs = [job.job_id async for job in scene.client.fine_tunes.list(page_size=20)]
 
     assert len(jobs) == len(set(jobs)) == LISTED
 
 
 async def collecting(scene: Scene) -> None:
-    assert len(await scene.client.fine_tunes.list().collect()) == LISTED
+    assert len(await scene.client.fine_tunes.list(page_size=20).collect()) == LISTED
 
 
 async def deleting(scene: Scene) -> None:
@@ -259,7 +261,7 @@ async def prepare(scene: Scene, deed: Deed) -> None:
     if deed is applying:
         scene.plan = await scene.client.fine_tunes.plan(Selection())
         emulator.journal.clear()
-    emulator.inject(*FAULTS)
+    emulator.inject(*(FAULTS if len(OVER[deed]) == 1 else FAULTS_AMONG_MANY))
 
 
 @define
@@ -276,6 +278,9 @@ class Tally:
     done_after: int = 0
     """How often the same client then did the same to the end."""
 
+    in_flight: int = 0
+    """Requests that were at most in flight where nothing was cancelled."""
+
 
 async def cancel_at_the_awaits_of(
     deed: Deed, at_once: int, folder: Path, tally: Tally, *, as_it_ends: bool
@@ -287,6 +292,7 @@ async def cancel_at_the_awaits_of(
     async with Emulator(clock=clock) as emulator:
         calm = Strike(0, as_it_ends)
         await strike_once(calm, deed, at_once, emulator, clock, folder, Tally())
+        tally.in_flight = max(tally.in_flight, emulator.journal.most_in_flight)
         awaits = range(1, calm.steps + 1)
         tally.awaits += len(awaits)
         for at in sorted(Random(deed.__name__).sample(awaits, min(MOST, len(awaits)))):
@@ -402,8 +408,9 @@ async def test_cancelling_at_every_await(
     words, left = deed.__name__.replace("_", " ").capitalize(), tally.held
     record_property(
         "figure",
-        f"{words}, with 1 and with 8 requests in flight: cancelled at {tally.struck} of "
-        f"{tally.awaits} awaits; held behind it: {left['tasks']} tasks, {left['sockets']} sockets "
-        f"but pooled ones, {left['turns']} turns at the limiter, {left['locks']} file locks; "
-        f"done to the end by the same client then: {tally.done_after}.",
+        f"{words}, with a concurrency of 1 and of 8 (at most {tally.in_flight} in flight): "
+        f"cancelled at {tally.struck} of {tally.awaits} beginnings and ends of awaits; held behind "
+        f"it: {left['tasks']} tasks, {left['sockets']} sockets but pooled ones, {left['turns']} "
+        f"turns at the limiter, {left['locks']} file locks; done to the end by the same client "
+        f"then: {tally.done_after}.",
     )
