@@ -32,7 +32,7 @@ from dashscope_ft.emulator import Emulator, Fault, ManualClock
 from dashscope_ft.settings import resolve
 from dashscope_ft.transport import Transport
 
-MOST = int(os.environ.get("CANCELLATIONS", "16"))  # awaits tried of an operation, each way
+MOST = int(os.environ.get("CANCELLATIONS", "12"))  # awaits tried of an operation, each way
 LISTED, CHANGED = 250, 10  # jobs
 
 # So that pauses are struck too, and standing in line behind one; later where there are many
