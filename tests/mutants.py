@@ -1,15 +1,18 @@
 """
 Break the pure cores in every small way, and see that a test notices: `python -m tests.mutants`.
 
-Runs cosmic-ray (`pip install cosmic-ray`) on a copy of the checkout, half an hour on one core,
-and writes `tests/MUTATION.md`. What survives has to be named in `HARMLESS` with the reason why
-no test could or should notice it; anything else fails the run.
+Runs cosmic-ray (`pip install cosmic-ray`) on a copy of the checkout, half an hour on one core.
+What came of a core is kept in `.mutants` until its code or its tests change; once all are there,
+`tests/MUTATION.md` is written. What survives has to be named in `HARMLESS` with the reason why no
+test could or should notice it; anything else fails the run.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -24,6 +27,7 @@ from attrs import define, field, frozen
 
 ROOT = Path(__file__).parents[1]
 PAGE = Path(__file__).with_name("MUTATION.md")
+KEPT = ROOT / ".mutants"
 
 CORES = {
     "retry": ["tests/test_retry.py"],
@@ -94,20 +98,32 @@ class Tally:
 
 def main() -> int:
     """
-    Try all cores, or those named, and write the page if it was all.
+    Try all cores, or those named, unless they have been; write the page once all have.
     """
-    named = sys.argv[1:] or list(CORES)
-    tallies = {}
-    for core in named:
-        print(core, flush=True)
-        tallies[core] = tried(core)
-        for survivor in tallies[core].survivors:
+    KEPT.mkdir(exist_ok=True)
+    for core in sys.argv[1:] or CORES:
+        if not kept(core).exists():
+            print(core, flush=True)
+            kept(core).write_bytes(pickle.dumps(tried(core)))
+    tallies = {core: pickle.loads(kept(core).read_bytes()) for core in CORES if kept(core).exists()}
+    unexplained = 0
+    for core, tally in tallies.items():
+        for survivor in tally.survivors:
             if survivor.reason is None:
-                print(f"  survived, line {survivor.line}: {survivor.change}", flush=True)
-    if named == list(CORES):
+                unexplained += 1
+                print(f"{core}, line {survivor.line}, survived: {survivor.change}", flush=True)
+    if tallies.keys() == CORES.keys() and not unexplained:
         PAGE.write_text(page(tallies))
-    unexplained = [each for t in tallies.values() for each in t.survivors if each.reason is None]
-    return 1 if unexplained else 0
+    return unexplained
+
+
+def kept(core: str) -> Path:
+    """
+    Give where a core's tally is kept: a name that changes with the code and with its tests.
+    """
+    files = [f"dashscope_ft/{core}.py", *CORES[core]]
+    state = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in files)).hexdigest()
+    return KEPT / f"{core.replace('/', '.')}-{state[:16]}"
 
 
 def tried(core: str) -> Tally:
