@@ -38,7 +38,7 @@ async def measure(lab: Lab) -> None:
                 "official_sync": _blocking(sdk.get, job_ids),
                 "official_classic": _blocking(classic.get, job_ids),
             },
-            lab.rounds(21),
+            lab.rounds(15),
             perf_counter,
         )
         cost = await in_turn({"get": _awaiting(bare.get, job_ids)}, lab.rounds(15), process_time)
@@ -47,7 +47,7 @@ async def measure(lab: Lab) -> None:
                 "ours_threads": _threaded(client.get, job_ids),
                 "official_threads": _threaded(sdk.get, job_ids),
             },
-            lab.rounds(15),
+            lab.rounds(9),
             perf_counter,
         )
     lab.figures["calls.cpu.get"] = cost.figure("get", "µs", 1e6 / len(job_ids))

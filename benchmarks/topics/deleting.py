@@ -36,7 +36,7 @@ async def _cost(lab: Lab) -> None:
                 "ours": lambda: client.delete(job_ids),
                 "official_async": lambda: sdk.delete(job_ids, 8),
             },
-            lab.rounds(21),
+            lab.rounds(15),
             process_time,
         )
     for name in samples:

@@ -33,7 +33,7 @@ async def _jobs(lab: Lab) -> None:
         pages = [(number, 100) for number in range(1, 1 + -(-jobs // 100))]
         async with floor.opened(url) as raw, ours.opened(url) as client:
             runs: dict[str, Run] = {"ours": client.list, "floor": partial(raw.list, pages)}
-            samples = await in_turn(runs, lab.rounds(3 if jobs > 10_000 else 11), process_time)
+            samples = await in_turn(runs, lab.rounds(3 if jobs > 10_000 else 7), process_time)
         for name in samples:
             lab.figures[f"growth.jobs.{name}.{jobs}"] = samples.figure(name, "ms", 1000)
         medians[jobs] = samples.figure("ours", "s").median
