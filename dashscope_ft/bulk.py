@@ -63,7 +63,7 @@ class Work(Protocol):
 
     def interrupted(self, job_id: str, job: Job | None) -> Outcome:
         """
-        Say what is known of a job whose `settle` was cut off.
+        Say what is known of a job whose `settle` was cut off, or never began.
         """
         ...
 
@@ -222,10 +222,10 @@ class AsyncOutcomes:
                 try:
                     await _until(self._room)
                 except asyncio.CancelledError:
-                    self._record(self._not_attempted(job_id, job))
+                    self._record(self._work.interrupted(job_id, job))
                     raise
                 if self._stopping:
-                    self._record(self._not_attempted(job_id, job))
+                    self._record(self._work.interrupted(job_id, job))
                 else:
                     self._begin(job_id, job)
                 self._update_room()
@@ -277,9 +277,6 @@ class AsyncOutcomes:
                 self._on_outcome(outcome)
             except Exception as error:  # noqa: BLE001
                 self._fail(error)
-
-    def _not_attempted(self, job_id: str, job: Job | None) -> Outcome:
-        return skipped(self._work.action, job_id, "not_attempted", job=job)
 
     def _update_room(self) -> None:
         if (

@@ -195,14 +195,22 @@ class _Application:
         return outcome
 
     def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+        return self._journal.standing(job_id) or self._not_attempted(job_id, job=job)
+
+    def _not_attempted(
+        self, job_id: str, *, error: DashScopeError | None = None, job: Job | None = None
+    ) -> Outcome:
+        """
+        Say that the job was left alone, unless a deletion of it was begun before.
+        """
         if self._journal.may_have("delete", job_id):
-            return failed("delete", job_id, interruption(job_id))
-        return _skip(job_id, "not_attempted")
+            return failed("delete", job_id, interruption(job_id), job=job)
+        return _skip(job_id, "not_attempted", error=error, job=job)
 
     async def _outcome(self, entry: PlanEntry, stopping: Stopping) -> Outcome:
         job_id = entry.job_id
         if stopping():
-            return _skip(job_id, "not_attempted")
+            return self._not_attempted(job_id)
         # An intent of an earlier run, of which nobody knows the end.
         in_doubt = self._journal.may_have("delete", job_id)
         job: Job | None = None
@@ -212,7 +220,7 @@ class _Application:
             if skip is not None:
                 return skip
             if stopping():
-                return _skip(job_id, "not_attempted", job=job)
+                return self._not_attempted(job_id, job=job)
             receipt = await self._change("delete", self._service.delete, job_id, stopping)
         except NotFound as error:
             if not error.is_from_service:
@@ -225,30 +233,27 @@ class _Application:
             return _skip(job_id, "state", error=error, job=job)
         except DashScopeError as error:
             if stopping() and isinstance(error, NOTHING_HAPPENED):
-                return _skip(job_id, "not_attempted", error=error, job=job)
+                return self._not_attempted(job_id, error=error, job=job)
             return failed("delete", job_id, error, job=job)
         return done("delete", receipt, job=job)
 
     def _why_not(self, entry: PlanEntry, job: Job) -> Outcome | None:
         fresh = Facts.of(job)
-        same = _identity(fresh) == _identity(entry)
-        if not same and not self._is_our_doing(entry, fresh):
-            return _skip(entry.job_id, "changed", job=job)
-        planned = evolve(fresh, status=entry.status, end_time=entry.end_time)
+        we_cancelled = self._journal.may_have("cancel", entry.job_id)
+        if _identity(fresh) == _identity(entry) or (we_cancelled and _only_ended(entry, fresh)):
+            return self._why_kept(entry, job)
+        return _skip(entry.job_id, "changed", job=job)
+
+    def _why_kept(self, entry: PlanEntry, job: Job) -> Outcome | None:
+        """
+        Ask the selection once more, about the job as it is now.
+        """
+        planned = evolve(Facts.of(job), status=entry.status, end_time=entry.end_time)
         why_not = self._plan.selection.why_not(planned, self._plan.created)
         if why_not is None:
             return None
         reason = why_not[0] if why_not[0] in ("protected", "undecidable") else "changed"
         return _skip(entry.job_id, reason, job=job)
-
-    def _is_our_doing(self, entry: PlanEntry, fresh: Facts) -> bool:
-        return (
-            fresh.job_id == entry.job_id
-            and fresh.create_time == entry.create_time
-            and entry.status not in FINISHED
-            and fresh.status in _CANCELLED
-            and self._journal.may_have("cancel", entry.job_id)
-        )
 
     async def _cancelled(self, entry: PlanEntry, job: Job, stopping: Stopping) -> Outcome | None:
         """
@@ -260,7 +265,7 @@ class _Application:
         if not self._cancel_running or isinstance(job, ImportJob):
             return _skip(job_id, "state", job=job)
         if stopping():
-            return _skip(job_id, "not_attempted", job=job)
+            return self._not_attempted(job_id, job=job)
         ends_at = self._patience.clock() + self._patience.deadline
         interval = min(_FIRST_INTERVAL, self._patience.poll_interval)
         if job.status != JobStatus.CANCELING:
@@ -269,15 +274,16 @@ class _Application:
         while True:
             job = await self._service.get(job_id, stopping)
             if job.status == JobStatus.CANCELED:
-                same = Facts.of(job).create_time == entry.create_time
-                return None if same else _skip(job_id, "changed", job=job)
+                if not _only_ended(entry, Facts.of(job)):
+                    return _skip(job_id, "changed", job=job)
+                return self._why_kept(entry, job)
             wait = min(interval, ends_at - self._patience.clock())
             if job.status in FINISHED or wait <= 0:
                 return _skip(job_id, "state", job=job)
             await self._patience.sleep(wait)
             interval = min(interval * 2, self._patience.poll_interval)
             if stopping():
-                return _skip(job_id, "not_attempted", job=job)
+                return self._not_attempted(job_id, job=job)
 
     async def _change(
         self,
@@ -308,3 +314,15 @@ def _skip(
 
 def _identity(job: Facts | PlanEntry) -> tuple[object, ...]:
     return job.job_id, job.status, job.create_time, job.end_time, job.output
+
+
+def _only_ended(entry: PlanEntry, fresh: Facts) -> bool:
+    """
+    Whether an unfinished job differs from the plan by having been cancelled, and by nothing else.
+    """
+    return (
+        entry.status not in FINISHED
+        and fresh.status in _CANCELLED
+        and _identity(evolve(fresh, status=entry.status, end_time=entry.end_time))
+        == _identity(entry)
+    )

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -492,3 +493,54 @@ async def test_the_errors_of_a_report_can_be_raised() -> None:
 
     with pytest.raises(DashScopeError, match="AccessDenied"):
         report.raise_for_failures()
+
+
+@pytest.mark.parametrize("moment", range(12))
+async def test_interrupted_while_taking_up_what_is_done(tmp_path: Path, moment: int) -> None:
+    """
+    A run cut off at once still tells of each job what the journal knows, not that it was left.
+    """
+    world = a_world("FAILED", "FAILED", "FAILED")
+    plan, journal = await a_plan(world), tmp_path / "journal"
+    world.faults["ft-1"] = deque(["lost after"])
+    stands = dict.fromkeys(("ft-0", "ft-2"), "done: confirmed")
+    first = results(await applied(world, plan, journal=journal))
+    told: list[Outcome] = []
+    task = asyncio.create_task(applied(world, plan, journal=journal, on_outcome=told.append))
+    await turns(moment)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+    assert first == stands | {"ft-1": "failed: unknown_outcome"}
+    for outcome in told:
+        now = f"{outcome.result}: {outcome.reason}"
+        if outcome.job_id == "ft-1":
+            assert now in ("failed: unknown_outcome", "done: inferred")
+        else:
+            assert now == "done: confirmed"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (changed(finetuned_output="something"), "skipped: changed"),
+        (changed(create_time=NOW), "skipped: changed"),
+        (changed(job_name="prod-7"), "skipped: protected"),
+        (changed(hyper_parameters={"x": 1}), "done: confirmed"),
+    ],
+)
+async def test_a_job_that_changes_while_it_is_being_cancelled(
+    change: Callable[[World], None], expected: str
+) -> None:
+    """
+    After a cancellation the job is held against the plan and the rules once more.
+    """
+    world = a_world("RUNNING")
+    plan = await a_plan(world, evolve(ALL, protect=["prod-*"]))
+    world.drift[3] = change  # after the first look and the cancellation
+
+    report = await applied(world, plan, cancel_running=True)
+
+    assert results(report) == {"ft-0": expected}
+    assert set(world.deletions) == ({"ft-0"} if report.done else set())
