@@ -11,7 +11,10 @@ from itertools import count, product
 from random import Random
 
 import pytest
-from attrs import frozen
+from attrs import evolve, field, frozen
+
+from dashscope_ft.envelope import Rows
+from dashscope_ft.errors import ListingInconsistent
 
 from .changing_list import ChangingList
 
@@ -126,6 +129,20 @@ def two_change_places(changing: ChangingList) -> None:
     jobs[SIZE - 1], jobs[SIZE] = jobs[SIZE], jobs[SIZE - 1]
 
 
+# What the service makes of a request
+
+
+def as_it_is(rows: Rows) -> Rows:
+    return rows
+
+
+def with_total(total: int | None) -> Callable[[Rows], Rows]:
+    """
+    Let each reply claim that there are so many jobs.
+    """
+    return lambda rows: evolve(rows, total=total)
+
+
 @frozen(kw_only=True)
 class Case:
     """
@@ -133,14 +150,18 @@ class Case:
     """
 
     naive: Callable[[ChangingList], list[int]]
-    script: Mapping[int, Change]
+    script: Mapping[int, Change] = field(factory=dict)
     missed: int
     repeated: int
     jobs: int = 250
     second: int = 1
+    largest_page: int = SIZE
+    distort: Callable[[Rows], Rows] = as_it_is
 
     def list(self, seed: int = 0) -> ScriptedList:
-        return ScriptedList(self.jobs, self.script, second=self.second, seed=seed)
+        scripted = ScriptedList(self.jobs, self.script, second=self.second, seed=seed)
+        scripted.cap, scripted.distort = self.largest_page, self.distort
+        return scripted
 
 
 CASES = {
@@ -171,11 +192,24 @@ CASES = {
     "two jobs of one second that change places between pages": Case(
         naive=page_after_page, script={2: two_change_places}, missed=1, repeated=1, second=4
     ),
+    "pages of fifty where a hundred were asked for, taken for the last": Case(
+        naive=page_after_page, missed=200, repeated=0, largest_page=50
+    ),
+    "pages of fifty where a hundred were asked for, read at once": Case(
+        naive=all_pages_at_once, missed=100, repeated=0, largest_page=50
+    ),
+    "a total that is too small": Case(
+        naive=all_pages_at_once, missed=150, repeated=0, distort=with_total(SIZE)
+    ),
+    "a total of none": Case(naive=all_pages_at_once, missed=150, repeated=0, distort=with_total(0)),
+    "a total that is not told": Case(
+        naive=all_pages_at_once, missed=150, repeated=0, distort=with_total(None)
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_list_that_changes_between_pages(name: str, record_property: Record) -> None:
+def test_where_paging_goes_wrong(name: str, record_property: Record) -> None:
     """
     Naive paging loses or repeats a job where the walk over the same list does neither.
     """
@@ -195,6 +229,32 @@ def test_a_list_that_changes_between_pages(name: str, record_property: Record) -
         "figure",
         f"{name.capitalize()}: naive paging missed {wrong.missed} and repeated {wrong.repeated} "
         f"of {case.jobs} jobs, {walks} walks {missed} and {repeated}.",
+    )
+
+
+async def test_a_total_that_is_never_reached(record_property: Record) -> None:
+    """
+    Reading until there are as many rows as the total says never ends; the walk ends and says so.
+    """
+    naive, patience = ScriptedList(250, {}), 1_000
+    naive.distort = with_total(10**9)
+    rows = total = pages = 0
+    while pages == 0 or (rows < total and pages < patience):
+        pages += 1
+        page, total = read(naive, pages)
+        rows += len(page)
+    walked = ScriptedList(250, {})
+    walked.distort = with_total(10**9)
+    with pytest.raises(ListingInconsistent) as caught:
+        await walked.walk()
+
+    assert pages == patience
+    assert caught.value.total == total
+    assert len(walked.reads) <= 40
+    record_property(
+        "figure",
+        f"A total of {total:,} over 250 jobs: naive paging was still reading after {pages:,} "
+        f"pages, the walk raised after {len(walked.reads)}, with {caught.value.seen} jobs proven.",
     )
 
 

@@ -137,6 +137,7 @@ def test_a_creator() -> None:
         ({"older_than": NOW - timedelta(days=9)}, {"days": 8}, "age"),
         ({"newer_than": timedelta(days=30)}, {"days": 29}, "selected"),
         ({"newer_than": timedelta(days=30)}, {"days": 30}, "age"),
+        ({"newer_than": timedelta(days=30)}, {"days": 31}, "age"),
         ({"older_than": timedelta.max}, {"days": 999}, "age"),
         (
             {"older_than": timedelta(days=30), "by": "end_time"},

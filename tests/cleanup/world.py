@@ -64,6 +64,8 @@ class World:
     faults: dict[str, deque[Fault]] = field(factory=dict)
     """What becomes of each changing request about a job, in turn."""
     requests: int = 0
+    us: str = "us"
+    """Who is asking."""
     deleted_by: dict[str, str] = field(factory=dict)
     seen: dict[str, tuple[object, ...]] = field(factory=dict)
     """A job's identity at our last look."""
@@ -100,7 +102,7 @@ class World:
         if not job.is_finished:
             raise StateConflict("running", code="UnsupportedOperation")
         self.deletions.append(job_id)
-        self.remove(job_id, "us")
+        self.remove(job_id, self.us)
         return await self._end(job_id, fault)
 
     def remove(self, job_id: str, who: str) -> None:
@@ -116,7 +118,8 @@ class World:
         fault = line.popleft() if line else None
         if fault == "late":
             # Received, but taken up only after the next look.
-            self.drift[self.requests + 2] = lambda world: world.remove(job_id, "us")
+            who = self.us
+            self.drift[self.requests + 2] = lambda world: world.remove(job_id, who)
         if fault in ("late", "lost before"):
             raise OutcomeUnknown("lost")
         if isinstance(fault, BaseException):
