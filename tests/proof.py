@@ -107,6 +107,11 @@ PROOFS: dict[str, list[Proof]] = {
     ],
     "Nothing destructive by surprise": [
         Suite("A crash at any step, and at any two", ("tests/cleanup/test_crashes.py",)),
+        Suite(
+            "Plans applied, crashed, interrupted and resumed while all changes",
+            ("tests/cleanup/test_histories.py",),
+            variables={"HISTORIES": "2000"},
+        ),
         Suite("A journal torn at any byte", ("tests/cleanup/test_journal.py",)),
         Suite("What is selected, and what never", ("tests/cleanup/test_selection.py",)),
     ],
