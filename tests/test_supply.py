@@ -114,8 +114,10 @@ def demonstrated(wheel: Path, environment: Path) -> str:
         [environment / "bin" / "python", "-m", "dashscope_ft.cli", "demo"],
         cwd=environment,
         env={"PACKAGES": sysconfig.get_path("purelib"), "PATH": "/usr/bin", "LANG": "C.UTF-8"},
-        check=True,
-        capture_output=True,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
+    assert ran.returncode == 0, ran.stdout
     return ran.stdout

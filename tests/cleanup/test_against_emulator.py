@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,7 @@ async def test_imports_are_cleaned_up_too() -> None:
     Failed imports go with their files, and the rest stays.
     """
     async with Emulator() as emulator, a_client(emulator) as client:
-        emulator.seed(imports=60)
-        emulator.inject(Fault(operation="imports.delete", lose="after", every=3, times=None))
+        emulator.inject(*losing_answers(emulator.seed(imports=60)[::3]))
 
         plan = await client.imports.plan(Selection())
         report = await client.imports.apply(plan, max_percent=100)
@@ -196,8 +196,8 @@ async def test_deleting_from_a_walk_leaves_nothing_behind() -> None:
     Deleting the very jobs that a listing walks over misses none of them.
     """
     async with Emulator() as emulator, a_client(emulator) as client:
-        emulator.seed(jobs=300, statuses=["FAILED", "SUCCEEDED", "CANCELED"])
-        emulator.inject(Fault(operation="fine_tunes.delete", lose="after", every=10, times=None))
+        ids = emulator.seed(jobs=300, statuses=["FAILED", "SUCCEEDED", "CANCELED"])
+        emulator.inject(*losing_answers(ids[::10]))
 
         async with client.fine_tunes.delete_many(client.fine_tunes.list(status="FAILED")) as run:
             outcomes = [outcome async for outcome in run]
@@ -225,6 +225,13 @@ async def test_a_key_that_is_refused_half_way() -> None:
         assert report.reasons["InvalidApiKey"] == 1
         assert report.done == len(emulator.account().books.deleted)
         assert report.reasons["not_attempted"] == 59 - report.done > 30
+
+
+def losing_answers(job_ids: Sequence[str]) -> list[Fault]:
+    """
+    Lose one answer for each of these jobs; a job that lost every one would rightly be unknown.
+    """
+    return [Fault(operation="*.delete", path=f"*/{job_id}", lose="after") for job_id in job_ids]
 
 
 async def start(emulator: Emulator, plan: Path, journal: Path) -> asyncio.subprocess.Process:
@@ -261,8 +268,8 @@ async def test_killed_again_and_again(tmp_path: Path) -> None:
     """
     plan_path, journal = tmp_path / "plan.json", tmp_path / "journal"
     async with Emulator(rate=150) as emulator, a_client(emulator) as client:
-        emulator.seed(jobs=120, statuses=["FAILED", "CANCELED"])
-        emulator.inject(Fault(operation="fine_tunes.delete", lose="after", every=9, times=None))
+        ids = emulator.seed(jobs=120, statuses=["FAILED", "CANCELED"])
+        emulator.inject(*losing_answers(ids[::9]))
         plan = await client.fine_tunes.plan(Selection())
         plan.save(plan_path)
         for n in (5, 40):
