@@ -243,7 +243,9 @@ def test_an_id_with_brackets_is_protected_as_it_is() -> None:
     """
     An id that would read as a pattern protects itself too.
     """
-    assert reason(Selection(protect="ft[1]"), job("ft[1]")) == "protected"
+    from_elsewhere = "".join(["ft", "[1]"])
+
+    assert reason(Selection(protect="ft[1]"), job(from_elsewhere)) == "protected"
 
 
 def test_a_name_that_cannot_be_read_protects_where_names_matter() -> None:
@@ -326,6 +328,26 @@ def test_the_design_example() -> None:
         "status CANCELED, FAILED\nmodel qwen3-*\ncreated more than 30 days ago\n"
         "not the latest 3 of each model\nnever ft-49"
     )
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ({"older_than": timedelta(days=2)}, "created more than 2 days ago"),
+        ({"older_than": timedelta(days=1)}, "created more than 1 day ago"),
+        ({"older_than": timedelta(hours=36)}, "created more than 1.5 days ago"),
+        ({"older_than": timedelta(hours=12)}, "created more than 0.5 days ago"),
+        ({"older_than": timedelta(0)}, "created more than 0 days ago"),
+        ({"newer_than": timedelta(days=1)}, "created less than 1 day ago"),
+        ({"older_than": NOW, "by": "end_time"}, "ended before 2026-11-20 12:00+00:00"),
+        ({"newer_than": NOW}, "created after 2026-11-20 12:00+00:00"),
+    ],
+)
+def test_an_age_in_words(rules: dict[str, Any], expected: str) -> None:
+    """
+    A summary says each bound as one would say it.
+    """
+    assert expected in Selection(**rules).describe()
 
 
 STATUSES = ["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "CANCELING", "NEW", ""]
