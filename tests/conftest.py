@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import os
+import signal
 import sys
 import threading
 import time
@@ -16,6 +17,9 @@ from aiohttp import ClientResponse
 from aioresponses import aioresponses
 
 _PATIENCE = 2.0
+
+# What is started in the background ignores Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _threads() -> set[str]:
