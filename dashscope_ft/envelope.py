@@ -8,7 +8,9 @@ and refusals come with HTTP 200.
 from __future__ import annotations
 
 import email.utils
+import json
 from collections.abc import Mapping
+from datetime import UTC
 from http import HTTPStatus
 from math import isfinite
 from typing import Any
@@ -83,9 +85,8 @@ def read_reply(
     """
     is_oversized, body = body is None, body or b""
     try:
-        envelope = orjson.loads(body)
-        is_json = True
-    except orjson.JSONDecodeError:
+        envelope, is_json = _parsed(body), True
+    except (ValueError, RecursionError):
         envelope, is_json = None, False
     fields: Row = envelope if isinstance(envelope, dict) else {}
     output = fields.get("output")
@@ -206,6 +207,25 @@ def read_acknowledgement(reply: Reply) -> None:
         raise malformed("output.status", reply, "'success'")
 
 
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # The escape of half a character, or a number beyond all floats, is JSON all the same,
+        # and one odd row must not cost the page.
+        lenient = json.loads(body.decode(), parse_float=_number, parse_constant=_refused)
+        return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _number(text: str) -> float | str:
+    number = float(text)
+    return number if isfinite(number) else text
+
+
+def _refused(word: str) -> None:
+    raise ValueError(f"{word} is not JSON.")
+
+
 def _failure(fields: Row) -> tuple[str | None, str]:
     inner = fields.get("error")
     error: Row = inner if isinstance(inner, dict) else {}
@@ -239,8 +259,9 @@ def _seconds(text: str | None, now: float) -> float | None:
         seconds = float(text)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
-        except ValueError:
+            date = email.utils.parsedate_to_datetime(text)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+        except (ValueError, OverflowError):
             return None
     return max(0.0, seconds) if isfinite(seconds) else None
 

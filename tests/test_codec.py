@@ -4,6 +4,7 @@ Models tolerate: whatever a field holds, the row is a job and the page is a page
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -450,7 +451,11 @@ def test_an_import_that_succeeded_in_either_spelling() -> None:
 
 @given(
     st.integers(100, 599),
-    st.dictionaries(st.sampled_from(["x-request-id", "Retry-After"]), st.text(), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["x-request-id", "Retry-After"]),
+        st.text() | st.integers().map("Wed, 21 Oct 2015 07:28:00 {:+}".format),
+        max_size=2,
+    ),
     st.binary() | json_values.map(orjson.dumps),
 )
 def test_any_answer_at_all(status: int, headers: dict[str, str], body: bytes) -> None:
@@ -463,6 +468,38 @@ def test_any_answer_at_all(status: int, headers: dict[str, str], body: bytes) ->
     assert reply.failed or status < 300
     assert reply.retry_after is None or reply.retry_after >= 0
     assert isinstance(reply.message, str)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Shanghai"])
+def test_a_date_to_wait_for_is_one_of_utc(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A date in `Retry-After` that names no zone means UTC, wherever the machine stands.
+    """
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        reply = read_reply(503, {"Retry-After": "Sun Nov  6 08:49:37 1994"}, b"", now=784111770.0)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert reply.retry_after == 7.0
+
+
+@pytest.mark.parametrize("odd", [b'"half a \\ud83d"', b"1e400", b"-1e400"])
+def test_what_is_json_but_not_for_every_reader(odd: bytes) -> None:
+    """
+    The escape of half a character, or a number beyond all bounds, costs no other value.
+    """
+    whole = {"job_id": "ft-1", "job_name": "a whole \U0001f600", "usage": 2**60}
+    row = orjson.dumps(whole)[:-1] + b', "odd": ' + odd + b"}"
+    reply = read_reply(200, {}, b'{"output": {"jobs": [' + row + b"]}}", now=0.0)
+
+    [job] = read_rows(reply, "jobs", page_no=1, page_size=20).rows
+
+    assert job.pop("odd") in ("half a ?", "1e400", "-1e400")
+    assert job == whole
+    assert orjson.loads(orjson.dumps(job)) == whole
 
 
 @given(

@@ -479,7 +479,13 @@ RETRY_AFTER_FAULTS = [
     Fault(
         "`Retry-After` that says nothing",
         throttled("14/119.25", "4/5.25"),
-        {word: busy(word) for word in ("-5", "nan", "inf", "1, 2", "soon", "Wed, 99 Foo 2000")},
+        {
+            word: busy(word)
+            for word in (
+                *("-5", "nan", "inf", "1, 2", "soon", "Wed, 99 Foo 2000"),
+                "Wed, 21 Oct 2015 07:28:00 +99999999999999",
+            )
+        },
     ),
 ]
 
