@@ -4,6 +4,7 @@ The operations of both nouns, against the emulator.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
@@ -21,6 +22,8 @@ from dashscope_ft import (
     StateConflict,
 )
 from dashscope_ft.emulator import Emulator, Fault, ManualClock
+from dashscope_ft.resources.fine_tunes import FineTunes
+from dashscope_ft.resources.imports import Imports
 
 from .scripted import Answer, scripted
 
@@ -40,6 +43,53 @@ async def client(studio: Emulator) -> AsyncIterator[AsyncClient]:
 
 
 Ask = Callable[[AsyncClient], Awaitable[Any]]
+
+
+# Names
+
+PROMISED = """
+FineTunes.list(*, model=None, status=None, page_size=None)
+FineTunes.page(page_no=1, page_size=10, *, model=None)
+FineTunes.get(job_id)
+FineTunes.cancel(job)
+FineTunes.delete(job, *, missing_ok=False)
+FineTunes.wait(job, *, poll_interval=15.0, deadline=86400.0, check=True)
+FineTunes.logs(job, *, follow=False)
+FineTunes.checkpoints(job)
+FineTunes.export_checkpoint(job, checkpoint, *, model_name)
+FineTunes.cancel_many(jobs)
+FineTunes.delete_many(jobs, *, missing_ok=False)
+FineTunes.plan(selection)
+FineTunes.apply(plan, *, journal=None, max_deletes=20, max_percent=50, cancel_running=False, on_outcome=None)
+Imports.list(*, status=None, model_name=None, page_size=None)
+Imports.page(page_no=1, page_size=10, *, status=None, model_name=None)
+Imports.get(job_id)
+Imports.delete(job, *, missing_ok=False)
+Imports.wait(job, *, poll_interval=15.0, deadline=86400.0, check=True)
+Imports.delete_many(jobs, *, missing_ok=False)
+Imports.plan(selection)
+Imports.apply(plan, *, journal=None, max_deletes=20, max_percent=50, cancel_running=False, on_outcome=None)
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("promised", PROMISED.split("\n")[1:-1])
+def test_an_operation_has_the_promised_parameters(promised: str) -> None:
+    """
+    Names, order and defaults are those that scripts rely on; what came later is keyword-only.
+    """
+    name, _, parameters = promised.removesuffix(")").partition("(")
+    noun, _, method = name.partition(".")
+    operation = getattr({"FineTunes": FineTunes, "Imports": Imports}[noun], method)
+    found = {
+        name: parameter.replace(annotation=inspect.Parameter.empty)
+        for name, parameter in inspect.signature(operation).parameters.items()
+        if name != "self"
+    }
+    asked = inspect.signature(eval(f"lambda {parameters}: None")).parameters
+
+    assert [*found][: len(asked)] == [*asked]
+    assert {name: found[name] for name in asked} == dict(asked)
+    assert all(found[name].kind is inspect.Parameter.KEYWORD_ONLY for name in found.keys() - asked)
 
 
 # Pages
@@ -199,7 +249,7 @@ async def test_getting_a_job(studio: Emulator, client: AsyncClient) -> None:
     job = await client.fine_tunes.get(job_id)
     studio.account().set_status(job_id, "FAILED")
     again = await client.fine_tunes.get(job)
-    imported = await client.imports.get(import_id)
+    imported = await client.imports.get(job_id=import_id)
 
     assert (job.status, again.status) == ("RUNNING", "FAILED")
     assert (job.job_id, job.create_time) == (again.job_id, again.create_time)

@@ -117,9 +117,12 @@ class FineTunes:
             page_no, page_size, {"model": model}, lambda job: _is_of(job, model)
         )
 
-    async def get(self, job: str | FineTuneJob) -> FineTuneJob:
+    async def get(self, job_id: str | FineTuneJob) -> FineTuneJob:
         """
         Get a job as it is now.
+
+        Args:
+            job_id: Its id, or the job as it was.
 
         Raises:
             NotFound: There is none that this key and workspace may see.
@@ -127,7 +130,7 @@ class FineTunes:
 
         Wire: `GET /fine-tunes/{job_id}`.
         """
-        return await self._jobs.get(job)
+        return await self._jobs.get(job_id)
 
     async def cancel(self, job: str | FineTuneJob) -> Receipt:
         """

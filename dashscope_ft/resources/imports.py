@@ -110,9 +110,12 @@ class Imports:
             lambda job: _is_named(job, model_name) and _is_in(job, chosen),
         )
 
-    async def get(self, job: str | ImportJob) -> ImportJob:
+    async def get(self, job_id: str | ImportJob) -> ImportJob:
         """
         Get a job as it is now.
+
+        Args:
+            job_id: Its id, or the job as it was.
 
         Raises:
             NotFound: There is none that this key and workspace may see.
@@ -120,7 +123,7 @@ class Imports:
 
         Wire: `GET /custom_models/import/{job_id}`.
         """
-        return await self._jobs.get(job)
+        return await self._jobs.get(job_id)
 
     async def delete(self, job: str | ImportJob, *, missing_ok: bool = False) -> Receipt:
         """
