@@ -31,6 +31,7 @@ FINISHED: Final = JobStatus.FINISHED | ImportStatus.FINISHED
 
 _FINE_TUNE_NAMES = frozenset({"job_name", "model_name", "finetuned_output"})
 _IMPORT_NAMES = frozenset({"display_name", "model_name"})
+_FINE_TUNE_TIMES, _IMPORT_TIMES = ("create_time", "end_time"), ("gmt_create",)
 _GENERATED = "-offline-"  # stands between base model and date in the name of an import's result
 
 
@@ -70,6 +71,9 @@ class Facts:
     garbled: bool = False
     """Whether a name was told but could not be read."""
 
+    garbled_time: str | None = None
+    """The field with a time that was told but could not be read."""
+
     @classmethod
     def of(cls, job: FineTuneJob | ImportJob) -> Facts:
         """
@@ -87,6 +91,7 @@ class Facts:
                 create_time=_aware(job.create_time),
                 end_time=_aware(job.end_time),
                 garbled=not job.extra.keys().isdisjoint(_FINE_TUNE_NAMES),
+                garbled_time=next((name for name in _FINE_TUNE_TIMES if name in job.extra), None),
             )
         base, generated, _ = (job.model_name or "").rpartition(_GENERATED)
         return cls(
@@ -98,6 +103,7 @@ class Facts:
             output=job.model_name,
             create_time=_aware(job.gmt_create),
             garbled=not job.extra.keys().isdisjoint(_IMPORT_NAMES),
+            garbled_time=next((name for name in _IMPORT_TIMES if name in job.extra), None),
         )
 
 

@@ -262,6 +262,8 @@ class Selection:
         )
 
     def _why_age(self, job: Facts, now: datetime) -> WhyNot | None:
+        if job.garbled_time is not None:
+            return "undecidable", f"{job.garbled_time} not readable"
         if self.older_than is None and self.newer_than is None:
             return None
         time = self._time(job)

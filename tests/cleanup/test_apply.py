@@ -120,6 +120,21 @@ async def test_a_job_that_is_no_longer_what_it_was(
     assert ("ft-0" in world.jobs) == (expected not in ("done: confirmed", "skipped: already_gone"))
 
 
+async def test_a_time_that_cannot_be_read_any_more() -> None:
+    """
+    A job that had no end when it was planned, and has an unreadable one now, is left alone.
+    """
+    world = a_world("FAILED")
+    changed(end_time=None)(world)
+    plan = await a_plan(world)
+    changed(extra={"end_time": "yesterday"})(world)
+
+    report = await applied(world, plan)
+
+    assert results(report) == {"ft-0": "skipped: undecidable"}
+    assert world.calls["delete"] == 0
+
+
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [

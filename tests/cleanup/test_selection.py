@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -243,7 +244,7 @@ def test_an_id_with_brackets_is_protected_as_it_is() -> None:
     """
     An id that would read as a pattern protects itself too.
     """
-    from_elsewhere = "".join(["ft", "[1]"])
+    from_elsewhere = b"ft[1]".decode()
 
     assert reason(Selection(protect="ft[1]"), job(from_elsewhere)) == "protected"
 
@@ -256,6 +257,22 @@ def test_a_name_that_cannot_be_read_protects_where_names_matter() -> None:
 
     assert reason(Selection(protect="prod-*"), odd) == "undecidable"
     assert reason(Selection(), odd) == "selected"
+
+
+@pytest.mark.parametrize("rules", [{}, {"older_than": timedelta(days=1)}, {"by": "end_time"}])
+@pytest.mark.parametrize(
+    ("make", "time"), [(job, "create_time"), (job, "end_time"), (imported, "gmt_create")]
+)
+def test_a_time_that_cannot_be_read_protects(
+    make: Callable[..., Any], time: str, rules: dict[str, Any]
+) -> None:
+    """
+    A job with an unreadable time stays whatever the rules; one without a time can go.
+    """
+    [odd] = Selection(**rules).decide([make(**{time: None}, extra={time: "yesterday"})], NOW)
+
+    assert (odd.reason, odd.detail) == ("undecidable", f"{time} not readable")
+    assert reason(Selection(), make(**{time: None})) == "selected"
 
 
 def test_a_job_listed_twice_stays() -> None:
