@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -25,9 +26,15 @@ from dashscope_ft.emulator import Emulator, Fault, ManualClock
 from dashscope_ft.resources.fine_tunes import FineTunes
 from dashscope_ft.resources.imports import Imports
 
-from .scripted import Answer, scripted
+from .scripted import Answer, HangUp, scripted
 
 MODELS = ("qwen3-14b", "qwen3-32b")
+
+
+class Word(str, Enum):  # noqa: UP042  one whose `str()` is not its word
+    MODEL = "qwen3-14b"
+    ENDED = "FAILED"
+    PUBLISHED = "my-model"
 
 
 @pytest.fixture
@@ -236,6 +243,40 @@ async def test_imports_that_succeeded_in_either_spelling(
             assert [job.job_id for job in found] == ["a", "b"]
             assert [job.job_id for job in page] == ["a", "b"]
             assert f"status={word}" in server.requests[-1].target
+
+
+async def test_filters_and_names_that_are_members_of_an_enum() -> None:
+    """
+    They are sent, and compared, as the words that they stand for.
+    """
+    jobs = [{"job_id": "a", "model": Word.MODEL.value, "status": "FAILED"}, {"job_id": "b"}]
+    imports = [{"job_id": "a", "model_name": "my-model", "status": "FAILED"}]
+    answers = [
+        Answer({"output": {"jobs": jobs, "list": imports, "total": 2}}),
+        Answer({"output": {"jobs": jobs, "list": imports, "total": 1}}),
+    ]
+    async with scripted(answers[0]) as server:
+        fine_tunes = server.client().fine_tunes
+        page = await fine_tunes.page(model=Word.MODEL)
+        walked = await fine_tunes.list(model=Word.MODEL, status={Word.ENDED}).collect()
+    async with scripted(answers[1]) as other:
+        noun = other.client().imports
+        imported = await noun.page(model_name=Word.PUBLISHED, status=Word.ENDED)
+        found = await noun.list(model_name=Word.PUBLISHED, status=Word.ENDED).collect()
+    async with scripted(Answer({"output": True}), HangUp()) as last:
+        await last.client().fine_tunes.export_checkpoint("ft-1", "c", model_name=Word.PUBLISHED)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await last.client().fine_tunes.create(model=Word.MODEL, training_file_ids=["f"])
+
+    assert [job.job_id for job in page] == ["a", "b"]
+    assert [job.job_id for job in walked] == ["a"]
+    assert all("model=qwen3-14b" in sent for sent in server.sent)
+    assert [*imported] == found
+    assert [job.job_id for job in found] == ["a"]
+    assert all("model_name=my-model" in sent for sent in other.sent)
+    assert "status=FAILED" in other.sent[0]
+    assert last.sent[0] == "GET /fine-tunes/ft-1/export/c?model_name=my-model"
+    assert "a fine-tuning job of qwen3-14b" in str(unknown.value.hint)
 
 
 # One job

@@ -54,7 +54,8 @@ class Checkpoints:
         Publish a checkpoint, by one request that may have been received at most.
         """
         name = _name(job_id, checkpoint)
-        if check_filter("model_name", model_name) is None:
+        published_as = check_filter("model_name", model_name)
+        if published_as is None:
             raise InvalidArgument("model_name is missing.")
 
         def read(reply: Reply) -> Receipt:
@@ -68,7 +69,7 @@ class Checkpoints:
             request=Request(
                 method="GET",
                 path=f"{self.jobs.path}/{job_id}/export/{name}",
-                query={"model_name": model_name},
+                query={"model_name": published_as},
                 fresh_connection=True,
             ),
             read=read,

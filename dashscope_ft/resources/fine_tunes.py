@@ -86,7 +86,7 @@ class FineTunes:
 
         Wire: `GET /fine-tunes`.
         """
-        check_filter("model", model)
+        model = check_filter("model", model)
         chosen = words(status)
 
         def wanted(job: FineTuneJob) -> bool:
@@ -112,7 +112,7 @@ class FineTunes:
 
         Wire: `GET /fine-tunes`.
         """
-        check_filter("model", model)
+        model = check_filter("model", model)
         return await self._jobs.page(
             page_no, page_size, {"model": model}, lambda job: _is_of(job, model)
         )
@@ -237,14 +237,11 @@ class FineTunes:
             priority=priority,
             extra=extra,
         )
-        name = f" named {job_name}" if job_name else ""
+        what = f"a fine-tuning job of {fields['model']}"
+        name = f" named {fields['job_name']}" if job_name else ""
 
         async def create() -> FineTuneJob:
-            return await self._jobs.create(
-                f"Creating a fine-tuning job of {model}",
-                fields,
-                look_for=f"a fine-tuning job of {model}{name}",
-            )
+            return await self._jobs.create(f"Creating {what}", fields, look_for=what + name)
 
         if wait_for_capacity is None:
             return await create()

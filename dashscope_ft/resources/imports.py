@@ -70,7 +70,7 @@ class Imports:
 
         Wire: `GET /custom_models/import`.
         """
-        check_filter("model_name", model_name)
+        model_name = check_filter("model_name", model_name)
         chosen = words(status)
 
         def wanted(job: ImportJob) -> bool:
@@ -102,11 +102,13 @@ class Imports:
 
         Wire: `GET /custom_models/import`.
         """
-        chosen = words(check_filter("status", status))
+        status = check_filter("status", status)
+        model_name = check_filter("model_name", model_name)
+        chosen = words(status)
         return await self._jobs.page(
             page_no,
             page_size,
-            {"status": status, "model_name": check_filter("model_name", model_name)},
+            {"status": status, "model_name": model_name},
             lambda job: _is_named(job, model_name) and _is_in(job, chosen),
         )
 

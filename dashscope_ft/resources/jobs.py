@@ -430,4 +430,5 @@ def words(status: str | Collection[str] | None) -> frozenset[str] | None:
         raise TypeError("status is a word or several, such as 'FAILED' or {'FAILED', 'CANCELED'}.")
     if not chosen or "" in chosen:
         raise InvalidArgument("status is empty; it must be a word or several, or None for all.")
-    return chosen
+    # An enum's member is equal to its word, but not found by it in a set.
+    return frozenset(map(str.__str__, chosen))
