@@ -108,7 +108,7 @@ def _compile(
     extra = ", ".join(f"{name!r}: {local[name]}" for name in shape if name not in kinds)
     source = f"""
 def read(row):
-    {", ".join(local.values())}, = row.values()
+    [{", ".join(local.values())}] = row.values()
     if {" and ".join(conditions)}:
         try:
             return build({", ".join(arguments)}, {{{extra}}})

@@ -63,7 +63,7 @@ async def test_no_checkpoints_and_odd_ones() -> None:
     async with scripted(
         Answer({"request_id": "r", "output": None}),
         answer(),
-        answer({"checkpoint": "a", "step": "9", "new": 1}),
+        answer({"checkpoint": "a", "step": "9", "new": 1}, {}),
         answer("checkpoint-1"),
         Answer({"request_id": "r", "output": {"checkpoints": []}}),
     ) as server:
@@ -71,13 +71,14 @@ async def test_no_checkpoints_and_odd_ones() -> None:
 
         assert await fine_tunes.checkpoints("ft-1") == []
         assert await fine_tunes.checkpoints("ft-1") == []
-        [odd] = await fine_tunes.checkpoints("ft-1")
+        odd, nothing = await fine_tunes.checkpoints("ft-1")
         with pytest.raises(MalformedResponse) as first:
             await fine_tunes.checkpoints("ft-1")
         with pytest.raises(MalformedResponse) as second:
             await fine_tunes.checkpoints("ft-1")
 
     assert (odd.step, odd.extra) == (None, {"step": "9", "new": 1})
+    assert nothing == Checkpoint()
     assert [first.value.path, second.value.path] == ["output[0]", "output"]
 
 
