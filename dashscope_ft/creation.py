@@ -204,11 +204,12 @@ def _several(
 ) -> list[T] | None:
     if values is None:
         return None
-    if isinstance(values, str | Mapping) or not all(map(is_one, values)):
+    listed = [*values]  # once: an iterator has nothing left for a second look
+    if isinstance(values, str | Mapping) or not all(map(is_one, listed)):
         raise InvalidArgument(f"{name} must be {kind}.")
-    if not values:
+    if not listed:
         raise InvalidArgument(f"{name} is empty; leave it out, or name at least one.")
-    return [*values]
+    return listed
 
 
 def _agrees(name: str, asked: Any, told: Fields) -> bool:

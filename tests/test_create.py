@@ -61,6 +61,21 @@ async def test_what_is_not_given_is_not_sent() -> None:
     assert server.requests[0].json == {"model": "qwen3-8b", "training_file_ids": ["file-1"]}
 
 
+async def test_files_from_an_iterator() -> None:
+    """
+    Ids that can be read only once are all sent; an iterator without any is refused.
+    """
+    async with scripted(CREATED) as server:
+        fine_tunes = server.client().fine_tunes
+        ids: Any = (f"file-{number}" for number in range(3))
+        await fine_tunes.create(model="qwen3-8b", training_file_ids=ids)
+        with pytest.raises(InvalidArgument):
+            await fine_tunes.create(model="qwen3-8b", training_file_ids=ids)
+
+    [request] = server.requests
+    assert request.json["training_file_ids"] == ["file-0", "file-1", "file-2"]
+
+
 async def test_an_import_in_full() -> None:
     """
     An import is created from its base model, a folder of a bucket, and how it is called.
