@@ -126,7 +126,9 @@ class Journal:
         self._broken = False
 
     def _open(self, path: str, header: dict[str, Any]) -> None:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        # Else Windows ends lines in two bytes, and what is cut off by length is not what was torn.
+        binary: int = getattr(os, "O_BINARY", 0)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o600)
         try:
             _lock(file, path)
             text = _read(file)
@@ -135,7 +137,8 @@ class Journal:
             if not whole and not first.startswith(text):
                 raise _refusal(path, "is no journal")  # nor ours to shorten
             self._replay(whole, header, path)
-            os.fchmod(file, 0o600)
+            if hasattr(os, "fchmod"):  # Windows has it from Python 3.13
+                os.fchmod(file, 0o600)
             os.ftruncate(file, len(whole))
             self._file = file
             if not whole:

@@ -134,6 +134,29 @@ def test_a_journal_is_private(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_journal_on_windows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where rights cannot be changed and files are text unless told, a journal keeps to its bytes.
+    """
+    monkeypatch.delattr(os, "fchmod")
+    monkeypatch.setattr(os, "O_BINARY", os.O_NOCTTY, raising=False)
+    flags: list[int] = []
+    open_file = os.open
+
+    def spy(name: Any, how: int, *mode: int) -> int:
+        if name == os.fspath(path):
+            flags.append(how)
+        return open_file(name, how, *mode)
+
+    monkeypatch.setattr(os, "open", spy)
+
+    with opened(path) as journal:
+        write_some(journal)
+    with opened(path) as journal:
+        assert journal.standing("ft-1")
+    assert [how & os.O_NOCTTY for how in flags] == [os.O_NOCTTY] * 2
+
+
 def test_each_line_is_on_disk_before_the_call_returns(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
