@@ -5,8 +5,10 @@ import os
 import pickle
 import stat
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
@@ -191,6 +193,42 @@ async def test_a_plan_that_cannot_be_saved_leaves_the_older_one(
 
     assert path.read_text() == "older"
     assert os.listdir(tmp_path) == ["plan.json"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_plan_is_saved_where_open_files_stay_put(
+    fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The file is closed before it is moved, or removed again, as Windows wants it.
+    """
+    made: list[Any] = []
+    closed: list[bool] = []
+    replace, unlink = os.replace, os.unlink
+
+    def remember(**options: Any) -> Any:
+        made.append(NamedTemporaryFile(**options))  # noqa: SIM115
+        return made[-1]
+
+    def move(source: Path, target: Path) -> None:
+        closed.append(made[0].closed)
+        if fails:
+            raise PermissionError
+        replace(source, target)
+
+    def remove(name: Path) -> None:
+        closed.append(made[0].closed)
+        unlink(name)
+
+    monkeypatch.setattr("dashscope_ft.cleanup.plan.NamedTemporaryFile", remember)
+    monkeypatch.setattr(os, "replace", move)
+    monkeypatch.setattr(os, "unlink", remove)
+    plan = await planned()
+    with suppress(PermissionError):
+        plan.save(tmp_path / "plan.json")
+
+    assert closed == ([True, True] if fails else [True])
+    assert os.listdir(tmp_path) == ([] if fails else ["plan.json"])
 
 
 def alterations(values: Any, path: str = "") -> Iterable[tuple[str, Any]]:
