@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
@@ -372,6 +372,8 @@ def _words(error: BaseException) -> str:
         return f"the proxy refused with HTTP {error.status}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "no such host"
+    if isinstance(error, aiohttp.ClientConnectorSSLError | SSLError):
+        return "no TLS connection came about"  # its number is not one of the system's
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the connection was closed without an answer"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -31,7 +31,7 @@ it can be pickled, logged and compared anywhere.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .creation import Creation
@@ -52,7 +52,7 @@ class DashScopeError(Exception):
         retryable: True where the same call may succeed later and is safe to repeat.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
 
     def __init__(
         self,

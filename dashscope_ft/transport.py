@@ -239,6 +239,14 @@ class Transport:
         task.add_done_callback(self.shared.ended)
         return task
 
+    async def rest(self, seconds: float) -> None:
+        """
+        Wait, but for no longer than the client is open.
+        """
+        with suppress(TimeoutError):
+            async with self.shared.connections.waits.bounded():
+                await self.sleep(seconds)
+
     async def aclose(self) -> None:
         """
         Close the connections; calls under way end in `ClientClosed`, or `OutcomeUnknown`.
@@ -264,6 +272,7 @@ class _Effort(Generic[T]):
         self._ends_at: float | None = None
         self._spent = 0
         self._looked = False
+        self._last: DashScopeError | None = None
 
     async def run(self) -> T:
         call, history = self._call, self._history
@@ -282,6 +291,7 @@ class _Effort(Generic[T]):
                 raise await self._explained(got.error)
             if verdict in (Verdict.UNKNOWN, Verdict.INFERRED):
                 raise self._unknown(got.error)
+            self._last = got.error
             if error := await self._pause(got):
                 raise self._end(error)
 
@@ -327,7 +337,9 @@ class _Effort(Generic[T]):
                 async with self._shared.connections.waits.bounded(self._left() if again else None):
                     return await self._shared.limiter.enter(self._left(), again=again)
             except Throttled as pause:
-                error = pause
+                # What the service itself said last tells more than that none may ask for now.
+                error = self._last if isinstance(self._last, Throttled) else pause
+                error.retry_after = pause.retry_after
             except TimeoutError:
                 late = "Its turn did not come in time."
                 error = _closed() if self._shared.closed else self._late(late)
@@ -338,7 +350,9 @@ class _Effort(Generic[T]):
             return _Setback(got.evidence, _closed())
         kind = DeadlineExceeded if got.timed_out else ConnectionFailed
         text = f"{self._call.what}: {got.reason}. {self._transport.asked} was asked."
-        return _Setback(got.evidence, kind(text, attempts=self._history.attempts))
+        error = kind(text, attempts=self._history.attempts)
+        error.retryable = got.evidence is not Evidence.UNREACHABLE
+        return _Setback(got.evidence, error)
 
     def _refusal(self, evidence: Evidence, reply: Reply) -> _Setback:
         if evidence is Evidence.NOT_JSON:
@@ -373,8 +387,11 @@ class _Effort(Generic[T]):
         Ask for the job's status, and tell from it whether the attempt in doubt took effect.
         """
         looked, self._looked = self._looked, True
-        if self._call.look is None or self._left() <= 0:
+        pause, setback.retry_after = setback.retry_after, 0.0
+        if self._call.look is None or pause > LONGEST_PAUSE or pause >= self._left():
             return Verdict.UNKNOWN, setback
+        if pause:
+            await self._transport.rest(pause)
         try:
             seen = await self._transport.send(self._call.look, within=self._left())
         except DashScopeError as failure:
@@ -433,9 +450,7 @@ class _Effort(Generic[T]):
             return setback.error
         self._spent += cost
         _log.debug("%s: %s; again in %.2f s", self._call.what, setback.evidence.name, wait)
-        with suppress(TimeoutError):
-            async with self._shared.connections.waits.bounded():
-                await self._transport.sleep(pause)
+        await self._transport.rest(pause)
         return None
 
     def _left(self) -> float:

@@ -24,6 +24,7 @@ from dashscope_ft import (
 
 from .scripted import (
     ACKNOWLEDGED,
+    KEY,
     Act,
     Answer,
     HangUp,
@@ -288,6 +289,27 @@ async def test_a_tls_handshake_that_breaks_off(ask: Ask) -> None:
         assert error.attempts == server.connections == 4
 
 
+async def test_a_server_that_does_not_speak_tls() -> None:
+    """
+    The error names TLS, and not what the system would call an error of that number.
+    """
+
+    async def plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plainly, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"https://127.0.0.1:{port}/api/v1"
+        async with AsyncClient(base_url=url, api_key=KEY, max_attempts=1) as client:
+            error = await ended(GET(client))
+
+    assert type(error) is ConnectionFailed
+    assert "no TLS connection came about" in str(error)
+    assert error.retryable
+
+
 @every_call
 async def test_a_certificate_that_nobody_vouches_for(ask: Ask) -> None:
     """
@@ -300,6 +322,7 @@ async def test_a_certificate_that_nobody_vouches_for(ask: Ask) -> None:
 
         assert type(error) is ConnectionFailed
         assert "certificate" in str(error)
+        assert not error.retryable
         assert error.attempts == 1
         assert server.requests == []
         assert server.time.slept == []

@@ -308,6 +308,23 @@ async def test_a_cancellation_of_a_job_that_still_runs(loss: Act) -> None:
         assert [sent.split()[0] for sent in server.sent] == ["POST", "GET", "POST", "GET"]
 
 
+async def test_a_cancellation_that_a_service_in_trouble_puts_off() -> None:
+    """
+    Nothing is sent before the time that the service asked for is over, a look no more than all else.
+    """
+    async with scripted(refusal(503, Retry_After="30"), job("CANCELING")) as server:
+        receipt = await cancel(server.client())
+
+        assert receipt.confirmed is False
+        assert server.time.slept == [30]
+
+    async with scripted(refusal(503, Retry_After="61"), job("CANCELING")) as server:
+        error = await ended(cancel(server.client(deadline=600)))
+
+        assert type(error) is OutcomeUnknown
+        assert len(server.requests) == 1
+
+
 async def test_a_second_cancellation_that_finds_the_job_ended() -> None:
     """
     A refusal for its state after a doubt may be the doubt's own work: the job is looked at.
@@ -614,6 +631,21 @@ async def test_a_pause_holds_for_every_call() -> None:
         await get(client)
 
         assert len(server.requests) == 2
+
+
+async def test_a_walk_that_is_throttled_to_its_end() -> None:
+    """
+    The error is the service's own, with its code and its request, and says what was sent.
+    """
+    async with scripted(BUSY) as server:
+        error = await ended(server.client(deadline=5).fine_tunes.list().collect())
+
+        assert type(error) is Throttled
+        assert (error.status, error.code) == (429, "Throttling.RateQuota")
+        assert error.request_id
+        assert error.retry_after
+        assert error.attempts == len(server.requests) > 1
+        assert "Nothing was sent" not in str(error)
 
 
 async def test_a_deadline_between_attempts() -> None:
