@@ -11,7 +11,7 @@ import orjson
 from attrs import define, frozen
 
 from .envelope import Reply, malformed
-from .errors import NotFound, StateConflict
+from .errors import MalformedResponse, NotFound, StateConflict
 from .models import FineTuneJob, JobStatus
 from .training_log import TrainingLog
 from .waiting import Vigil
@@ -19,7 +19,7 @@ from .waiting import Vigil
 MOST_LINES = 1000
 """Lines that one request may ask for."""
 
-_READ_AGAIN = 2  # times that an empty page below its own total may be read again
+_AGAIN = 2  # times that lines which should be there are looked for again: at once, and in looks
 
 
 @frozen
@@ -33,6 +33,9 @@ class LogPage:
 
     total: int | None
     """How many the log has, as the service says; None where it said nothing of use."""
+
+    request_id: str | None = None
+    """The service's id of the request."""
 
 
 @frozen(kw_only=True)
@@ -84,6 +87,7 @@ def read_log_page(reply: Reply) -> LogPage:
     return LogPage(
         [line if isinstance(line, str) else orjson.dumps(line).decode() for line in lines],
         total if type(total) is int and total >= 0 else None,
+        reply.request_id,
     )
 
 
@@ -99,12 +103,28 @@ class Tail:
     offset: int = 0
     """How many lines were read."""
 
+    short: MalformedResponse | None = None
+    """The error for a log that ended below its own total; None where it did not."""
+
     async def rest(self) -> AsyncGenerator[list[str], None]:
         """
-        Read on to the present end of the log, and yield lines as they come.
+        Read on to the end of the log, and yield lines as they come.
+
+        Raises:
+            MalformedResponse: It ended below its own total.
         """
-        empty = 0
-        while empty <= _READ_AGAIN:
+        async with aclosing(self.more()) as pages:
+            async for lines in pages:
+                yield lines
+        if self.short:
+            raise self.short
+
+    async def more(self) -> AsyncGenerator[list[str], None]:
+        """
+        Read on as far as lines come at present; `short` says whether that was the end.
+        """
+        self.short, empty = None, 0
+        while True:
             page = await self.read(self.offset)
             self.offset += len(page.lines)
             if page.lines:
@@ -115,8 +135,16 @@ class Tail:
                     return
             elif page.total is None or self.offset >= page.total:
                 return
-            else:
+            elif empty < _AGAIN:
                 empty += 1
+            else:
+                break
+        self.short = MalformedResponse(
+            f"The log ended after {self.offset} of {page.total} lines.",
+            request_id=page.request_id,
+            hint="Read it again: the others may come yet.",
+        )
+        self.short.path = "output.logs"
 
 
 async def follow(
@@ -136,9 +164,10 @@ async def follow(
 
     Raises:
         DeadlineExceeded: The job has not ended in time.
+        MalformedResponse: It has, and its log ended below its own total, look after look.
     """
     log = TrainingLog()
-    last_status = None
+    last_status, short, vain = None, None, 0
     while vigil.left > 0:
         with vigil.forgiving():
             job = await get()
@@ -153,9 +182,13 @@ async def follow(
                 yield Progress(job=job, lines=(), log=log)
             if job.is_finished:
                 # The log was read after the job was seen to have ended: nothing follows.
-                return
+                if not tail.short:
+                    return
+                short, vain = tail.short, 0 if told else vain + 1
+        if vain > _AGAIN:
+            break
         await vigil.pause()
-    raise vigil.late(f"{what} has not ended", last_status)
+    raise short or vigil.late(f"{what} has not ended", last_status)
 
 
 async def _lines(tail: Tail) -> AsyncGenerator[list[str], None]:
@@ -163,7 +196,7 @@ async def _lines(tail: Tail) -> AsyncGenerator[list[str], None]:
     Read on, taking a refusal for a log that has not begun.
     """
     try:
-        async with aclosing(tail.rest()) as pages:
+        async with aclosing(tail.more()) as pages:
             async for lines in pages:
                 yield lines
     except (NotFound, StateConflict):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import pytest
 
 from dashscope_ft import Client, DeadlineExceeded, InvalidArgument, MalformedResponse, NotFound
 from dashscope_ft.emulator import Emulator, Fault
 
 from .life import Life, living
-from .scripted import Answer, scripted
+from .scripted import Answer, Received, Script, job, scripted
 
 
 def numbered(count: int, start: int = 0) -> list[str]:
@@ -202,12 +204,78 @@ async def test_an_empty_answer_in_between() -> None:
     acts = [page(numbered(10), 20), page([], 20), page(numbered(10, 10), 20)]
     async with scripted(*acts) as server:
         lines = [line async for line in server.client().fine_tunes.logs("ft-1")]
-    async with scripted(page(numbered(10), 10**9), page(None, 10**9)) as lying:
-        few = [line async for line in lying.client().fine_tunes.logs("ft-1")]
 
     assert lines == numbered(20)
+
+
+async def test_a_log_that_ends_below_its_total() -> None:
+    """
+    Lines that the service counts and does not give are an error, after those that it gives.
+    """
+    few: list[str] = []
+    async with scripted(page(numbered(10), 10**9), page(None, 10**9)) as lying:
+        with pytest.raises(MalformedResponse, match="after 10 of 1000000000 lines") as caught:
+            async for line in lying.client().fine_tunes.logs("ft-1"):
+                few.append(line)
+        asked = len(lying.requests)
+        with pytest.raises(MalformedResponse, match="after 0 of"):
+            await lying.client().fine_tunes.training_log("ft-1")
+
     assert few == numbered(10)
-    assert len(lying.requests) == 4
+    assert (caught.value.path, caught.value.request_id) == ("output.logs", "r")
+    assert asked == 4
+
+
+def growing(job: Answer, *pages: Answer) -> Script:
+    """
+    Answer looks at the job and at its log, the last page for ever.
+    """
+    left = list(pages)
+
+    def act(request: Received) -> Answer:
+        if "/logs?" not in request.target:
+            return job
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return act
+
+
+async def test_the_last_lines_come_late() -> None:
+    """
+    Followed, a log that is behind its own count is looked at again, also when the job has ended.
+    """
+    nothing = [page([], 20)] * 3
+    acts = [page(numbered(10), 20), *nothing, *nothing, page(numbered(10, 10), 20)]
+    for status in ("RUNNING", "SUCCEEDED"):
+        async with scripted(growing(job(status), *acts)) as server:
+            lines = []
+            async with aclosing(server.client().fine_tunes.watch("ft-1")) as watch:
+                async for progress in watch:
+                    lines += progress.lines
+                    if len(lines) == 20:
+                        break
+
+        assert lines == numbered(20)
+
+
+async def test_the_last_lines_never_come() -> None:
+    """
+    Followed, a log that stays below its own count is an error soon after the job has ended.
+    """
+    async with scripted(growing(job("RUNNING"), page([], 20))) as server:
+        with pytest.raises(DeadlineExceeded):
+            async for _ in server.client().fine_tunes.watch("ft-1", deadline=600):
+                pass
+    for given in (10, 0):
+        lines = []
+        acts = page(numbered(given), 20), page([], 20)
+        async with scripted(growing(job("SUCCEEDED"), *acts)) as server:
+            with pytest.raises(MalformedResponse, match=f"after {given} of 20 lines"):
+                async for line in server.client().fine_tunes.logs("ft-1", follow=True):
+                    lines.append(line)
+
+        assert lines == numbered(given)
+        assert len(server.requests) <= 4 * (1 + 4)
 
 
 async def test_lines_that_are_not_text() -> None:

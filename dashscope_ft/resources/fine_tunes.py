@@ -362,6 +362,7 @@ class FineTunes:
         Raises:
             NotFound: There is none that this key and workspace may see.
             DeadlineExceeded: It was followed, and has not ended in time.
+            MalformedResponse: It ended below the number of lines that the service counts.
             DashScopeError: A request failed.
 
         Wire: `GET /fine-tunes/{job_id}/logs`, and `GET /fine-tunes/{job_id}` when following.
@@ -376,6 +377,7 @@ class FineTunes:
 
         Raises:
             NotFound: There is none that this key and workspace may see.
+            MalformedResponse: It ended below the number of lines that the service counts.
             DashScopeError: A request failed.
 
         Wire: `GET /fine-tunes/{job_id}/logs`.
@@ -403,6 +405,8 @@ class FineTunes:
         Raises:
             NotFound: There is none that this key and workspace may see.
             DeadlineExceeded: It has not ended in time; `last_status` says how it was.
+            MalformedResponse: It has, but its log ended below the number of lines that the
+                service counts.
             DashScopeError: A look failed, and another one would too.
 
         Wire: `GET /fine-tunes/{job_id}`, `GET /fine-tunes/{job_id}/logs`.
