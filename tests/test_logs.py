@@ -278,6 +278,17 @@ async def test_the_last_lines_never_come() -> None:
         assert len(server.requests) <= 4 * (1 + 4)
 
 
+async def test_a_gateway_that_knows_no_logs() -> None:
+    """
+    A 404 that is not the service's own says nothing of the log, and ends the following.
+    """
+    async with scripted(growing(job("RUNNING"), Answer(b"<html>", 404))) as server:
+        with pytest.raises(NotFound) as caught:
+            [line async for line in server.client().fine_tunes.logs("ft-1", follow=True)]
+
+    assert not caught.value.is_from_service
+
+
 async def test_lines_that_are_not_text() -> None:
     """
     A line of another kind is kept as JSON; no output is an empty log, another shape an error.
