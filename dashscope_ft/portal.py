@@ -18,10 +18,10 @@ from __future__ import annotations
 import _thread
 import asyncio
 import atexit
-import inspect
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, ParamSpec, TypeVar
@@ -71,16 +71,6 @@ class Portal:
             RuntimeError: This is the loop's own thread, where waiting would be for ever.
         """
         return self._call_in(self._open_house(), lambda: function(*args, **kwargs))
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """
-        Run *coroutine* on the loop and wait for what it returns, like `call()`.
-        """
-        try:
-            return self.call(lambda: coroutine)
-        finally:
-            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
-                coroutine.close()
 
     def iterate(
         self, source: AsyncGenerator[T, None], *, linger: float = 0.0
@@ -166,7 +156,7 @@ class Portal:
         try:
             if house.ask(call, call.begin):
                 _wait_for(call.woken)
-        except BaseException:
+        except BaseException as interrupt:
             # Was the call begun, and did it end? Only the loop knows: all ways lead to an answer.
             try:
                 if house.ask(call, call.cancel):
@@ -174,6 +164,7 @@ class Portal:
             except BaseException:
                 house.ask(call, call.cancel)
                 raise
+            vars(interrupt).update(call.last_words)
             raise
         return call.outcome()
 
@@ -293,11 +284,13 @@ class _House:
             self._running.put(None)
 
     def _live(self) -> None:
+        loop = self._loop = asyncio.new_event_loop()
+        loop.set_default_executor(_Daemons())
         try:
-            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-                self._loop = runner.get_loop()
-                runner.run(self._host())
+            loop.run_until_complete(self._host())
+            loop.run_until_complete(_wind_up())
         finally:
+            loop.close()
             self.gone = self.closing = True
             for call in list(self.calls):
                 call.wake(self)
@@ -342,6 +335,41 @@ class _House:
             await asyncio.wait(tasks)
 
 
+async def _wind_up() -> None:
+    """
+    End what is left on the loop, as `asyncio.run` does; but that waits for the executor, too,
+    in a thread, which nobody can start while the interpreter ends.
+    """
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+class _Daemons(ThreadPoolExecutor):
+    """
+    Runs each function in a thread that nobody waits for, as the lookup of a name may take long.
+    """
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """
+        Run it at once.
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - told to who asked
+                future.set_exception(error)
+
+        if future.set_running_or_notify_cancel():
+            threading.Thread(target=run, daemon=True, name="dashscope-ft lookup").start()
+        return future
+
+
 class _Call(Generic[T]):
     """
     One call, as both threads see it. Its callbacks run on the loop, in the order asked for.
@@ -358,6 +386,7 @@ class _Call(Generic[T]):
         self.is_step = is_step  # of a stream: it ends before the guest leaves
         self.task: asyncio.Task[T] | None = None
         self.woken: SimpleQueue[None] = SimpleQueue()
+        self.last_words: dict[str, Any] = {}  # what its cancellation carried, such as a report
         self._function = function
         self._value: T
         self._error: BaseException | None = None
@@ -408,11 +437,16 @@ class _Call(Generic[T]):
         # The task is dropped on its own thread: in the caller's, the callback of a weak
         # reference to it could swallow an interrupt.
         self.task = None
-        if self.hurried and not task.cancelled():
-            self._error = task.exception()
-            if self._error is None:
-                self._value = task.result()
-            self._answered = True
+        try:
+            error = task.exception()
+        except asyncio.CancelledError as cancellation:
+            self.last_words = vars(cancellation)
+        else:
+            if self.hurried:
+                self._error = error
+                if error is None:
+                    self._value = task.result()
+                self._answered = True
         self.wake(house)
 
     async def _work(self, house: _House) -> T:

@@ -6,7 +6,7 @@ import dis
 import gc
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, Self
 
@@ -115,7 +115,7 @@ def test_answers_and_errors_come_back_as_they_are(portal: Portal, guest: Guest) 
         portal.call(guest.fail)
 
     assert portal.call(guest.echo, "hello") == "hello"
-    assert portal.run(guest.echo("again")) == "again"
+    assert portal.call(guest.echo, "again") == "again"
     assert caught.value.__context__ is None
     assert caught.traceback[-1].name == "fail"
 
@@ -193,7 +193,7 @@ def test_on_its_own_loop(portal: Portal, guest: Guest) -> None:
     """
 
     async def confused() -> None:
-        portal.run(guest.echo("never"))
+        portal.call(guest.echo, "never")
 
     async def confused_iteration() -> None:
         next(portal.iterate(guest.count()))
@@ -461,7 +461,7 @@ def test_close_unused_and_twice(guest: Guest) -> None:
     portal.close()
 
     with pytest.raises(ClientClosed):
-        portal.run(guest.echo("late"))
+        portal.call(guest.echo, "late")
     with pytest.raises(ClientClosed):
         next(portal.iterate(guest.count()))
     assert guest.visits == 0
@@ -531,6 +531,88 @@ def test_ctrl_c_cancels_and_waits() -> None:
 
     assert end.stdout == "interrupted, wound up: ['a']\nalive\n"
     assert (end.stderr, end.returncode) == ("", 0)
+
+
+def test_ctrl_c_carries_what_the_cancellation_did() -> None:
+    """
+    Notes and facts that a call leaves on its cancellation, such as a report, reach the caller.
+    """
+    end = run_script(
+        TOY,
+        """
+        async def work():
+            try:
+                await guest.wait("a")
+            except asyncio.CancelledError as cancellation:
+                cancellation.add_note("1 of 2 was done")
+                cancellation.report = "a report"
+                raise
+        interrupt_when(guest.busy)
+        try:
+            portal.call(work)
+        except KeyboardInterrupt as interrupt:
+            print(interrupt.report, interrupt.__notes__)
+        """,
+    )
+
+    assert end.stdout == "a report ['1 of 2 was done']\n"
+    assert (end.stderr, end.returncode) == ("", 0)
+
+
+def test_a_name_that_is_looked_up_for_ever() -> None:
+    """
+    Neither closing nor the end of the interpreter waits for it.
+    """
+    end = run_script(
+        TOY,
+        """
+        import socket
+        asked = threading.Event()
+        def for_ever(*_, **__):
+            asked.set()
+            threading.Event().wait()
+        socket.getaddrinfo = for_ever
+        async def look_up():
+            await asyncio.get_running_loop().getaddrinfo("example.com", 443)
+        interrupt_when(asked)
+        try:
+            portal.call(look_up)
+        except KeyboardInterrupt:
+            portal.close()
+            print("closed")
+        """,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("closed\n", "", 0)
+
+
+def test_exit_after_a_name_was_looked_up() -> None:
+    """
+    A portal left open ends with the interpreter, in which no thread can be started any more.
+    """
+    end = run_script(
+        TOY,
+        """
+        async def look_up():
+            await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+        portal.call(look_up)
+        """,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("", "", 0)
+
+
+def test_a_function_that_fails_in_a_thread(portal: Portal) -> None:
+    """
+    What a function raises in a thread of the loop's comes back, and so does what it returns.
+    """
+
+    async def called(function: Callable[[], int]) -> int:
+        return await asyncio.to_thread(function)
+
+    with pytest.raises(ValueError, match="nought"):
+        portal.call(called, lambda: int("nought"))
+    assert portal.call(called, lambda: 7) == 7
 
 
 def test_ctrl_c_in_an_iteration() -> None:

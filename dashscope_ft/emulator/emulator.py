@@ -175,7 +175,7 @@ class Emulator:
         from dashscope_ft.portal import Portal
 
         self._portal = Portal(self)
-        self._portal.run(_begin())
+        self._portal.call(_begin)
         return self
 
     def __exit__(
