@@ -23,9 +23,7 @@ LONGEST_PAUSE = 60.0  # seconds; a caller is told of longer ones instead of wait
 _PAUSE = (0.25, 0.5)  # seconds without `Retry-After`: a floor, and what jitter adds to it
 _DOUBLINGS = 4  # of that pause at most, one for each refusal with nothing admitted before it
 _DIP = 0.25  # of what the service bears: how far below it a pace begins
-_SETTLING = (
-    2.5  # seconds to come back to it, times the pause: probing is dear where pauses are long
-)
+_SETTLING = 2.5  # seconds to come back to it, times the pause: long pauses make probing dear
 _FEWEST = 5  # requests to come back to it at least, so that a slow service refuses few of them
 _MEMORY = 1.0  # seconds over which it is averaged what was admitted: a burst is no pace
 _FASTEST = 1000.0  # requests a second; a pace beyond it holds nothing back

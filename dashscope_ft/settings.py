@@ -83,13 +83,6 @@ class Settings:
         """
         return urlsplit(self.base_url).netloc
 
-    @property
-    def origin(self) -> str:
-        """
-        Scheme and host.
-        """
-        return self.base_url[: self.base_url.index("/", len("https://"))]
-
     def __copy__(self) -> Settings:
         return self
 

@@ -81,7 +81,7 @@ class Window:
     """How many rows the same reply counts in all; 0 where it does not say."""
 
     ids: frozenset[str] = field(init=False)
-    """The same, for a quick look."""
+    """The `job_ids`, for a quick look."""
 
     times: list[str] = field(init=False)
     """Creation times as text, where all are readable and newest first; else empty."""

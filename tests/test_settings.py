@@ -287,7 +287,7 @@ class TestRegion:
 
         assert {s.region for s in found} == {name}
         assert {s.base_url for s in found} == {f"https://{host}/api/v1"}
-        assert {(s.host, s.origin) for s in found} == {(host, f"https://{host}")}
+        assert {s.host for s in found} == {host}
 
     def test_none_given(self) -> None:
         """
