@@ -136,6 +136,12 @@ class TrainingLog:
     def __getitem__(self, name: str) -> MetricSeries:
         return self.series.get(name) or MetricSeries(name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.series
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.series)
+
     @property
     def loss(self) -> MetricSeries:
         """

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,17 @@ def test_figures_become_series() -> None:
         "train_runtime",
         "train_loss",
     ]
+
+
+def test_a_log_by_its_names() -> None:
+    """
+    A log has the names of its series, to ask for and to go through.
+    """
+    log = TrainingLog.read(LINES)
+
+    assert "loss" in log
+    assert "accuracy" not in log
+    assert list(islice(log, 9)) == list(log.series)
 
 
 def test_a_log_without_figures() -> None:
