@@ -54,9 +54,9 @@ def test_a_log_by_its_names() -> None:
     """
     log = TrainingLog.read(LINES)
 
+    assert list(islice(log, 9)) == list(log.series)
     assert "loss" in log
     assert "accuracy" not in log
-    assert list(islice(log, 9)) == list(log.series)
 
 
 def test_a_log_without_figures() -> None:
