@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -122,7 +123,8 @@ async def apply_plan(
 
     Each job is read again. One that is not there, or differs in status, times or result, or that
     the selection no longer lets go, is skipped. Being cancelled, the run begins nothing more,
-    waits up to 10 s for what is under way, and writes the journal.
+    waits up to 10 s for what is under way, and writes the journal. Whatever ends it early is
+    raised with the report so far, every planned job in it, as its `report`, and in a note.
 
     Args:
         plan: The plan.
@@ -160,7 +162,13 @@ async def apply_plan(
             on_outcome=on_outcome,
             grace=grace,
         )
-        return await run.report()
+        try:
+            return await run.report()
+        except BaseException as error:
+            report = work.account(run.so_far)
+            vars(error)["report"] = report
+            error.add_note(_in_words(report))
+            raise
 
 
 class _Application:
@@ -196,6 +204,14 @@ class _Application:
 
     def interrupted(self, job_id: str, job: Job | None) -> Outcome:
         return self._journal.standing(job_id) or self._not_attempted(job_id, job=job)
+
+    def account(self, so_far: Report) -> Report:
+        """
+        Add the jobs of which a run that ended early had nothing to say.
+        """
+        told = {outcome.job_id for outcome in so_far.outcomes}
+        rest = [self.interrupted(job_id, None) for job_id in self._entries if job_id not in told]
+        return Report(outcomes=(*so_far.outcomes, *rest))
 
     def _not_attempted(
         self, job_id: str, *, error: DashScopeError | None = None, job: Job | None = None
@@ -310,6 +326,15 @@ def _skip(
     job_id: str, reason: str, *, error: DashScopeError | None = None, job: Job | None = None
 ) -> Outcome:
     return skipped("delete", job_id, reason, error=error, job=job)
+
+
+def _in_words(report: Report) -> str:
+    ends = Counter(
+        outcome.reason if outcome.result == "skipped" else outcome.result
+        for outcome in report.outcomes
+    )
+    counts = ", ".join(f"{jobs} {end}" for end, jobs in ends.items())
+    return f"Of {report.selected} jobs planned: {counts or 'nothing to do'}."
 
 
 def _identity(job: Facts | PlanEntry) -> tuple[object, ...]:

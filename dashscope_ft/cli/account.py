@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from dashscope_ft import Outcome, Report
-
 from .changes import OUTCOME_FIELDS, outcome_row
 from .command import Output, Session
 from .noun import Column
@@ -21,7 +19,7 @@ from .text import csv_line, json_text
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from dashscope_ft import Plan
+    from dashscope_ft import Outcome, Plan, Report
 
 _MOST = 20
 """Jobs named one by one in the table."""
@@ -64,7 +62,7 @@ class Account:
         self._form = session.form
         self._plan = plan
         self._dry_run = dry_run
-        self._outcomes: list[Outcome] = []
+        self._told = 0
         self._begun = False
 
     @property
@@ -78,23 +76,18 @@ class Account:
         """
         Enter an outcome.
         """
-        self._outcomes.append(outcome)
+        self._told += 1
         self._tell([outcome])
 
-    def close(self) -> Report:
+    def close(self, report: Report) -> None:
         """
-        Enter the jobs that were never come to, and write what is left to write.
+        Write what is left to write: the outcomes that were not entered, and all in all.
+
+        Args:
+            report: Of the whole plan; what was entered comes first in it.
         """
-        known = {outcome.job_id for outcome in self._outcomes}
-        rest = [
-            Outcome(job_id=entry.job_id, action="delete", result="skipped", reason=_NOT_ATTEMPTED)
-            for entry in self._plan.entries
-            if entry.job_id not in known
-        ]
-        self._outcomes += rest
-        report = Report(outcomes=tuple(self._outcomes))
         try:
-            self._tell(rest)
+            self._tell(report.outcomes[self._told :])
             if self._form is Output.JSON:
                 write(json_text(self._as_json(report), indent=2) + "\n")
             elif self._form is Output.TABLE:
@@ -103,7 +96,6 @@ class Account:
         except BrokenPipeError:
             drop_stdout()  # the summary is on stderr
         say(self._summary(report))
-        return report
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
         if self._form is Output.CSV and not self._begun:

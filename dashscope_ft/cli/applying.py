@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashscope_ft import GuardExceeded, Outcome, PlanRefused, Report
+from dashscope_ft import Outcome, PlanRefused, Report
 from dashscope_ft.cleanup.guards import check_guards, check_place
 from dashscope_ft.cleanup.journal import Journal
 from dashscope_ft.cleanup.rehearsal import rehearse
@@ -161,47 +161,49 @@ async def _applied(
 ) -> int:
     account = Account(session, plan, dry_run=False)
     rows_suffice = account.streams and sys.stdout.isatty()
-    try:
-        with gauge(
-            "Deleting", total=len(plan.entries), settled=len(settled), hidden=rows_suffice
-        ) as meter:
+    resource = client.fine_tunes if plan.noun == "fine_tunes" else client.imports
+    async with client:
+        try:
+            with gauge(
+                "Deleting", total=len(plan.entries), settled=len(settled), hidden=rows_suffice
+            ) as meter:
 
-            def tell(outcome: Outcome) -> None:
-                if outcome.job_id not in settled:
-                    meter.count(failed=outcome.result == "failed")
-                account.add(outcome)
+                def tell(outcome: Outcome) -> None:
+                    if outcome.job_id not in settled:
+                        meter.count(failed=outcome.result == "failed")
+                    account.add(outcome)
 
-            resource = client.fine_tunes if plan.noun == "fine_tunes" else client.imports
-            async with client:
-                await _stoppable(
+                report = await _stoppable(
                     resource.apply(plan, journal=terms.journal, on_outcome=tell, **terms.of_library)
                 )
-    except (GuardExceeded, PlanRefused):  # somebody took the journal since it was looked into
-        raise
-    except BaseException:
-        account.close()
-        say(terms.resume)
-        raise
-    report = account.close()
+        except BaseException as error:
+            so_far = vars(error).get("report")
+            if isinstance(so_far, Report):  # else nothing was begun
+                account.close(so_far)
+                say(terms.resume)
+            raise
+        account.close(report)
     if report.failed:
         say(terms.resume)
     return exit_code(report, strict=terms.strict)
 
 
-async def _stoppable(work: Coroutine[Any, Any, Report]) -> None:
+async def _stoppable(work: Coroutine[Any, Any, Report]) -> Report:
     """
     Run to the end; when cancelled, say what is being waited for, and wait.
     """
     task = asyncio.create_task(work)
     try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError as interruption:
         task.cancel()
-        say(
+        # By the loop, so that a second Ctrl-C in the midst of it finds this waiting already.
+        asyncio.get_running_loop().call_soon(
+            say,
             "Stopping: nothing new begins, and what is under way gets 10 seconds."
-            " Ctrl-C leaves at once."
+            " Ctrl-C leaves at once.",
         )
-        await task
+        vars(interruption)["report"] = await task  # it was just ending
         raise
 
 
@@ -217,7 +219,5 @@ async def _rehearsed(session: Session, client: AsyncClient, plan: Plan, terms: T
                 workspace=client.workspace,
                 **terms.of_library,
             )
-    account = Account(session, plan, dry_run=True)
-    for outcome in report.outcomes:
-        account.add(outcome)
-    return exit_code(account.close(), strict=terms.strict)
+    Account(session, plan, dry_run=True).close(report)
+    return exit_code(report, strict=terms.strict)

@@ -395,10 +395,11 @@ async def test_a_journal_that_cannot_be_written_stops_the_run(
 
     monkeypatch.setattr("os.fsync", full)
 
-    with pytest.raises(OSError, match=r"disk full|nothing may follow"):
+    with pytest.raises(OSError, match=r"disk full|nothing may follow") as caught:
         await applied(world, plan, journal=tmp_path / "journal", concurrency=1)
 
     assert len(world.deletions) == 1
+    assert vars(caught.value)["report"].reasons == {"not_attempted": 8, "confirmed": 1}
 
 
 async def test_cancelling_starts_no_deletion(tmp_path: Path) -> None:
@@ -432,6 +433,57 @@ async def test_cancelling_starts_no_deletion(tmp_path: Path) -> None:
         assert report.reasons == {"confirmed": 6}
         if len(ids) == 6 and all(o.result == "done" for o in told):
             break
+
+
+async def interrupted(task: asyncio.Task[Report]) -> tuple[Report, list[str]]:
+    """
+    Cancel a run, and give the report and the notes that it raises with.
+    """
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    report = vars(caught.value)["report"]
+    assert isinstance(report, Report)
+    return report, caught.value.__notes__
+
+
+async def test_an_interrupted_run_is_raised_with_its_report() -> None:
+    """
+    Whoever interrupts a run learns what became of each planned job, without having listened.
+    """
+    world = a_world(*["FAILED"] * 20)
+    plan = await a_plan(world)
+    world.remove("ft-19", "other")  # the oldest, and so the first
+    world.faults["ft-18"] = deque([PermissionDenied("no", code="AccessDenied")])
+    task = asyncio.create_task(applied(world, plan))
+    while len(world.deletions) < 7:
+        await turns(1)
+
+    report, notes = await interrupted(task)
+
+    assert sorted(results(report)) == sorted(entry.job_id for entry in plan.entries)
+    assert {o.job_id for o in report.outcomes if o.result == "done"} == set(world.deletions)
+    assert report.reasons["not_attempted"] == 18 - report.done
+    assert notes == [
+        f"Of 20 jobs planned: 1 already_gone, 1 failed, {report.done} done,"
+        f" {18 - report.done} not_attempted."
+    ]
+
+
+async def test_an_interrupted_run_tells_what_its_journal_knows(tmp_path: Path) -> None:
+    """
+    A job that an earlier run deleted counts as done, though this one never came to it.
+    """
+    world = a_world(*["FAILED"] * 5)
+    plan, journal = await a_plan(world), tmp_path / "journal"
+    first = await applied(world, plan, journal=journal)
+    task = asyncio.create_task(applied(world, plan, journal=journal, concurrency=1))
+    await turns(1)
+
+    report, notes = await interrupted(task)
+
+    assert results(report) == results(first) == dict.fromkeys(world.deletions, "done: confirmed")
+    assert notes == ["Of 5 jobs planned: 5 done."]
 
 
 async def test_what_does_not_end_in_time_is_not_lost(tmp_path: Path) -> None:
