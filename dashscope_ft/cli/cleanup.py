@@ -43,7 +43,11 @@ MaxPercent = Annotated[
     float, Option(min=0, metavar="N", help="Refuse a plan that deletes more of a hundred listed.")
 ]
 CancelRunning = Annotated[
-    bool, Option("--cancel-running", help="Cancel first what has not ended; else it is skipped.")
+    bool,
+    Option(
+        "--cancel-running",
+        help="Cancel first what has not ended; else it is skipped, as imports always are.",
+    ),
 ]
 Strict = Annotated[bool, Option("--strict", help="Exit with 6 if a job was skipped.")]
 Yes = Annotated[bool, Option("--yes", "-y", help="Don't ask.")]
@@ -139,6 +143,7 @@ def apply_cleanup(
     from .applying import Terms, apply
 
     plan = Plan.load(file)
+    _check_cancelling(plan.noun, cancel_running)
     terms = Terms(
         max_deletes=max_deletes,
         max_percent=max_percent,
@@ -182,6 +187,7 @@ def run_cleanup(
     Plan, show, ask and apply in one go, on a terminal.
     """
     session = session.refined(output=output)
+    _check_cancelling(what, cancel_running)
     if not dry_run and not can_ask():
         raise Refused(
             "Nothing was sent: `run` needs a terminal, and somebody who looks at the plan. Without:"
@@ -256,6 +262,14 @@ def _check_file(save: Path | None) -> None:
         raise BadParameter(f"-o names the plan's file here; for {save} say --output {save}.")
     if save.is_dir() or not save.parent.is_dir():
         raise BadParameter(f"There is no place for a file {save}.")
+
+
+def _check_cancelling(noun: str, cancel_running: bool) -> None:
+    """
+    Refuse, before anything is sent, to cancel what cannot be cancelled.
+    """
+    if cancel_running and noun == What.IMPORTS:
+        raise BadParameter("Imports cannot be cancelled: leave --cancel-running out.")
 
 
 def _journal_beside(file: Path, plan: Plan) -> Path:

@@ -65,7 +65,7 @@ def noun_of(plan: Plan) -> Noun:
 
 def unfinished(plan: Plan) -> int:
     """
-    Count the jobs of a plan that have not ended, and so have to be cancelled first.
+    Count the jobs of a plan that have not ended, and so cannot be deleted as they are.
     """
     return sum(entry.status not in FINISHED for entry in plan.entries)
 
@@ -97,11 +97,13 @@ def decision(plan: Plan, place: str, *, width: int | None, brief: bool = False) 
     if going:
         yield from _groups(_GOES, "status", plan.goes, now, width, total=going)
     if running := unfinished(plan):
-        yield Text(
-            f"{running:,} of them {'has' if running == 1 else 'have'} not ended: cancelled first"
-            " with --cancel-running, else skipped.",
-            "yellow",
+        verb = "has" if running == 1 else "have"
+        end = (
+            "skipped, since imports cannot be cancelled"
+            if noun is IMPORT
+            else "cancelled first with --cancel-running, else skipped"
         )
+        yield Text(f"{running:,} of them {verb} not ended: {end}.", "yellow")
 
     staying = plan.listed - going
     yield Text()

@@ -212,6 +212,25 @@ def test_a_plan_for_imports(
     assert {job["status"] for job in studio.account().imports.values()} == {"SUCCESSED"}
 
 
+def test_imports_that_have_not_ended(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran]
+) -> None:
+    """
+    They cannot be cancelled: whoever asks for it is refused at once, and else they are skipped.
+    """
+    studio.seed(imports=4, import_statuses=["PENDING"])
+    planned("imports", "--status", "pending")
+    sent = len(studio.journal.requests)
+    refused = applied("--cancel-running")
+    left = len(studio.journal.requests) - sent
+    done = applied("--output", "json")
+
+    assert (refused.returncode, left) == (2, 0)
+    assert "cannot be cancelled" in refused.stderr
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["reasons"] == {"state": 4}
+
+
 def test_a_status_that_is_not_known(studio: Emulator, run: Run) -> None:
     """
     A word that may be mistyped is noted; it selects nothing by itself.
@@ -423,6 +442,7 @@ def test_a_plan_that_is_refused(
         ["apply"],
         ["apply", "/no/such/plan.json"],
         ["run", "--max-deletes", "many"],
+        ["run", "imports", "--cancel-running"],
         [],
     ],
 )

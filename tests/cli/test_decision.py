@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from unicodedata import category
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -117,7 +118,18 @@ def test_jobs_that_have_not_ended() -> None:
     """
     lines = shown(plan_of(MIXED, Selection(status={"RUNNING"})), 80)
 
-    assert any(line.startswith("5 of them have not ended: ") for line in lines)
+    assert "5 of them have not ended: cancelled first with --cancel-running, else skipped." in lines
+
+
+def test_imports_that_have_not_ended() -> None:
+    """
+    Nobody is sent to an option that cannot cancel an import.
+    """
+    plan = evolve(
+        plan_of([job(1, "RUNNING", None, 1)], Selection(status="RUNNING")), noun="imports"
+    )
+
+    assert "1 of them has not ended: skipped, since imports cannot be cancelled." in shown(plan, 80)
 
 
 def test_more_reasons_than_a_screen_has_lines() -> None:
