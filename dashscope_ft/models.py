@@ -179,7 +179,7 @@ class ImportJob:
     storage_info: dict[str, Any] | None = None
     """Where the weights lie: `bucket_name`, `object_key`."""
 
-    gmt_create: datetime | None = None
+    gmt_create: datetime | None = field(default=None, metadata={"keeps_offset": True})
     """When the job was created, aware."""
 
     error_code: str | None = None
@@ -412,12 +412,12 @@ def _wire_dict(model: Any, format_time: Any) -> dict[str, Any]:
 
 def _format_local_time(time: datetime) -> str:
     # Not by strftime, which drops leading zeros of a year on some systems.
-    return time.replace(tzinfo=None).isoformat(" ", "seconds")
+    return time.replace(tzinfo=None).isoformat(" ")
 
 
 def _format_zoneless_iso_time(time: datetime) -> str:
-    return time.replace(tzinfo=None).isoformat(timespec="seconds")
+    return time.replace(tzinfo=None).isoformat()
 
 
 def _format_offset_time(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds")
+    return time.isoformat(timespec="auto" if time.microsecond % 1000 else "milliseconds")
