@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-_UTC_PLUS_8 = timezone(timedelta(hours=8))
+UTC_PLUS_8 = timezone(timedelta(hours=8))
+"""The service's zone; that of the settings would make `--help` slow."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,10 @@ def minute(field: str) -> Callable[[Mapping[str, Any]], Any]:
     def of(row: Mapping[str, Any]) -> Any:
         try:
             time = datetime.fromisoformat(row[field])
-        except (KeyError, TypeError, ValueError):
+            if time.tzinfo:  # one without a zone is at UTC+8 already
+                time = time.astimezone(UTC_PLUS_8)
+        except (KeyError, OverflowError, TypeError, ValueError):
             return row.get(field)
-        # A time without a zone is one of UTC+8 already.
-        return (time.astimezone(_UTC_PLUS_8) if time.tzinfo else time).strftime("%Y-%m-%d %H:%M")
+        return time.strftime("%Y-%m-%d %H:%M")
 
     return of

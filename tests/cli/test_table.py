@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from dashscope_ft.cli.imports import IMPORT
 from dashscope_ft.cli.jobs import JOB
-from dashscope_ft.cli.noun import Noun
+from dashscope_ft.cli.noun import Noun, minute
 from dashscope_ft.cli.table import details, table
 
 JOBS: list[dict[str, Any]] = [
@@ -36,6 +36,25 @@ IMPORTS: list[dict[str, Any]] = [
 
 def lines(noun: Noun, rows: list[dict[str, Any]], width: int | None) -> list[str]:
     return [line.plain for line in table(noun.columns, rows, width=width)]
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        ("2024-10-29 16:53:53", "2024-10-29 16:53"),
+        ("2024-01-01T12:00:00.000+00:00", "2024-01-01 20:00"),
+        ("9999-12-31T23:59:59.000+00:00", "9999-12-31T23:59:59.000+00:00"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
+        ("yesterday", "yesterday"),
+        (7, 7),
+        (None, None),
+    ],
+)
+def test_a_time_in_a_table(time: Any, shown: Any) -> None:
+    """
+    A time is shown to the minute at UTC+8, and as it was told where it cannot be.
+    """
+    assert minute("time")({"time": time}) == shown
 
 
 def test_jobs_on_a_wide_terminal() -> None:
