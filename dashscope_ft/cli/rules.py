@@ -5,7 +5,7 @@ Which jobs a clean-up is about, as options.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,6 +13,7 @@ from typer import Argument, Option
 
 from dashscope_ft import InvalidArgument
 
+from .noun import UTC_PLUS_8
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ Protect = Annotated[
 ]
 
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_UTC_PLUS_8: Final = timezone(timedelta(hours=8))
 
 
 def selection_of(
@@ -120,7 +120,7 @@ def bound_of(option: str, text: str | None) -> timedelta | datetime | None:
             bound = int(age[1]) * _UNITS[age[2]]
         else:
             moment = datetime.fromisoformat(text)
-            bound = moment if moment.tzinfo else moment.replace(tzinfo=_UTC_PLUS_8)
+            bound = moment if moment.tzinfo else moment.replace(tzinfo=UTC_PLUS_8)
     except (ValueError, OverflowError):
         pass
     if bound is None:
