@@ -4,46 +4,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from inspect import Parameter, Signature
+from math import isfinite
+from typing import Annotated, Any
 
 from typer import Option
 
+from dashscope_ft.emulator.options import OPTIONS
+
 from .command import Session
-from .terminal import say, write
 
 
-async def emulator(
-    session: Session,
-    port: Annotated[
-        int, Option(min=0, max=65535, metavar="N", help="Where to listen; 0 takes a free port.")
-    ] = 8765,
-    seed: Annotated[int, Option(metavar="N", help="The same seed makes the same jobs.")] = 0,
-    jobs: Annotated[
-        int, Option(min=0, metavar="N", help="Fine-tuning jobs in each of both regions.")
-    ] = 200,
-    imports: Annotated[
-        int, Option(min=0, metavar="N", help="Import jobs in each of both regions.")
-    ] = 10,
-) -> None:
+def emulator(session: Session, /, **options: Any) -> int:
     """
     Run a Model Studio on this machine, until Ctrl-C.
     """
-    import asyncio
+    from dashscope_ft.emulator.__main__ import serve
 
-    from dashscope_ft.emulator import Emulator
-    from dashscope_ft.emulator.emulator import REGIONS
+    return serve(**options)
 
-    async with Emulator(port=port, seed=seed) as studio:
-        for region in REGIONS:
-            studio.seed(region, jobs=jobs, imports=imports)
-        for region in REGIONS:
-            # For an emulator's key is no secret, and nothing else accepts it.
-            write(
-                f"export DASHSCOPE_BASE_URL={studio.base_url(region)}"
-                f" DASHSCOPE_API_KEY={studio.key(region)}\n"
+
+# The options of `python -m dashscope_ft.emulator`, which has to do without typer.
+emulator.__signature__ = Signature(  # type: ignore[attr-defined]
+    [
+        Parameter("session", Parameter.POSITIONAL_ONLY),
+        *(
+            Parameter(
+                option.name,
+                Parameter.KEYWORD_ONLY,
+                default=option.default,
+                annotation=Annotated[
+                    option.kind | None,
+                    Option(
+                        metavar=option.metavar,
+                        help=option.help,
+                        min=option.least if isfinite(option.least) else None,
+                        max=option.most if isfinite(option.most) else None,
+                    ),
+                ],
             )
-        say("One of these lines in another shell, then: dashscope-ft jobs list. Ctrl-C ends this.")
-        await asyncio.Event().wait()
+            for option in OPTIONS
+        ),
+    ]
+)
 
 
 async def demo(

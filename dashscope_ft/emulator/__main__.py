@@ -1,15 +1,21 @@
 """
 Run the emulator until Ctrl-C: `python -m dashscope_ft.emulator --port 8080 --seed 7 --jobs 300`.
+
+`dashscope-ft emulator` is the same, with the same options.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
 
 from .emulator import REGIONS, Emulator
+from .options import OPTIONS
 from .rules import Rules
 
 
@@ -17,34 +23,69 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the emulator, and return the exit code.
     """
-    options = _parser().parse_args(arguments)
-    emulator = Emulator(
-        seed=options.seed,
-        host=options.host,
-        port=options.port,
-        latency=options.latency,
-        speed=options.speed,
-        rules=Rules(
-            rate=options.rate, retry_after=options.retry_after, job_quota=options.job_quota
-        ),
+    parser = argparse.ArgumentParser(
+        prog="python -m dashscope_ft.emulator",
+        description="Run a Model Studio on this machine, until Ctrl-C.",
     )
-    for region in REGIONS:
-        emulator.seed(region, jobs=options.jobs, imports=options.imports)
+    flags = {option: f"--{option.name.replace('_', '-')}" for option in OPTIONS}
+    for option, flag in flags.items():
+        shown = "" if option.default is None else f"  [default: {option.default}]"
+        parser.add_argument(
+            flag,
+            type=option.kind,
+            default=option.default,
+            metavar=option.metavar,
+            help=option.help + shown,
+        )
+    values = vars(parser.parse_args(arguments))
+    for option, flag in flags.items():
+        value = values[option.name]
+        if isinstance(value, int | float) and not option.least <= value <= option.most:
+            parser.error(f"argument {flag}: {value} is out of range")
+    return serve(**values)
+
+
+def serve(
+    *,
+    host: str,
+    port: int,
+    seed: int,
+    jobs: int,
+    imports: int,
+    latency: float,
+    speed: float,
+    **rules: Any,
+) -> int:
+    """
+    Run an emulator until Ctrl-C, and return the exit code: 0, for so it is meant to end.
+    """
+    emulator = Emulator(
+        seed=seed, host=host, port=port, latency=latency, speed=speed, rules=Rules(**rules)
+    )
     try:
-        asyncio.run(_serve(emulator))
+        for region in REGIONS:
+            emulator.seed(region, jobs=jobs, imports=imports)
+        return asyncio.run(_serve(emulator, host, port))
     except KeyboardInterrupt:
         return 0
-    except OSError as error:
-        sys.stderr.write(f"Cannot listen on {options.host}:{options.port}: {error.strerror}.\n")
-        return 1
-    return 0
 
 
-async def _serve(emulator: Emulator) -> None:
-    async with emulator:
+async def _serve(emulator: Emulator, host: str, port: int) -> int:
+    async with AsyncExitStack() as running:
+        try:
+            await running.enter_async_context(emulator)
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            sys.stderr.write(
+                f"Error: Port {port} is taken: give another, or --port 0 for any that is free.\n"
+                if taken
+                else f"Error: Cannot listen on {host}:{port}: {error.strerror}.\n"
+            )
+            return 1
         sys.stdout.write(_welcome(emulator))
         sys.stdout.flush()
         await asyncio.Event().wait()
+    return 0
 
 
 def _welcome(emulator: Emulator) -> str:
@@ -59,25 +100,6 @@ def _welcome(emulator: Emulator) -> str:
             "",
         ]
     return "\n".join([*lines, "# Ctrl-C ends the emulator; its jobs live in memory only.", ""])
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m dashscope_ft.emulator",
-        description="A Model Studio on this machine, with an account in intl and one in cn.",
-    )
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    add("--port", type=int, default=8080, help="port to listen on, 0 for any (%(default)s)")
-    add("--seed", type=int, default=0, help="what randomness starts from (%(default)s)")
-    add("--jobs", type=int, default=300, help="fine-tuning jobs in each region (%(default)s)")
-    add("--imports", type=int, default=40, help="import jobs in each region (%(default)s)")
-    add("--rate", type=float, help="requests admitted a second; without it, any number")
-    add("--retry-after", type=float, help="seconds told to those beyond the rate")
-    add("--job-quota", type=int, help="running or succeeded jobs; the service allows 20")
-    add("--latency", type=float, default=0.0, help="seconds added to each request")
-    add("--speed", type=float, default=1.0, help="how many times faster jobs live")
-    return parser
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable
 import pytest
 
 from dashscope_ft.emulator import Emulator, Fault
+from dashscope_ft.emulator.__main__ import main as emulator_main
 
 from .conftest import COMMAND, PATIENCE, Run, Terminal
 
@@ -540,7 +542,8 @@ def test_a_signal_during_deletions(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["jobs", "delete", "--help"], ["demo", "--help"]]
+    "arguments",
+    [["--help"], ["jobs", "delete", "--help"], ["demo", "--help"], ["emulator", "--help"]],
 )
 def test_help_is_cheap(arguments: list[str]) -> None:
     """
@@ -615,28 +618,73 @@ def test_a_terminal_that_knows_ascii_only(studio: Emulator, execute: Run, variab
 
 def test_the_emulator_command(start: Start, run: Run) -> None:
     """
-    It says how to reach it, and somebody who does as it says sees its jobs.
+    It says how to reach it, somebody who does as it says sees its jobs, and Ctrl-C is its good end.
     """
     process = start("emulator", "--port", "0", "--jobs", "7")
     assert process.stdout is not None
-    line = process.stdout.readline()
-    settings = dict(word.split("=", 1) for word in line.split()[1:])
+    lines = [process.stdout.readline() for _ in range(3)]
+    settings = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines[1:])
     listed = run("jobs", "list", "-o", "jsonl", **settings)
     process.send_signal(signal.SIGINT)
 
     assert len(listed.stdout.splitlines()) == 7
-    assert process.wait(PATIENCE) == 130
+    assert process.wait(PATIENCE) == 0
 
 
-def test_a_port_that_is_taken(studio: Emulator, run: Run) -> None:
+def test_two_ways_to_one_emulator(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    The emulator says so and ends.
+    The command and the module take the same options, with the same explanations and defaults.
     """
-    done = run("emulator", "--port", str(studio.port))
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: ")
-    assert "fault in" not in done.stderr
+    def options(help_text: str) -> set[tuple[str, ...]]:
+        _, _, listed = " ".join(help_text.split()).partition("ptions: ")
+        each = (words for words in listed.split("--")[1:] if not words.startswith("help"))
+        # typer says of a number its bounds too.
+        return {
+            tuple(re.findall(r"^.*?[.:](?= \[|$)|default: [^];]+", words.strip())) for words in each
+        }
+
+    command = options(run("emulator", "--help").stdout)
+    with pytest.raises(SystemExit):
+        emulator_main(["--help"])
+    module = options(capsys.readouterr().out)
+
+    assert command == module
+    assert ("latency SECONDS Added to each request.", "default: 0.0") in command
+    assert len(command) == 10
+
+
+@pytest.mark.parametrize("option", ["--port=65536", "--jobs=-1", "--speed=0", "--latency=soon"])
+def test_an_emulator_that_cannot_be_meant(
+    run: Run, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """
+    Both ways refuse a value as usage, and name the option.
+    """
+    done = run("emulator", option)
+    with pytest.raises(SystemExit) as end:
+        emulator_main([option])
+
+    assert (done.returncode, end.value.code) == (2, 2)
+    assert option.partition("=")[0] in done.stderr
+    assert option.partition("=")[0] in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_port_that_is_taken(
+    studio: Emulator, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Both ways say which one it is and how to have another, in one sentence.
+    """
+    port = str(studio.port)
+    done = run("emulator", "--port", port)
+    code = emulator_main(["--port", port])
+
+    assert (done.returncode, code) == (1, 1)
+    assert done.stderr == capsys.readouterr().err
+    assert done.stderr == (
+        f"Error: Port {port} is taken: give another, or --port 0 for any that is free.\n"
+    )
 
 
 def test_the_demonstration(execute: Run) -> None:

@@ -1,0 +1,49 @@
+"""
+What can be told to an emulator that runs by itself, for whoever makes a command of it.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """
+    An option of the commands.
+    """
+
+    name: str
+    """Its name, as an argument of `serve`."""
+
+    kind: type[str | int | float]
+    """What its value is."""
+
+    default: str | float | None
+    """Its value where it is not given."""
+
+    metavar: str
+    """What stands for its value in the help."""
+
+    help: str
+    """What it is for."""
+
+    least: float = -inf
+    """The lowest that a number may be."""
+
+    most: float = inf
+    """The highest."""
+
+
+OPTIONS = (
+    Option("host", str, "127.0.0.1", "ADDRESS", "The address to listen on."),
+    Option("port", int, 8080, "N", "The port to listen on; 0 for any that is free.", 0, 65535),
+    Option("seed", int, 0, "N", "The same seed makes the same jobs."),
+    Option("jobs", int, 300, "N", "Fine-tuning jobs in each of both regions.", 0),
+    Option("imports", int, 40, "N", "Import jobs in each of both regions.", 0),
+    Option("rate", float, None, "N", "Requests admitted a second; any number without it.", 0),
+    Option("retry_after", float, None, "SECONDS", "Told to requests beyond the rate.", 0),
+    Option("job_quota", int, None, "N", "Running or succeeded jobs; the service allows 20.", 0),
+    Option("latency", float, 0.0, "SECONDS", "Added to each request.", 0),
+    Option("speed", float, 1.0, "N", "How many times faster jobs live.", 0.001),
+)
