@@ -390,7 +390,9 @@ class Report:
             if outcome.error and outcome.result == "failed"
         ]
         if errors:
-            errors[0].add_note(f"{self.failed} of {self.selected} jobs failed; this is the first.")
+            note = f"{self.failed} of {self.selected} jobs failed; this is the first."
+            if note not in getattr(errors[0], "__notes__", ()):
+                errors[0].add_note(note)
             raise errors[0]
 
     def _count(self, result: Result) -> int:

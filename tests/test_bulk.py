@@ -19,7 +19,6 @@ from dashscope_ft.errors import (
     AuthenticationFailed,
     ClientClosed,
     ConnectionFailed,
-    DashScopeError,
     InvalidArgument,
     ListingInconsistent,
     NotFound,
@@ -160,8 +159,20 @@ async def test_failures_are_outcomes_and_stop_nothing() -> None:
     [state] = [outcome for outcome in report.outcomes if outcome.job_id == "ft-state"]
     assert state.error is service.errors["ft-state"]
     assert state.request_id == "r-9"
-    with pytest.raises(DashScopeError):
-        report.raise_for_failures()
+
+
+async def test_raising_for_failures_again() -> None:
+    """
+    The first failure says once how many there were, however often it is raised.
+    """
+    service = Service(errors={"ft-a": ConnectionFailed("refused")})
+    report = await run(service, ["ft-a", "ft-b"]).report()
+
+    for _ in range(2):
+        with pytest.raises(ConnectionFailed) as caught:
+            report.raise_for_failures()
+
+    assert caught.value.__notes__ == ["1 of 2 jobs failed; this is the first."]
 
 
 @pytest.mark.parametrize(
