@@ -46,6 +46,8 @@ class ImportStatus:
     FAILED: Final = "FAILED"
 
     FINISHED: Final = frozenset({SUCCESSED, FAILED})
+    SPELLINGS: Final[Mapping[str, str]] = {"SUCCEEDED": SUCCESSED}
+    """What is read as another word."""
 
 
 @define
@@ -161,7 +163,7 @@ class ImportJob:
     job_id: str
     """The job's id, a UUID."""
 
-    status: str = field(default="", metadata={"spellings": {"SUCCEEDED": "SUCCESSED"}})
+    status: str = field(default="", metadata={"spellings": ImportStatus.SPELLINGS})
     """A word of `ImportStatus` (`SUCCEEDED` is read as `SUCCESSED`), or one that is newer."""
 
     model_name: str | None = None

@@ -29,8 +29,6 @@ Reason: TypeAlias = Literal[
 WhyNot: TypeAlias = tuple[Reason, str]
 """A word, and the same in a few words more."""
 
-_OTHER_SPELLINGS: Final = {"SUCCEEDED": ImportStatus.SUCCESSED}
-
 
 @frozen(kw_only=True)
 class Decision:
@@ -250,7 +248,7 @@ class Selection:
         return None
 
     def _why_out_of_scope(self, job: Facts) -> WhyNot | None:
-        allowed = self.status | {_OTHER_SPELLINGS.get(word, word) for word in self.status}
+        allowed = self.status | {ImportStatus.SPELLINGS.get(word, word) for word in self.status}
         if job.status not in allowed:
             if job.status in KNOWN_STATUSES:
                 return "status", "another status"

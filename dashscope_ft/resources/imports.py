@@ -24,8 +24,6 @@ from .jobs import Jobs, Upkeep, words
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
 
-_SPELLINGS = {"SUCCEEDED": ImportStatus.SUCCESSED}
-
 
 class Imports:
     """
@@ -393,4 +391,6 @@ def _is_named(job: ImportJob, model_name: str | None) -> bool:
 
 
 def _is_in(job: ImportJob, chosen: frozenset[str] | None) -> bool:
-    return chosen is None or job.status in {_SPELLINGS.get(word, word) for word in chosen}
+    return chosen is None or job.status in {
+        ImportStatus.SPELLINGS.get(word, word) for word in chosen
+    }
