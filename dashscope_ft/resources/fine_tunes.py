@@ -50,7 +50,6 @@ class FineTunes:
     """
 
     def __init__(self, transport: Transport, codec: Codec) -> None:
-        self._transport = transport
         self._jobs = Jobs(
             transport=transport,
             codec=codec,
