@@ -248,7 +248,7 @@ async def test_the_last_lines_come_late() -> None:
     acts = [page(numbered(10), 20), *nothing, *nothing, page(numbered(10, 10), 20)]
     for status in ("RUNNING", "SUCCEEDED"):
         async with scripted(growing(job(status), *acts)) as server:
-            lines = []
+            lines: list[str] = []
             async with aclosing(server.client().fine_tunes.watch("ft-1")) as watch:
                 async for progress in watch:
                     lines += progress.lines
