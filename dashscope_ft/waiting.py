@@ -107,7 +107,7 @@ class Vigil:
         return error
 
 
-class Window(Protocol[Job]):
+class Lookout(Protocol[Job]):
     """
     Where jobs can be seen.
     """
@@ -134,7 +134,7 @@ class Watch(Generic[Job]):
     jobs to look for. Those that no page showed are got one by one from then on.
     """
 
-    window: Window[Job]
+    lookout: Lookout[Job]
     """Where to look."""
 
     vigil: Vigil
@@ -159,14 +159,14 @@ class Watch(Generic[Job]):
             self._unlisted |= listed
         for job_id in self._unlisted & self.unfinished.keys():
             try:
-                self._note(await self.window.get(job_id, self.vigil.left))
+                self._note(await self.lookout.get(job_id, self.vigil.left))
             except NotFound as missing:
                 self.ended[job_id] = missing
                 del self.unfinished[job_id]
 
     async def _look_through_pages(self, wanted: set[str]) -> None:
         for page_no in range(1, len(wanted) + 1):
-            page = await self.window.page(page_no, self.vigil.left)
+            page = await self.lookout.page(page_no, self.vigil.left)
             for job in page:
                 if job.job_id in wanted:
                     wanted.remove(job.job_id)
@@ -184,14 +184,14 @@ class Watch(Generic[Job]):
 
 
 async def wait_for_jobs(
-    job_ids: Collection[str], window: Window[Job], vigil: Vigil, *, check: bool
+    job_ids: Collection[str], lookout: Lookout[Job], vigil: Vigil, *, check: bool
 ) -> list[Job]:
     """
     Wait until all jobs have ended.
 
     Args:
         job_ids: Their ids.
-        window: Where they can be seen.
+        lookout: Where they can be seen.
         vigil: How often to look, and until when.
         check: Whether one that did not end in success is an error.
 
@@ -203,7 +203,7 @@ async def wait_for_jobs(
         JobFailed: One did not end in success.
         NotFound: One is not there, or not any more.
     """
-    watch = Watch(window, vigil, dict.fromkeys(job_ids))
+    watch = Watch(lookout, vigil, dict.fromkeys(job_ids))
     while vigil.left > 0:
         with vigil.forgiving():
             await watch.look()
@@ -223,7 +223,7 @@ async def wait_for_jobs(
 async def when_there_is_room(
     create: Callable[[], Awaitable[T]],
     running: Callable[[], Awaitable[Collection[str]]],
-    window: Window[Job],
+    lookout: Lookout[Job],
     vigil: Vigil,
 ) -> T:
     """
@@ -234,7 +234,7 @@ async def when_there_is_room(
     Args:
         create: Tries to create it.
         running: Gives the ids of the jobs that have not ended.
-        window: Where they can be seen.
+        lookout: Where they can be seen.
         vigil: How often to look, and until when.
 
     Raises:
@@ -259,7 +259,7 @@ async def when_there_is_room(
                 full.hint = "No running job ended within the time that was given."
                 raise full
             with vigil.forgiving():
-                watch = Watch(window, vigil, dict.fromkeys(await running()))
+                watch = Watch(lookout, vigil, dict.fromkeys(await running()))
             if watch is None:
                 await vigil.pause()
 

@@ -34,7 +34,7 @@ from ..training_log import TrainingLog
 from ..transport import Call, Transport
 from ..waiting import when_there_is_room
 from .checkpoints import Checkpoints
-from .jobs import Jobs, JobWindow, Upkeep, words
+from .jobs import JobLookout, Jobs, Upkeep, words
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
@@ -251,7 +251,7 @@ class FineTunes:
             pager = jobs.pager({}, lambda job: not job.is_finished, None)
             return [job.job_id for job in await pager.collect()]
 
-        return await when_there_is_room(create, running, JobWindow(self._jobs), vigil)
+        return await when_there_is_room(create, running, JobLookout(self._jobs), vigil)
 
     async def reconcile_create(
         self, creation: Creation | OutcomeUnknown

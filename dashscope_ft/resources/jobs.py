@@ -171,7 +171,7 @@ class Jobs(Generic[Job]):
         if isinstance(jobs, AsyncIterable):
             jobs = [job async for job in jobs]
         job_ids = [self.id_of(job) for job in jobs]
-        return await wait_for_jobs(job_ids, JobWindow(self), vigil, check=check)
+        return await wait_for_jobs(job_ids, JobLookout(self), vigil, check=check)
 
     def vigil(self, poll_interval: float, deadline: float) -> Vigil:
         """
@@ -376,7 +376,7 @@ class Jobs(Generic[Job]):
 
 
 @frozen
-class JobWindow(Generic[Job]):
+class JobLookout(Generic[Job]):
     """
     Where jobs that are waited for can be seen.
     """
