@@ -28,7 +28,7 @@ _STYLE: Any = {
     "axes.edgecolor": _INK,
     "text.parse_math": False,  # a name with dollars in it is no formula
 }
-_NOISY = 40  # values from which on a smooth line is drawn over the raw one
+_NOISY = 40  # values of a loss from which on it takes an average to see where it goes
 
 
 def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figure:
@@ -36,8 +36,9 @@ def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figur
     Draw one figure of one or several jobs, over their epochs where all logs tell them.
 
     The ground is transparent, and the colours are chosen for a light and for a dark one. A
-    long noisy line is drawn faintly, with its moving average on it; the figure's validation,
-    `eval_` before its name, is dashed.
+    long loss, being noisy, is drawn faintly, with its moving average on it; so are then all
+    losses of the picture, and its axis says so. The figure's validation, `eval_` before its
+    name, is dashed.
 
     Args:
         logs: The logs by what to call them, such as their jobs' ids.
@@ -60,14 +61,15 @@ def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figur
         by_epoch = all(
             None not in log[metric].epochs and _rises(log[metric].epochs) for log in logs.values()
         )
+        smooth = "loss" in metric and any(len(log[metric]) >= _NOISY for log in logs.values())
         for number, (name, log) in enumerate(logs.items()):
-            _draw_job(axes, number, name, log, metric, by_epoch=by_epoch)
+            _draw_job(axes, number, name, log, metric, by_epoch=by_epoch, smooth=smooth)
         if any(log[f"eval_{metric}"].values for log in logs.values()):
             axes.plot(
                 [], [], "--o", color=_INK, linewidth=1.2, markersize=4, label=f"(eval_{metric})"
             )
         axes.set_xlabel("epoch" if by_epoch else "record")
-        axes.set_ylabel(metric)
+        axes.set_ylabel(f"{metric}  (moving average; pale: as logged)" if smooth else metric)
         axes.grid(visible=True, color=_INK, alpha=0.2, linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=_INK)
@@ -78,7 +80,14 @@ def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figur
 
 
 def _draw_job(
-    axes: Axes, number: int, name: str, log: TrainingLog, metric: str, *, by_epoch: bool
+    axes: Axes,
+    number: int,
+    name: str,
+    log: TrainingLog,
+    metric: str,
+    *,
+    by_epoch: bool,
+    smooth: bool,
 ) -> None:
     series, checked = log[metric], log[f"eval_{metric}"]
     colour = _COLOURS[number % len(_COLOURS)]
@@ -89,11 +98,10 @@ def _draw_job(
         if checked.values:
             label += f"  ({checked.values[-1]:.4g})"
         places = _places(series, series, by_epoch=by_epoch)
-        if len(values) < _NOISY:
-            axes.plot(places, values, style, color=colour, linewidth=2, label=label)
-        else:
-            axes.plot(places, values, color=colour, linewidth=0.8, alpha=0.4)
-            axes.plot(places, _smooth(values), style, color=colour, linewidth=2, label=label)
+        if smooth:  # behind the averages of all
+            axes.plot(places, values, color=colour, linewidth=0.8, alpha=0.4, zorder=1.5)
+            values = _averages(values)
+        axes.plot(places, values, style, color=colour, linewidth=2, label=label)
     if checked.values:
         axes.plot(
             _places(checked, series, by_epoch=by_epoch),
@@ -121,14 +129,14 @@ def _rises(epochs: Sequence[float | None]) -> bool:
     return len(known) == len(epochs) and known == sorted(known) and (len(set(known)) > 1)
 
 
-def _smooth(values: Sequence[float]) -> list[float]:
+def _averages(values: Sequence[float]) -> list[float]:
     """
     Average over a window of a twentieth of the line around each value, as far as there are any.
     """
     reach = max(1, len(values) // 40)
-    smooth = []
-    for index in range(len(values)):
+    averages = []
+    for index, value in enumerate(values):
         near = values[max(0, index - reach) : index + reach + 1]
-        finite = [value for value in near if isfinite(value)]
-        smooth.append(sum(finite) / len(finite) if isfinite(values[index]) else nan)
-    return smooth
+        finite = [each for each in near if isfinite(each)]
+        averages.append(sum(finite) / len(finite) if isfinite(value) else nan)
+    return averages

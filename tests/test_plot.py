@@ -65,6 +65,39 @@ def test_a_line_for_each_job() -> None:
     assert axes.lines[2].get_xdata().tolist() == [2.0]  # type: ignore[union-attr]
 
 
+def drawn(metric: str, *logs: TrainingLog) -> tuple[str, list[list[float]]]:
+    """
+    Give what the axis is called, and the heights of each line.
+    """
+    [axes] = draw_figures({f"ft-{n}": log for n, log in enumerate(logs)}, metric).axes
+    return axes.get_ylabel(), [list(line.get_ydata()) for line in axes.lines]  # type: ignore[arg-type]
+
+
+def test_averages_are_called_so() -> None:
+    """
+    Where one loss of a picture is long, all are drawn as averages before the raw values.
+    """
+    pytest.importorskip("matplotlib")
+    short = TrainingLog.read(LOG[::10])
+
+    label, lines = drawn("loss", TrainingLog.read(LOG), short)
+
+    assert label == "loss  (moving average; pale: as logged)"
+    assert [len(line) for line in lines] == [100, 100, 10, 10]
+    assert lines[2] == list(short.loss.values) != lines[3]
+
+
+def test_what_is_logged_is_drawn() -> None:
+    """
+    Short losses and figures that are no loss, such as a schedule, are drawn as they are.
+    """
+    pytest.importorskip("matplotlib")
+    long, short = TrainingLog.read(LOG), TrainingLog.read(LOG[:39])
+
+    assert drawn("loss", short) == ("loss", [list(short.loss.values)])
+    assert drawn("epoch", long) == ("epoch", [list(long.epoch.values)])
+
+
 @pytest.mark.parametrize(
     "lines",
     [
