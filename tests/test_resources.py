@@ -26,7 +26,7 @@ from dashscope_ft.emulator import Emulator, Fault, ManualClock
 from dashscope_ft.resources.fine_tunes import FineTunes
 from dashscope_ft.resources.imports import Imports
 
-from .scripted import Answer, HangUp, scripted
+from .scripted import Answer, HangUp, job, refusal, scripted
 
 MODELS = ("qwen3-14b", "qwen3-32b")
 
@@ -395,6 +395,18 @@ async def test_lost_answers_and_the_books(studio: Emulator, client: AsyncClient)
     assert set(studio.account().jobs) - {third} != set()
     assert len(studio.account().jobs) == 2
     assert len(studio.journal.of("fine_tunes.create")) == 1
+
+
+async def test_looking_into_a_lost_answer_while_the_service_refuses() -> None:
+    """
+    In a run over many jobs only the deadline ends the looking into a cancellation in doubt.
+    """
+    busy = [refusal(429, "Throttling.RateQuota", "Requests rate limit exceeded")] * 6
+    async with scripted(HangUp(), *busy, job("CANCELING")) as server:
+        report = await server.client().fine_tunes.cancel_many(["ft-1"]).report()
+
+    assert report.reasons == {"inferred": 1}
+    assert server.sent == ["POST /fine-tunes/ft-1/cancel"] + ["GET /fine-tunes/ft-1"] * 7
 
 
 # Creating

@@ -210,7 +210,8 @@ class Jobs(Generic[Job]):
             else self.request("POST", job_id, "/cancel"),
             read=read,
             infer=lambda request_id: Receipt(job_id=job_id, request_id=request_id, confirmed=False),
-            look=self.look(job_id),
+            # Not stopping: what was sent has to be looked into, also when the run has ended.
+            look=self.look(job_id, patient=stopping is not None),
             when_unknown="Get the job: if it is not found, it was deleted."
             if deleting
             else "Get the job: if it is CANCELING or CANCELED, it was cancelled.",
@@ -286,7 +287,7 @@ class Jobs(Generic[Job]):
             patience=Patience(clock=transport.clock, sleep=transport.sleep),
         )
 
-    def look(self, job_id: str) -> Call[Sighting]:
+    def look(self, job_id: str, *, patient: bool = False) -> Call[Sighting]:
         """
         Give the call that sees a job's status.
         """
@@ -295,6 +296,7 @@ class Jobs(Generic[Job]):
             operation=Operation.READ,
             request=self.request("GET", job_id),
             read=lambda reply: Sighting(self.read(reply).status, reply.request_id),
+            patient=patient,
         )
 
     def read(self, reply: Reply) -> Job:
