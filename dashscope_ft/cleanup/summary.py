@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from unicodedata import east_asian_width
 
+from dashscope_ft.characters import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -61,15 +63,6 @@ def summary_of(plan: Plan, *, jobs: int) -> str:
         if gone > jobs:
             parts.append(f"  … and {gone - jobs} more")
     return "\n".join(map(printable, parts))
-
-
-def printable(text: str) -> str:
-    """
-    Escape what a terminal would act on instead of showing it.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 def _row(entry: PlanEntry, now: datetime) -> tuple[str, ...]:

@@ -103,6 +103,6 @@ async def export_checkpoint(
         case Output.CSV:
             write(csv_line(row) + csv_line(row.values()))
         case Output.TABLE:
-            from .text import printable
+            from dashscope_ft.characters import printable
 
             write(printable(row["model_name"] or f"{checkpoint}  exporting") + "\n")

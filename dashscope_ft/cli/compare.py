@@ -8,11 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dashscope_ft.characters import printable
+
 from .changes import JobIds
 from .command import Output, Session
 from .noun import Column
 from .terminal import counter, say, width_of, write, write_lines
-from .text import csv_line, json_text, plain, printable
+from .text import csv_line, json_text, plain
 
 if TYPE_CHECKING:
     from dashscope_ft import FineTuneJob, TrainingLog
@@ -109,36 +111,24 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
                 "values": [_short(value) for value in values],
             }
         )
-    head = max(cell_len(printable(row["name"])) for row in rows) + 5
-    widest = [
-        max(cell_len(printable(text)) for text in (side["job_id"], *(r["values"][n] for r in rows)))
-        for n, side in enumerate(sides)
+    ids = [printable(side["job_id"]) for side in sides]
+    least = list(map(cell_len, ids))
+    natural = [
+        max(least[n], *(cell_len(printable(row["values"][n])) for row in rows))
+        for n in range(len(sides))
     ]
-    for number, block in enumerate(_blocks(widest, None if width is None else width - head)):
+    names = max((cell_len(printable(row["name"])) for row in rows), default=0)
+    if width is not None:
+        names = min(names, max(_LEAST, width - _GAPS - max(least)))
+        width -= names + len(_MARK)
+    for number, block in enumerate(_blocks(least, width)):
         if number:
             write("\n")
-        columns = [Column("", "name"), Column("", "mark")]
-        columns += [Column(sides[n]["job_id"], _value(n), elastic=True) for n in block]
-        write_lines(table(columns, rows, width=width))
-
-
-def _blocks(widest: Sequence[int], room: int | None) -> list[list[int]]:
-    """
-    Say which jobs stand side by side: as many as there is room for, one at least.
-    """
-    blocks: list[list[int]] = []
-    left = 0
-    for number, size in enumerate(widest):
-        if not blocks or (room is not None and left < size + 2):
-            blocks.append([])
-            left = room or 0
-        blocks[-1].append(number)
-        left -= size + 2
-    return blocks
-
-
-def _value(number: int) -> Any:
-    return lambda row: row["values"][number]
+        columns = [Column("", _cell(lambda row: row["name"], names)), Column("", "mark")]
+        for n, size in _sizes(block, least, natural, width).items():
+            title = _cut(ids[n], size, front=0)
+            columns.append(Column(title, _cell(itemgetter(n), size)))
+        write_lines(table(columns, rows, width=None))
 
 
 def _short(value: Any) -> str:

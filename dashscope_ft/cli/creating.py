@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from dashscope_ft import DashScopeError, InvalidArgument, OutcomeUnknown
+from dashscope_ft.characters import printable
 
 from .command import Output, Session
 from .terminal import say, write
-from .text import json_text, printable
+from .text import json_text
 from .waits import Deadline, PollInterval, tell_ends
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 from rich.text import Text
 
+from dashscope_ft.characters import printable
 from dashscope_ft.cleanup.facts import FINISHED
 
 from .imports import IMPORT
 from .jobs import JOB
 from .noun import Column, Noun, minute
 from .table import table
-from .text import printable
 
 if TYPE_CHECKING:
     from dashscope_ft import Plan

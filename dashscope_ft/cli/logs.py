@@ -9,9 +9,11 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from dashscope_ft.characters import printable
+
 from .command import Output, Session
 from .terminal import write
-from .text import csv_line, json_text, printable
+from .text import csv_line, json_text
 from .waits import Deadline, PollInterval
 
 

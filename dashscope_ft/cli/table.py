@@ -14,8 +14,10 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from dashscope_ft.characters import printable
+
 from .noun import Column
-from .text import plain, printable
+from .text import plain
 
 _GAP = "  "
 _COMFORT = 20

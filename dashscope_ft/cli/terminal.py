@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from .text import printable
+from dashscope_ft.characters import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
+from dashscope_ft.characters import printable
+
 from .changes import JobIds
 from .command import Output, Session
 from .exits import ExitCode
 from .terminal import say, write
-from .text import csv_line, json_text, printable
+from .text import csv_line, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 from typer import Argument
 
+from dashscope_ft.characters import printable
+
 from .command import Output, Session
 from .terminal import console, write
-from .text import json_text, printable
+from .text import json_text
 from .waits import Deadline, PollInterval, tell_ends
 
 if TYPE_CHECKING:

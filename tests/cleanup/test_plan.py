@@ -408,12 +408,15 @@ async def test_a_summary_to_decide_from() -> None:
 
 async def test_a_summary_escapes_what_the_service_said() -> None:
     """
-    Server text cannot drive the terminal that shows the table.
+    Server text cannot drive the terminal that shows the table, nor hide that two names differ.
     """
-    job = FineTuneJob(job_id="ft-1\x1b[2J", status="FAILED", model="m\r\nx", job_name="\u202eevil")
+    job = FineTuneJob(
+        job_id="ft-1\x1b[2J", status="FAILED", model="m\r\nx\u3164", job_name="\u202eevil"
+    )
 
     plan = await make_plan("fine_tunes", listing([job]), Selection(), base_url=URL, workspace=None)
     text = plan.summary()
 
     assert all(char.isprintable() or char == "\n" for char in text)
     assert "\\x1b[2J" in text
+    assert r"m\r\nx\u3164" in text

@@ -23,13 +23,14 @@ from rich.console import Console
 from rich.text import Text
 
 from dashscope_ft import Outcome, Report
+from dashscope_ft.characters import printable
 from dashscope_ft.cli.account import account_lines
 from dashscope_ft.cli.imports import IMPORT
 from dashscope_ft.cli.jobs import JOB
 from dashscope_ft.cli.noun import Column
 from dashscope_ft.cli.table import details, table
 from dashscope_ft.cli.terminal import say, show_lines, write_lines
-from dashscope_ft.cli.text import csv_line, json_text, printable
+from dashscope_ft.cli.text import csv_line, json_text
 from dashscope_ft.emulator import Emulator, Fault
 from dashscope_ft.errors import NotFound
 
@@ -411,14 +412,6 @@ def test_the_tricks_themselves() -> None:
     assert seen == TRICKS.keys() - harmless
     assert all(not hostile(printable(trick)) for trick in TRICKS.values())
     assert printable(TRICKS["markup"]) == TRICKS["markup"]
-
-
-def test_languages_that_need_marks() -> None:
-    """
-    Letters with the marks that languages put on them stay as they are.
-    """
-    for text in ("Việt Nam".encode().decode(), "é̂", "ที่นี่", "שָׁלוֹם", "हिन्दी", "❤️ ok"):
-        assert printable(text) == text
 
 
 texts = st.lists(

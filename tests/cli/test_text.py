@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashscope_ft.cli.text import csv_line, json_text, plain, printable
-
-HOSTILE = "a\x1b[31mred\x1b]0;title\x07\r\n\t\x9b2J\u202etxt.exe\u2066\u200f\u2028\x7f\U000e0041"
+from dashscope_ft.characters import printable
+from dashscope_ft.cli.text import csv_line, json_text, plain
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -23,44 +22,6 @@ anything = st.recursive(
 
 def steers(text: str) -> bool:
     return any(unicodedata.category(each) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for each in text)
-
-
-def test_text_that_tries_to_steer_the_terminal() -> None:
-    """
-    Escape sequences, bidirectional overrides and line breaks are shown, not obeyed.
-    """
-    shown = printable(HOSTILE)
-
-    assert shown == (
-        r"a\x1b[31mred\x1b]0;title\x07\r\n\t\x9b2J\u202etxt.exe\u2066\u200f\u2028\x7f\U000e0041"
-    )
-
-
-def ordinary(character: str) -> bool:
-    """
-    Tell a character that is shown as it is, wherever it stands: many marks on a letter are not.
-    """
-    return printable(character) == character and unicodedata.category(character)[0] != "M"
-
-
-@given(st.text(alphabet=st.characters()))
-def test_any_text(text: str) -> None:
-    """
-    Nothing in any text can steer a terminal, and ordinary characters stay as they are.
-    """
-    shown = printable(text)
-
-    assert not steers(shown)
-    assert [each for each in text if ordinary(each)] == [
-        each for each in text if each in shown and ordinary(each)
-    ]
-
-
-def test_chinese_names_and_signs() -> None:
-    """
-    Text that people read stays as it is, rich's markup and emoji codes included.
-    """
-    assert printable("我的模型 [red]x[/red] :smile: é ✓") == "我的模型 [red]x[/red] :smile: é ✓"
 
 
 @pytest.mark.parametrize("indent", [None, 2])
