@@ -145,17 +145,18 @@ async def test_an_export_that_was_not_sent() -> None:
 
 async def test_exporting_twice() -> None:
     """
-    The service's refusal of a second export is an error of its own, and was sent once.
+    The service's refusal of a second export is an error of its own, with the job's status.
     """
     async with living() as life:
         job = await trained(life)
         await life.client.fine_tunes.export_checkpoint(job, "checkpoint-20", model_name="mine")
 
-        with pytest.raises(StateConflict):
+        with pytest.raises(StateConflict) as caught:
             await life.client.fine_tunes.export_checkpoint(job, "checkpoint-20", model_name="mine")
         with pytest.raises(NotFound):
             await life.client.fine_tunes.export_checkpoint(job, "checkpoint-7", model_name="mine")
 
+    assert caught.value.job_status == "SUCCEEDED"
     assert life.account.books.exported == [job.job_id]
 
 

@@ -73,6 +73,7 @@ class Checkpoints:
                 fresh_connection=True,
             ),
             read=read,
+            look=self.jobs.look(job_id),
             when_unknown="List the checkpoints: if this one is PROCESSING or SUCCEEDED, "
             "it is being published, or was.",
         )

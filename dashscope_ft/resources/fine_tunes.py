@@ -449,7 +449,8 @@ class FineTunes:
 
         Raises:
             InvalidArgument: The name cannot be one, or the checkpoint is another job's.
-            StateConflict: It cannot be exported, or is being exported already.
+            StateConflict: It cannot be exported, or is being exported already; `job_status` is
+                the job's.
             NotFound: There is no such job or checkpoint.
             OutcomeUnknown: It was asked for, and nobody can know what came of it.
             DashScopeError: The request failed, and nothing happened.
