@@ -343,13 +343,17 @@ class Imports:
         """
         Carry a plan out: look at each job once more, and delete what still matches.
 
+        Being interrupted, it raises with the report so far: `CancelledError` (blocking:
+        `KeyboardInterrupt`) carries it as `report`.
+
         Args:
             plan: What `plan` gave, at this endpoint and workspace, within 24 hours.
             journal: A file that a later call with the same plan takes up where this one ended.
             max_deletes: How many jobs the plan may delete.
             max_percent: How many of a hundred listed jobs it may delete.
             cancel_running: Takes no effect: the service cannot cancel an import.
-            on_outcome: Called with each `Outcome` as it ends.
+            on_outcome: Called with each `Outcome` as it ends, on the client's own event loop: in the
+                blocking client on another thread, where a blocking call to it is an error.
 
         Returns:
             A report in which every planned job stands exactly once.
