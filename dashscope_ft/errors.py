@@ -50,9 +50,11 @@ class DashScopeError(Exception):
         hint: What to do next, where that is known.
         attempts: How many requests were sent for this call.
         retryable: True where the same call may succeed later and is safe to repeat.
+        what: The call in words, such as `Deleting ft-1`; None where nothing was to be sent.
     """
 
     retryable = False
+    what: str | None = None
 
     def __init__(
         self,
@@ -81,6 +83,8 @@ class DashScopeError(Exception):
         ]
         known = ", ".join(fact for fact in facts if fact)
         text = self.message or type(self).__name__
+        if self.what:
+            text = f"{self.what}: {text}"
         if known:
             text += f" ({known})"
         return f"{text} {self.hint}" if self.hint else text

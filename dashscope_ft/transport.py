@@ -228,7 +228,11 @@ class Transport:
             self.settings.deadline if within is None else within,
             max_attempts or self.settings.max_attempts,
         )
-        return await effort.run()
+        try:
+            return await effort.run()
+        except DashScopeError as error:
+            error.what = call.what
+            raise
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """
@@ -305,12 +309,12 @@ class _Effort(Generic[T]):
             if self._shared.closed:
                 raise self._end(_closed())
             if self._call.stopping is not None and self._call.stopping():
-                raise self._end(ConnectionFailed(f"{self._call.what}: stopped before it was sent."))
+                raise self._end(ConnectionFailed("stopped before it was sent."))
             sent_at = transport.clock()
             if self._ends_at is None:
                 self._ends_at = sent_at + self._deadline
             if sent_at >= self._ends_at:
-                return _Setback(Evidence.UNSENT, self._late("Its turn came too late."))
+                return _Setback(Evidence.UNSENT, self._late("its turn came too late."))
             self._history.attempts += 1
             got = await self._shared.connections.attempt(
                 self._call.request,
@@ -341,7 +345,7 @@ class _Effort(Generic[T]):
                 error = self._last if isinstance(self._last, Throttled) else pause
                 error.retry_after = pause.retry_after
             except TimeoutError:
-                late = "Its turn did not come in time."
+                late = "its turn did not come in time."
                 error = _closed() if self._shared.closed else self._late(late)
         raise self._end(error)
 
@@ -349,7 +353,7 @@ class _Effort(Generic[T]):
         if self._shared.closed:
             return _Setback(got.evidence, _closed())
         kind = DeadlineExceeded if got.timed_out else ConnectionFailed
-        text = f"{self._call.what}: {got.reason}. {self._transport.asked} was asked."
+        text = f"{got.reason}. {self._transport.asked} was asked."
         error = kind(text, attempts=self._history.attempts)
         error.retryable = got.evidence is not Evidence.UNREACHABLE
         return _Setback(got.evidence, error)
@@ -402,9 +406,7 @@ class _Effort(Generic[T]):
             setback.error.request_id = seen.request_id
             return Verdict.INFERRED, setback
         if seen.status in JobStatus.FINISHED:
-            error = StateConflict(
-                f"{self._call.what}: the job has ended.", request_id=seen.request_id
-            )
+            error = StateConflict("the job has ended.", request_id=seen.request_id)
             error.job_status = seen.status
             return Verdict.RAISE, _Setback(Evidence.STATE, error)
         return Verdict.UNKNOWN if looked else Verdict.AGAIN_UNSURE, setback
@@ -460,7 +462,7 @@ class _Effort(Generic[T]):
 
     def _late(self, last: str) -> DeadlineExceeded:
         return DeadlineExceeded(
-            f"{self._call.what}: not done within {self._deadline:.3g} s. {last}",
+            f"not done within {self._deadline:.3g} s: {last}",
             attempts=self._history.attempts,
         )
 
@@ -473,7 +475,7 @@ class _Effort(Generic[T]):
 
     def _unknown(self, last: DashScopeError) -> OutcomeUnknown:
         return OutcomeUnknown(
-            f"{self._call.what}: sent, and nobody can know what came of it. {last.message}",
+            f"sent, and nobody can know what came of it: {last.message}",
             code=last.code,
             status=last.status,
             request_id=last.request_id,

@@ -447,6 +447,18 @@ async def test_a_refusal(ask: Ask, answer: Answer, kind: type[DashScopeError]) -
             assert error.request_id == "r-no"
 
 
+async def test_an_error_says_what_was_asked() -> None:
+    """
+    Of several jobs, one knows which of them was not found; the service's own words stay as they are.
+    """
+    async with scripted(NOT_FOUND) as server:
+        error = await ended(get(server.client()))
+
+        assert str(error).startswith("Getting ft-1: Not Found! (code NotFound, HTTP 404")
+        assert error.message == "Not Found!"
+        assert error.what == "Getting ft-1"
+
+
 async def test_a_wrong_key() -> None:
     """
     The hint names the region and the host that were asked, since a key is bound to one.

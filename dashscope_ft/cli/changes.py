@@ -5,13 +5,14 @@ Jobs cancelled or deleted by id: confirmed, done, accounted for.
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from .command import Output, Session, confirm
 from .exits import exit_code
-from .terminal import counter, drop_stdout, say, write
+from .terminal import counter, say, write
 from .text import csv_line, json_text
 
 if TYPE_CHECKING:
@@ -86,14 +87,12 @@ async def _account(
         known = {outcome.job_id for outcome in (*told, *rest)}
         rest += [_not_attempted(action, job_id) for job_id in ids if job_id not in known]
         report = Report(outcomes=[*told, *rest])
-        try:
+        with suppress(BrokenPipeError):  # the summary is on stderr
             for outcome in rest:
                 _tell(session, outcome)
             if session.form is Output.JSON:
                 rows = [outcome_row(outcome) for outcome in report.outcomes]
                 write(json_text(rows, indent=2) + "\n")
-        except BrokenPipeError:
-            drop_stdout()  # the summary is on stderr
         if len(ids) > 1:
             say(_summary(action, report))
     return exit_code(report)
@@ -114,7 +113,7 @@ def _tell(session: Session, outcome: Outcome) -> None:
         word = _WORDS.get((outcome.action, outcome.reason), outcome.reason.replace("_", " "))
         write(f"{outcome.job_id}  {word}\n")
     if outcome.result == "failed":
-        say(f"Error: {outcome.job_id}: {outcome.error or outcome.reason}", style="red")
+        say(f"Error: {outcome.error or f'{outcome.job_id}: {outcome.reason}'}", style="red")
 
 
 def outcome_row(outcome: Outcome) -> dict[str, Any]:

@@ -133,25 +133,20 @@ def test_an_empty_account(run: Run) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "0 fine-tuning jobs.\n")
 
 
-def test_a_reader_that_leaves(studio: Emulator, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("form", "variables"), [("jsonl", {}), ("json", {}), ("json", {"PYTHONUNBUFFERED": "1"})]
+)
+def test_a_reader_that_leaves(
+    studio: Emulator, environment: dict[str, str], form: str, variables: dict[str, str]
+) -> None:
     """
     `| head -1` ends the command quietly.
     """
     studio.seed(jobs=400)
-    studio.inject(Fault(operation="fine_tunes.list", delay=0.2, times=None))
+    script = 'set -o pipefail; "$@" | head -n 1'
     done = subprocess.run(
-        [
-            "bash",
-            "-c",
-            'set -o pipefail; "$@" | head -n 1',
-            "bash",
-            *COMMAND,
-            "jobs",
-            "list",
-            "-o",
-            "jsonl",
-        ],
-        env=environment,
+        ["bash", "-c", script, "bash", *COMMAND, "jobs", "list", "-o", form],
+        env=environment | variables,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -159,6 +154,91 @@ def test_a_reader_that_leaves(studio: Emulator, environment: dict[str, str]) -> 
 
     assert len(done.stdout.splitlines()) == 1
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("jobs list", "2 fine-tuning jobs.\n"),
+        ("jobs show {0}", ""),
+        ("jobs compare {0} {1}", "* differs.\n"),
+        ("jobs delete --yes {0} {1} -o json", "2 deleted.\n"),
+        ("cleanup plan", ""),
+    ],
+)
+def test_a_reader_that_never_was(
+    studio: Emulator, environment: dict[str, str], command: str, words: str
+) -> None:
+    """
+    Whatever was to be shown, 141 says that nobody saw it, and stderr what else is to be said.
+    """
+    ids = studio.seed(jobs=2, statuses=["FAILED"])
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*COMMAND, *command.format(*ids).split()],
+        env=environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+    )
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (141, words)
+
+
+@pytest.mark.parametrize(
+    ("command", "closed", "code", "lines"),
+    [
+        ("jobs list", ">&-", 0, (0, 1)),
+        ("jobs list", "2>&-", 0, (3, 0)),
+        ("jobs delete ft-1", "<&-", 3, (0, 1)),
+    ],
+)
+def test_a_stream_that_is_closed(
+    studio: Emulator,
+    environment: dict[str, str],
+    command: str,
+    closed: str,
+    code: int,
+    lines: tuple[int, int],
+) -> None:
+    """
+    Without a stream, what it was for is left out, and nothing else: no stdin is no terminal.
+    """
+    studio.seed(jobs=2)
+    done = subprocess.run(
+        ["bash", "-c", f'exec "$@" {closed}', "bash", *COMMAND, *command.split()],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    assert done.returncode == code
+    assert (done.stdout.count("\n"), done.stderr.count("\n")) == lines
+    assert "Error" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
+def test_an_output_that_is_full(studio: Emulator, environment: dict[str, str]) -> None:
+    """
+    What cannot be written is named, once.
+    """
+    studio.seed(jobs=2)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, "jobs", "list"],
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: [Errno 28] No space left on device: 'stdout'\n"
 
 
 def test_rows_as_they_are_proven(studio: Emulator, start: Start) -> None:
@@ -278,7 +358,7 @@ def test_cancelling_jobs_some_of_which_have_ended(studio: Emulator, run: Run) ->
 
     assert done.returncode == 5
     assert done.stdout == f"{running}  cancelling\n"
-    assert f"Error: {ended}: " in done.stderr
+    assert f"Error: Cancelling {ended}: " in done.stderr
     assert done.stderr.endswith("1 cancelling, 1 failed.\n")
     assert studio.account().jobs[running]["status"] == "CANCELING"
 
@@ -307,7 +387,7 @@ def test_deleting_what_is_not_there(run: Run, missing_ok: bool) -> None:
 
     assert done.returncode == (0 if missing_ok else 1)
     assert done.stdout == ("ft-gone  gone\n" if missing_ok else "")
-    assert ("Error: ft-gone: " in done.stderr) is not missing_ok
+    assert ("Error: Deleting ft-gone: " in done.stderr) is not missing_ok
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3), ("\x04", 3)])
