@@ -310,7 +310,7 @@ async def test_a_cancellation_of_a_job_that_still_runs(loss: Act) -> None:
 
 async def test_a_cancellation_that_a_service_in_trouble_puts_off() -> None:
     """
-    Nothing is sent before the time that the service asked for is over, a look no more than all else.
+    Nothing is sent before the time that the service asked for is over, not even a look.
     """
     async with scripted(refusal(503, Retry_After="30"), job("CANCELING")) as server:
         receipt = await cancel(server.client())
@@ -449,7 +449,7 @@ async def test_a_refusal(ask: Ask, answer: Answer, kind: type[DashScopeError]) -
 
 async def test_an_error_says_what_was_asked() -> None:
     """
-    Of several jobs, one knows which of them was not found; the service's own words stay as they are.
+    Of several jobs, one knows which was not found; the service's own words stay as they are.
     """
     async with scripted(NOT_FOUND) as server:
         error = await ended(get(server.client()))
