@@ -111,24 +111,36 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
                 "values": [_short(value) for value in values],
             }
         )
-    ids = [printable(side["job_id"]) for side in sides]
-    least = list(map(cell_len, ids))
-    natural = [
-        max(least[n], *(cell_len(printable(row["values"][n])) for row in rows))
-        for n in range(len(sides))
+    head = max(cell_len(printable(row["name"])) for row in rows) + 5
+    widest = [
+        max(cell_len(printable(text)) for text in (side["job_id"], *(r["values"][n] for r in rows)))
+        for n, side in enumerate(sides)
     ]
-    names = max((cell_len(printable(row["name"])) for row in rows), default=0)
-    if width is not None:
-        names = min(names, max(_LEAST, width - _GAPS - max(least)))
-        width -= names + len(_MARK)
-    for number, block in enumerate(_blocks(least, width)):
+    for number, block in enumerate(_blocks(widest, None if width is None else width - head)):
         if number:
             write("\n")
-        columns = [Column("", _cell(lambda row: row["name"], names)), Column("", "mark")]
-        for n, size in _sizes(block, least, natural, width).items():
-            title = _cut(ids[n], size, front=0)
-            columns.append(Column(title, _cell(itemgetter(n), size)))
-        write_lines(table(columns, rows, width=None))
+        columns = [Column("", "name"), Column("", "mark")]
+        columns += [Column(sides[n]["job_id"], _value(n), elastic=True) for n in block]
+        write_lines(table(columns, rows, width=width))
+
+
+def _blocks(widest: Sequence[int], room: int | None) -> list[list[int]]:
+    """
+    Say which jobs stand side by side: as many as there is room for, one at least.
+    """
+    blocks: list[list[int]] = []
+    left = 0
+    for number, size in enumerate(widest):
+        if not blocks or (room is not None and left < size + 2):
+            blocks.append([])
+            left = room or 0
+        blocks[-1].append(number)
+        left -= size + 2
+    return blocks
+
+
+def _value(number: int) -> Any:
+    return lambda row: row["values"][number]
 
 
 def _short(value: Any) -> str:
