@@ -352,8 +352,8 @@ class Imports:
             max_deletes: How many jobs the plan may delete.
             max_percent: How many of a hundred listed jobs it may delete.
             cancel_running: Takes no effect: the service cannot cancel an import.
-            on_outcome: Called with each `Outcome` as it ends, on the client's own event loop: in the
-                blocking client on another thread, where a blocking call to it is an error.
+            on_outcome: Called with each `Outcome` as it ends, on the client's own event loop: in
+                the blocking client on another thread, where a blocking call to it is an error.
 
         Returns:
             A report in which every planned job stands exactly once.
