@@ -7,13 +7,14 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from .changes import OUTCOME_FIELDS, outcome_row
 from .command import Output, Session
 from .noun import Column
 from .table import table
-from .terminal import drop_stdout, say, width_of, write, write_lines
+from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_text
 
 if TYPE_CHECKING:
@@ -86,15 +87,13 @@ class Account:
         Args:
             report: Of the whole plan; what was entered comes first in it.
         """
-        try:
+        with suppress(BrokenPipeError):  # the summary is on stderr
             self._tell(report.outcomes[self._told :])
             if self._form is Output.JSON:
                 write(json_text(self._as_json(report), indent=2) + "\n")
             elif self._form is Output.TABLE:
                 width = width_of(sys.stdout)
                 write_lines(account_lines(report, width=width, dry_run=self._dry_run))
-        except BrokenPipeError:
-            drop_stdout()  # the summary is on stderr
         say(self._summary(report))
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:

@@ -16,7 +16,7 @@ import typer
 from dashscope_ft import DashScopeError
 
 from .exits import ExitCode, exit_code
-from .terminal import ask, can_ask, drop_stdout, say
+from .terminal import ask, can_ask, say, unread
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient
@@ -224,7 +224,6 @@ def _end(function: Callable[..., Any], session: Session, values: dict[str, Any])
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        drop_stdout()
         return ExitCode.READER_LEFT
     except OSError as error:  # a file that cannot be written, a port that is taken
         say(f"Error: {error}", style="red")
@@ -240,4 +239,4 @@ def _end(function: Callable[..., Any], session: Session, values: dict[str, Any])
             style="red",
         )
         return ExitCode.FAILED
-    return int(result or 0)
+    return ExitCode.READER_LEFT if unread() else int(result or 0)

@@ -59,7 +59,8 @@ def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> 
     columns: list[ProgressColumn] = [_Facts(rate=screen.width >= 60)]
     if screen.width >= 80:
         columns[:0] = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)]
-    with _appearing(Progress(*columns, console=screen, redirect_stdout=False)) as progress:
+    progress = Progress(*columns, console=screen, redirect_stdout=False, redirect_stderr=False)
+    with _appearing(progress):
         yield Gauge(progress, words, total, settled)
 
 
@@ -77,6 +78,7 @@ def spinner(words: str) -> Iterator[None]:
         console=console(sys.stderr),
         transient=True,
         redirect_stdout=False,
+        redirect_stderr=False,
     )
     with _appearing(progress):
         progress.add_task(words, total=None)

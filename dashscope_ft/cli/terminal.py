@@ -4,11 +4,15 @@ The two streams: data on stdout, words on stderr, each in the way that its reade
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
 import os
 import select
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TextIO
 
 from dashscope_ft.characters import printable
 
@@ -23,28 +27,71 @@ _PATIENCE = 0.4
 """Seconds before a progress display appears: what is over sooner needs none."""
 
 
+_STAND_INS: Final = {"…": "...", "–": "-", "✓": "ok", "✗": "NO"}
+"""What is written for signs of ours where they are not known."""
+
+_ESCAPES: Final = "dashscope_ft.escapes"
+
+_unread = False
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    # As JSON does it, or JSON would be none any more.
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_ESCAPES, _escape)
+
+
 def prepare_streams() -> None:
     """
-    Make both streams take any text, whatever their encoding.
+    Make both streams take any text, whatever their encoding; one that is closed goes nowhere.
     """
+    global _unread
+    _unread = False
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # In this order each gets the number that nobody else must have: its own.
+            nowhere = open(os.open(os.devnull, os.O_RDWR), mode, closefd=False)  # noqa: SIM115
+            setattr(sys, name, nowhere)
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        # PYTHONUNBUFFERED would lose, of a long text, what a pipe does not take at once.
+        number, encoding = sys.stdout.fileno(), sys.stdout.encoding
+        sys.stdout = open(number, "w", encoding=encoding, closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPES)
 
 
-def drop_stdout() -> None:
+def unread() -> bool:
     """
-    Send what is left for stdout nowhere, after its reader has gone.
+    Tell whether whoever reads stdout has left before its end.
     """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    return _unread
 
 
+def spelled(text: str, stream: TextIO | None = None) -> str:
+    """
+    Spell a text as a stream will show it, stdout unless told otherwise, to know how wide it is.
+    """
+    encoding = (sys.stdout if stream is None else stream).encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeError:
+        for sign, stand_in in _STAND_INS.items():
+            text = text.replace(sign, stand_in)
+        text = text.encode(encoding, _ESCAPES).decode(encoding)
+    return text
+
+
+@lru_cache(maxsize=4)
 def console(stream: TextIO) -> Console:
     """
-    Make a console for a stream, which takes text literally and colours it only if welcome.
+    Give a stream's console, which takes text literally and colours it only if welcome.
+
+    It is the same each time, so that words come to stand above what it redraws.
     """
     from rich.console import Console
 
@@ -69,40 +116,73 @@ def width_of(stream: TextIO) -> int | None:
 def write(text: str) -> None:
     """
     Write data to stdout as it is, for a reader who may be waiting for it.
+
+    Raises:
+        BrokenPipeError: The reader has left. What else is written goes nowhere.
+        OSError: It cannot be written. What else is written goes nowhere.
     """
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    global _unread
+    try:
+        _put(text, sys.stdout)
+    except OSError as error:
+        _unread = isinstance(error, BrokenPipeError)
+        error.filename = "stdout"
+        raise
+
+
+def _put(text: str, stream: TextIO) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        # What is left of it would be tried again as the interpreter ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        raise
 
 
 def write_lines(lines: Iterable[Text]) -> None:
     """
     Write laid-out lines to stdout, coloured if it is a terminal.
+
+    For a reader who has left they go nowhere: words on stderr may be to follow.
     """
-    output = console(sys.stdout)
-    for line in lines:
-        output.print(line, soft_wrap=True)
-    sys.stdout.flush()
+    _show(lines, sys.stdout, wraps=False)
 
 
 def show_lines(lines: Iterable[Text], stream: TextIO) -> None:
     """
     Write laid-out lines to a stream; on a terminal, sentences among them are wrapped.
     """
-    output, wraps = console(stream), stream.isatty()
-    for line in lines:
-        output.print(line, soft_wrap=not wraps)
-    stream.flush()
+    _show(lines, stream, wraps=stream.isatty())
+
+
+def _show(lines: Iterable[Text], stream: TextIO, *, wraps: bool) -> None:
+    output = console(stream)
+    with output.capture() as laid_out:
+        for line in lines:
+            output.print(line, soft_wrap=not wraps)
+    text = spelled(laid_out.get(), stream)
+    if stream is not sys.stdout:
+        _put(text, stream)
+        return
+    with suppress(BrokenPipeError):
+        write(text)
 
 
 def say(words: str, *, style: str = "", end: str = "\n") -> None:
     """
     Write words to stderr, a line of them on a pipe. Anything in them may come from a server.
+
+    That nobody can read them stops nothing.
     """
-    words = printable(words)
+    words = spelled(printable(words), sys.stderr)
     if sys.stderr.isatty():
         console(sys.stderr).print(words, style=style, end=end)
-    else:
-        print(words, end=end, file=sys.stderr, flush=True)  # noqa: T201
+        return
+    with suppress(OSError):
+        _put(words + end, sys.stderr)
 
 
 def can_ask() -> bool:
@@ -182,6 +262,7 @@ def steps() -> Iterator[Steps]:
         expand=False,
         transient=True,
         redirect_stdout=False,
+        redirect_stderr=False,
     ) as progress:
         yield Steps(progress)
 
@@ -232,6 +313,7 @@ def counter(words: str, *, total: int | None = None, streams: bool = False) -> I
         console=console(sys.stderr),
         transient=True,
         redirect_stdout=False,
+        redirect_stderr=False,
     )
     appearance = asyncio.get_running_loop().call_later(_PATIENCE, progress.start)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -835,3 +836,30 @@ def test_a_reader_that_leaves(
     assert done.returncode == 141
     assert 1 <= deleted < 60
     assert done.stderr.startswith(f"{deleted} deleted, {60 - deleted} not attempted.\n")
+
+
+def test_a_report_that_nobody_reads(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    environment: dict[str, str],
+    plan_file: Path,
+) -> None:
+    """
+    All is done and summed up on stderr, and the exit code says that nobody saw the rest.
+    """
+    studio.seed(jobs=3, statuses=["FAILED"])
+    planned()
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*COMMAND, *agreed(plan_file)],
+        env=environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (141, "3 deleted.\n")
