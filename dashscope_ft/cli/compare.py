@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashscope_ft.characters import printable
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from dashscope_ft import FineTuneJob, TrainingLog
 
 _FIELDS = ("status", "model", "training_type", "training_file_ids", "create_time", "usage")
-
-
+_MARK = 3  # cells that the mark of what differs takes beside the name
 _HEADINGS = {
     "job": "Job",
     "hyper_parameters": "Hyper-parameters",
@@ -94,6 +93,11 @@ def _rows(sides: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]
 
 
 def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
+    """
+    Write the jobs side by side, as many as their ids leave room for, and the others below.
+
+    What is too long for its room is cut in the middle; the ids last, at their front.
+    """
     from rich.cells import cell_len
 
     from .table import table
@@ -106,31 +110,38 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
             rows.append({"name": _HEADINGS[part], "mark": "", "values": [""] * len(sides)})
         rows.append(
             {
-                "name": f"  {name}",
+                "name": printable(f"  {name}"),
                 "mark": "*" if len({plain(value) for value in values}) > 1 else "",
-                "values": [_short(value) for value in values],
+                "values": [printable(_short(value)) for value in values],
             }
         )
-    head = max(cell_len(printable(row["name"])) for row in rows) + 5
-    widest = [
-        max(cell_len(printable(text)) for text in (side["job_id"], *(r["values"][n] for r in rows)))
-        for n, side in enumerate(sides)
+    ids = [printable(side["job_id"]) for side in sides]
+    least = list(map(cell_len, ids))
+    natural = [
+        max(least[n], *(cell_len(row["values"][n]) for row in rows)) for n in range(len(sides))
     ]
-    for number, block in enumerate(_blocks(widest, None if width is None else width - head)):
+    names = max((cell_len(row["name"]) for row in rows), default=0)
+    room = None
+    if width is not None:
+        for shortest, beside in ((20, least), (10, [max(least, default=0)])):
+            names = min(names, max(shortest, width - _MARK - sum(size + 2 for size in beside)))
+        room = width - names - _MARK
+    for number, block in enumerate(_blocks(least, room)):
         if number:
             write("\n")
-        columns = [Column("", "name"), Column("", "mark")]
-        columns += [Column(sides[n]["job_id"], _value(n), elastic=True) for n in block]
-        write_lines(table(columns, rows, width=width))
+        columns = [Column("", lambda row: _cut(row["name"], names)), Column("", "mark")]
+        for n, size in _sizes(block, least, natural, room).items():
+            columns.append(Column(_cut(ids[n], size, front=0), _value(n, size)))
+        write_lines(table(columns, rows, width=None))
 
 
-def _blocks(widest: Sequence[int], room: int | None) -> list[list[int]]:
+def _blocks(least: Sequence[int], room: int | None) -> list[list[int]]:
     """
     Say which jobs stand side by side: as many as there is room for, one at least.
     """
     blocks: list[list[int]] = []
     left = 0
-    for number, size in enumerate(widest):
+    for number, size in enumerate(least):
         if not blocks or (room is not None and left < size + 2):
             blocks.append([])
             left = room or 0
@@ -139,8 +150,39 @@ def _blocks(widest: Sequence[int], room: int | None) -> list[list[int]]:
     return blocks
 
 
-def _value(number: int) -> Any:
-    return lambda row: row["values"][number]
+def _sizes(
+    block: Sequence[int], least: Sequence[int], natural: Sequence[int], room: int | None
+) -> dict[int, int]:
+    """
+    Say how wide each job of a block is: as its id, and as much of the rest as it has use for.
+    """
+    if room is None:
+        return {n: natural[n] for n in block}
+    sizes = dict.fromkeys(block, 0)
+    spare = room - sum(least[n] + 2 for n in block)
+    modest_first = sorted(block, key=lambda n: natural[n] - least[n])
+    for left, n in zip(range(len(block), 0, -1), modest_first, strict=True):
+        more = min(natural[n] - least[n], spare // left)
+        sizes[n] = max(1, least[n] + more)
+        spare -= more
+    return sizes
+
+
+def _value(number: int, size: int) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: _cut(row["values"][number], size)
+
+
+def _cut(text: str, size: int, *, front: int | None = None) -> str:
+    """
+    Cut a text to its size, leaving out what stands behind its front: half of it unless told.
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= size:
+        return text
+    front = size // 2 if front is None else front
+    end = set_cell_size(text[::-1], size - 1 - front)[::-1]
+    return f"{set_cell_size(text, front)}…{end}"
 
 
 def _short(value: Any) -> str:

@@ -303,20 +303,45 @@ def test_comparing_jobs(run: Run, studio: Emulator) -> None:
     assert "figures,loss,0.5,0.25" in csv.stdout.splitlines()
 
 
-def test_comparing_on_a_narrow_terminal(
+@pytest.mark.parametrize(("width", "beside"), [(80, 2), (110, 3), (40, 1)])
+def test_comparing_on_a_terminal(
+    terminal: Callable[..., Terminal], studio: Emulator, width: int, beside: int
+) -> None:
+    """
+    Long cells and names are cut before jobs go below one another; the ids stay whole.
+    """
+    ids = studio.seed(jobs=3, statuses=["SUCCEEDED"])
+    for number, job_id in enumerate(ids):
+        job = studio.account().jobs[job_id]
+        job["training_file_ids"] = [f"976bd01a-f30b-4414-86fd-50c54486e3e{number}"]
+        job["hyper_parameters"] = {"a_hyper_parameter_with_a_very_long_name": number}
+
+    compare = terminal("jobs", "compare", *ids, width=width)
+    code = compare.finish()
+
+    lines = compare.words.splitlines()
+    assert code == 0
+    assert lines[0].split() == ids[:beside]
+    assert [word for line in lines for word in line.split() if word in ids] == ids
+    assert all(f'6e3e{number}"]' in compare.words for number in range(3))
+    assert max(map(len, lines)) <= width
+
+
+def test_comparing_where_an_id_has_no_room(
     terminal: Callable[..., Terminal], studio: Emulator
 ) -> None:
     """
-    What has no room side by side stands below, and no job is left out.
+    Ids that must be cut keep their ends, by which they differ.
     """
-    ids = studio.seed(jobs=4, statuses=["SUCCEEDED"])
+    ids = studio.seed(jobs=2, statuses=["SUCCEEDED"])
 
-    compare = terminal("jobs", "compare", *ids, width=70)
+    compare = terminal("jobs", "compare", *ids, width=30)
     code = compare.finish()
 
+    headings = [line.strip() for line in compare.words.splitlines() if line.lstrip()[:1] == "…"]
     assert code == 0
-    assert all(job_id in compare.words for job_id in ids)
-    assert max(map(len, compare.words.splitlines())) <= 70
+    assert headings == [f"…{job_id[-14:]}" for job_id in ids]
+    assert max(map(len, compare.words.splitlines())) <= 30
 
 
 def test_checkpoints_and_their_export(run: Run, fast: Emulator) -> None:
