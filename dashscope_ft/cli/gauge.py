@@ -4,7 +4,6 @@ How far a run over many jobs has come, how fast it goes, and how long it will ta
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +11,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
-from .terminal import can_animate, console
-
-_PATIENCE = 0.4
-"""Seconds before it appears: what is over sooner needs none."""
+from .terminal import appearing, can_animate, console
 
 
 class Gauge:
@@ -44,7 +40,7 @@ def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> 
     """
     Show a bar on stderr with rate, failures and time left, if a terminal is there.
 
-    It stays when the block ends, if there was time to see it. Needs a running event loop.
+    It stays when the block ends well, if there was time to see it. Needs a running event loop.
 
     Args:
         words: What is going on.
@@ -60,7 +56,7 @@ def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> 
     if screen.width >= 80:
         columns[:0] = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)]
     progress = Progress(*columns, console=screen, redirect_stdout=False, redirect_stderr=False)
-    with _appearing(progress):
+    with appearing(progress):
         yield Gauge(progress, words, total, settled)
 
 
@@ -80,19 +76,9 @@ def spinner(words: str) -> Iterator[None]:
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    with _appearing(progress):
+    with appearing(progress):
         progress.add_task(words, total=None)
         yield
-
-
-@contextmanager
-def _appearing(progress: Progress) -> Iterator[Progress]:
-    appearance = asyncio.get_running_loop().call_later(_PATIENCE, progress.start)
-    try:
-        yield progress
-    finally:
-        appearance.cancel()
-        progress.stop()
 
 
 class _Facts(ProgressColumn):

@@ -267,6 +267,24 @@ def steps() -> Iterator[Steps]:
         yield Steps(progress)
 
 
+@contextmanager
+def appearing(progress: Progress) -> Iterator[None]:
+    """
+    Show a progress display once the block has lasted for a moment. Needs a running event loop.
+    """
+    import asyncio
+
+    appearance = asyncio.get_running_loop().call_later(_PATIENCE, progress.start)
+    try:
+        yield
+    except BaseException:
+        progress.live.transient = True  # how far it came will be told in words
+        raise
+    finally:
+        appearance.cancel()
+        progress.stop()
+
+
 class Counter:
     """
     A count that rises before the eyes of whoever waits.
@@ -299,8 +317,6 @@ def counter(words: str, *, total: int | None = None, streams: bool = False) -> I
     if not can_animate() or (streams and sys.stdout.isatty()):
         yield Counter(None, words, total)
         return
-    import asyncio
-
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
     progress = Progress(
@@ -315,9 +331,5 @@ def counter(words: str, *, total: int | None = None, streams: bool = False) -> I
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    appearance = asyncio.get_running_loop().call_later(_PATIENCE, progress.start)
-    try:
+    with appearing(progress):
         yield Counter(progress, words, total)
-    finally:
-        appearance.cancel()
-        progress.stop()
