@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ from .text import json_text
 from .waits import Deadline, PollInterval, tell_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 
     from dashscope_ft import FineTuneJob, ImportJob
 
@@ -37,6 +38,24 @@ File = Annotated[
     ),
 ]
 Wait = Annotated[bool, Option("--wait", help="Wait until it has ended.")]
+
+_OPTIONS = {
+    "bucket_name": "--bucket",
+    "display_name": "--display-name",
+    "finetuned_output_suffix": "--suffix",
+    "hyper_parameters": "--hyper-parameter",
+    "job_name": "--job-name",
+    "model": "--model",
+    "model_name": "--model-name",
+    "object_key": "--folder",
+    "priority": "--priority",
+    "training_datasets": "training_datasets in a file (--from)",
+    "training_file_ids": "--training-file",
+    "training_type": "--training-type",
+    "validation_file_ids": "--validation-file",
+    "weight_type": "--weight-type",
+}
+"""The fields that the library speaks of, in the words of the command line."""
 
 
 async def create_job(
@@ -73,7 +92,9 @@ async def create_job(
     priority: Annotated[str | None, Option(metavar="WORD", help="Its place in the queue.")] = None,
     wait_for_capacity: Annotated[
         float | None,
-        Option(metavar="SECONDS", help="Wait so long for running jobs to end, if too many."),
+        Option(
+            metavar="SECONDS", help="Wait so long for running jobs to end, if too many.", min=0.01
+        ),
     ] = None,
     wait: Wait = False,
     poll_interval: PollInterval = 15.0,
@@ -84,8 +105,10 @@ async def create_job(
     """
     async with session.client() as client:
         fine_tunes = client.fine_tunes
-        fields = _fields(
+        job = await _created(
+            session,
             fine_tunes.create,
+            fine_tunes.reconcile_create,
             file,
             model=model,
             training_file_ids=training_files,
@@ -96,9 +119,8 @@ async def create_job(
             model_name=model_name,
             finetuned_output_suffix=suffix,
             priority=priority,
+            wait_for_capacity=wait_for_capacity,
         )
-        creation = fine_tunes.create(**fields, wait_for_capacity=wait_for_capacity)
-        job = await _created(session, creation, fine_tunes.reconcile_create)
         if not wait:
             return None
         jobs = await fine_tunes.wait_many(
@@ -130,8 +152,10 @@ async def create_import(
     """
     async with session.client() as client:
         imports = client.imports
-        fields = _fields(
+        job = await _created(
+            session,
             imports.create,
+            imports.reconcile_create,
             file,
             model_name=model_name,
             weight_type=weight_type,
@@ -139,7 +163,6 @@ async def create_import(
             object_key=folder,
             display_name=display_name,
         )
-        job = await _created(session, imports.create(**fields), imports.reconcile_create)
         if not wait:
             return None
         jobs = await imports.wait_many(
@@ -148,7 +171,9 @@ async def create_import(
         return tell_ends(jobs)
 
 
-def _fields(create: Callable[..., Any], file: Path | None, **given: Any) -> dict[str, Any]:
+def _fields(
+    create: Callable[..., Any], file: Path | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
     """
     Put the fields of the file and of the options together.
 
@@ -165,7 +190,7 @@ def _fields(create: Callable[..., Any], file: Path | None, **given: Any) -> dict
     for name, value in given.items():
         if isinstance(value, dict) and isinstance(fields.get(name), dict):
             fields[name] |= value
-        elif value is not None and value != []:
+        else:
             fields[name] = value
     needed = [
         name
@@ -173,7 +198,7 @@ def _fields(create: Callable[..., Any], file: Path | None, **given: Any) -> dict
         if parameter.default is parameter.empty and name not in fields
     ]
     if needed:
-        raise InvalidArgument(f"Missing: {', '.join(needed)}.")
+        raise InvalidArgument(f"Missing: {', '.join(map(_OPTIONS.__getitem__, needed))}.")
     return fields
 
 
@@ -200,17 +225,36 @@ def _pair(text: str) -> tuple[str, Any]:
         return name, value
 
 
+def _in_options(message: str, *, but: Collection[str]) -> str:
+    """
+    Put options in the place of fields in a message, but of some, and not in what it quotes.
+    """
+    return re.sub(
+        r"""'[^']*'|"[^"]*"|\w+""",
+        lambda word: word[0] if word[0] in but else _OPTIONS.get(word[0], word[0]),
+        message,
+    )
+
+
 async def _created(
-    session: Session, creation: Coroutine[Any, Any, Any], candidates: Candidates
+    session: Session,
+    create: Callable[..., Coroutine[Any, Any, Any]],
+    candidates: Candidates,
+    file: Path | None,
+    **options: Any,
 ) -> FineTuneJob | ImportJob:
     """
-    Await a creation and write the job's id; where nobody knows whether there is one, say which
-    it may be.
+    Create a job and write its id; where nobody knows whether there is one, say which it may be.
+
+    Raises:
+        InvalidArgument: Something is wrong; it is called as on the command line, or in the file.
     """
+    given = {name: value for name, value in options.items() if value not in (None, [])}
+    fields = _fields(create, file, given)
     try:
-        job: FineTuneJob | ImportJob = await creation
-    except OutcomeUnknown as error:
-        unknown = error
+        job: FineTuneJob | ImportJob = await create(**fields)
+    except (InvalidArgument, OutcomeUnknown) as error:
+        failure = error
     else:
         if session.form is Output.TABLE:
             write(printable(job.job_id) + "\n")
@@ -219,12 +263,14 @@ async def _created(
                 json_text(job.to_dict(), indent=2 if session.form is Output.JSON else None) + "\n"
             )
         return job
+    if isinstance(failure, InvalidArgument):
+        raise InvalidArgument(_in_options(failure.message, but=fields.keys() - given.keys()))
     try:
-        found = await candidates(unknown)
+        found = await candidates(failure)
     except DashScopeError:
         found = None
     for each in found or ():
         say(f"It may be {each.job_id} ({each.status}).")
     if found == []:
         say("No such job is listed so far.")
-    raise unknown
+    raise failure

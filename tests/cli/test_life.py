@@ -94,6 +94,53 @@ def test_a_file_that_will_not_do(run: Run, studio: Emulator, tmp_path: Path, tex
     assert len(studio.journal) == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("jobs create", "Missing: --model."),
+        (
+            "jobs create --model m",
+            "Give --training-file or training_datasets in a file (--from).",
+        ),
+        (
+            "jobs create --model m --training-file f --suffix model_name",
+            "--suffix is 'model_name'; it must have at most 8 characters.",
+        ),
+        ("imports create", "Missing: --model-name, --weight-type, --bucket, --folder."),
+        (
+            "imports create --model-name m --weight-type lora --bucket b --folder x",
+            "--folder is 'x'; it must be a folder, ending in '/', and not the bucket's root.",
+        ),
+        (
+            "imports create --model-name m --weight-type new --bucket b --folder x/",
+            "--weight-type is 'new'; it must be 'full' or 'lora'.",
+        ),
+    ],
+)
+def test_a_mistake_in_an_option(run: Run, studio: Emulator, arguments: str, words: str) -> None:
+    """
+    What is wrong or missing is called as it is on the command line, and what was typed stays.
+    """
+    done = run(*arguments.split())
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"Error: {words}\n")
+    assert len(studio.journal) == 0
+
+
+def test_a_mistake_in_a_file(run: Run, tmp_path: Path) -> None:
+    """
+    What is wrong in a file is called as it is in the file, unless an option took its place.
+    """
+    file = tmp_path / "job.toml"
+    file.write_text('model = "m"\ntraining_file_ids = ["f"]\nfinetuned_output_suffix = "x23456789"')
+
+    written = run("jobs", "create", "--from", str(file))
+    typed = run("jobs", "create", "--from", str(file), "--suffix", "y23456789")
+
+    assert written.stderr.startswith("Error: finetuned_output_suffix is 'x23456789'; ")
+    assert typed.stderr.startswith("Error: --suffix is 'y23456789'; ")
+
+
 def test_a_creation_whose_answer_is_lost(run: Run, studio: Emulator) -> None:
     """
     One request, exit code 1, and the job that it may have made is named on stderr.
