@@ -12,6 +12,7 @@ from .changes import Confirmed, JobIds, MissingOk, Work, change
 from .command import Session, command, group
 from .listing import show_listing, show_one
 from .noun import Column, Noun, minute
+from .rules import statuses_of
 
 IMPORT = Noun(
     word="import job",
@@ -53,8 +54,7 @@ async def list_imports(
     List import jobs, newest first: all of them, or an error.
     """
     async with session.client() as client:
-        words = [word.upper() for word in status] if status else None
-        pager = client.imports.list(status=words, model_name=model_name)
+        pager = client.imports.list(status=statuses_of(status) or None, model_name=model_name)
         await show_listing(session, pager, noun=IMPORT, limit=limit)
 
 

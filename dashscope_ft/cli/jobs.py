@@ -13,6 +13,7 @@ from .changes import Confirmed, JobIds, MissingOk, Work, change
 from .command import Session, command, group
 from .listing import show_listing, show_one
 from .noun import Column, Noun, minute
+from .rules import statuses_of
 
 
 def _given_name(row: Mapping[str, Any]) -> Any:
@@ -67,7 +68,7 @@ async def list_jobs(
     List fine-tuning jobs, newest first: all of them, or an error.
     """
     async with session.client() as client:
-        pager = client.fine_tunes.list(model=model, status=_words(status))
+        pager = client.fine_tunes.list(model=model, status=statuses_of(status) or None)
         await show_listing(session, pager, noun=JOB, limit=limit)
 
 
@@ -102,7 +103,3 @@ def delete_jobs(
     client = session.client()
     run = client.fine_tunes.delete_many(job_ids, missing_ok=missing_ok)
     return change(session, client, "delete", JOB, job_ids, run, yes=yes)
-
-
-def _words(status: list[str] | None) -> list[str] | None:
-    return [word.upper() for word in status] if status else None

@@ -87,11 +87,8 @@ def selection_of(
         InvalidArgument: An option says what cannot be meant.
     """
     from dashscope_ft import Selection
-    from dashscope_ft.cleanup.facts import KNOWN_STATUSES
 
-    words = {word.upper() for word in status or ()}
-    for word in sorted(words - KNOWN_STATUSES):
-        say(f"Note: {word} is no status that is known; it may go all the same.")
+    words = statuses_of(status, therefore="; it may go all the same")
     return Selection(
         **({"status": words} if words else {}),
         model=model or (),
@@ -103,6 +100,18 @@ def selection_of(
         keep_latest=keep_latest,
         protect=protect or (),
     )
+
+
+def statuses_of(status: list[str] | None, *, therefore: str = "") -> set[str]:
+    """
+    Read the words for statuses, and note which of them nobody knows.
+    """
+    from dashscope_ft.cleanup.facts import KNOWN_STATUSES
+
+    words = {word.upper() for word in status or ()}
+    for word in sorted(words - KNOWN_STATUSES):
+        say(f"Note: {word} is no status that is known{therefore}.")
+    return words
 
 
 def bound_of(option: str, text: str | None) -> timedelta | datetime | None:
