@@ -18,11 +18,11 @@ from dashscope_ft.cleanup.journal import Journal
 from dashscope_ft.cleanup.rehearsal import rehearse
 
 from .account import Account
-from .command import Refused, Session
+from .command import Refused, Session, agree
 from .decision import decision, noun_of, unfinished
 from .exits import exit_code
 from .gauge import gauge, spinner
-from .terminal import ask, can_ask, say, show_lines, width_of
+from .terminal import can_ask, say, show_lines, width_of
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan
@@ -152,8 +152,7 @@ def _confirm(question: str, terms: Terms) -> None:
             f"{question} Nothing was deleted: with no terminal to ask on, it takes --yes, and"
             " --digest with the digest of the plan that somebody looked at."
         )
-    if not ask(question):
-        raise Refused("Nothing was deleted.")
+    agree(question, "Nothing was deleted.")
 
 
 async def _applied(
@@ -169,7 +168,7 @@ async def _applied(
             ) as meter:
 
                 def tell(outcome: Outcome) -> None:
-                    if outcome.job_id not in settled:
+                    if outcome.job_id not in settled and outcome.reason != "not_attempted":
                         meter.count(failed=outcome.result == "failed")
                     account.add(outcome)
 

@@ -117,8 +117,25 @@ def confirm(question: str, subjects: Sequence[str], *, yes: bool) -> None:
         raise Refused(f"{question} Nothing was sent: with no terminal to ask on, it takes --yes.")
     for subject in subjects:
         say(f"  {subject}")
-    if not ask(question):
-        raise Refused("Nothing was sent.")
+    agree(question, "Nothing was sent.")
+
+
+def agree(question: str, otherwise: str) -> None:
+    """
+    Go on only if somebody who is there says yes.
+
+    Raises:
+        Refused: It was another answer, of which `otherwise` says what it comes to.
+        KeyboardInterrupt: Ctrl-C, which comes to the same.
+    """
+    try:
+        agreed = ask(question)
+    except KeyboardInterrupt:
+        say("")
+        say(otherwise)
+        raise
+    if not agreed:
+        raise Refused(otherwise)
 
 
 def group(help: str, *, epilog: str | None = None) -> typer.Typer:

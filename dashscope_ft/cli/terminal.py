@@ -12,7 +12,7 @@ import select
 import sys
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from dashscope_ft.characters import printable
 
@@ -159,16 +159,20 @@ def show_lines(lines: Iterable[Text], stream: TextIO) -> None:
 
 
 def _show(lines: Iterable[Text], stream: TextIO, *, wraps: bool) -> None:
-    output = console(stream)
-    with output.capture() as laid_out:
-        for line in lines:
-            output.print(line, soft_wrap=not wraps)
-    text = spelled(laid_out.get(), stream)
+    text = spelled(_laid_out(lines, stream, soft_wrap=not wraps), stream)
     if stream is not sys.stdout:
         _put(text, stream)
         return
     with suppress(BrokenPipeError):
         write(text)
+
+
+def _laid_out(lines: Iterable[Text | str], stream: TextIO, **manner: Any) -> str:
+    output = console(stream)
+    with output.capture() as text:
+        for line in lines:
+            output.print(line, **manner)
+    return text.get()
 
 
 def say(words: str, *, style: str = "", end: str = "\n") -> None:
@@ -179,10 +183,11 @@ def say(words: str, *, style: str = "", end: str = "\n") -> None:
     """
     words = spelled(printable(words), sys.stderr)
     if sys.stderr.isatty():
-        console(sys.stderr).print(words, style=style, end=end)
-        return
+        text = _laid_out([words], sys.stderr, style=style, end=end)
+    else:
+        text = words + end
     with suppress(OSError):
-        _put(words + end, sys.stderr)
+        _put(text, sys.stderr)
 
 
 def can_ask() -> bool:
