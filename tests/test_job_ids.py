@@ -147,7 +147,9 @@ ASKS = (
 
 
 def answered(request: Received) -> Answer:
-    return job() if request.method == "GET" or "/import/" in request.target else ACKNOWLEDGED
+    if request.method == "GET" or "/import/" in request.target:
+        return job(job_id=request.target.rpartition("/")[2])
+    return ACKNOWLEDGED
 
 
 @pytest.mark.once

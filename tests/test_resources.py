@@ -18,6 +18,7 @@ from dashscope_ft import (
     ImportStatus,
     InvalidArgument,
     JobStatus,
+    MalformedResponse,
     NotFound,
     OutcomeUnknown,
     StateConflict,
@@ -296,6 +297,21 @@ async def test_getting_a_job(studio: Emulator, client: AsyncClient) -> None:
     assert (job.job_id, job.create_time) == (again.job_id, again.create_time)
     assert await client.imports.get(imported) == imported
     assert isinstance(imported, ImportJob)
+
+
+async def test_another_job_than_the_one_asked_for() -> None:
+    """
+    It is not believed, neither when getting a job nor when looking into a lost answer.
+    """
+    async with scripted(job("FAILED", "ft-2")) as server:
+        for noun in (server.client().fine_tunes, server.client().imports):
+            with pytest.raises(MalformedResponse, match="job_id is not ft-1") as caught:
+                await noun.get("ft-1")
+
+            assert caught.value.path == "output.job_id"
+    async with scripted(HangUp(), job("CANCELED", "ft-2")) as server:
+        with pytest.raises(OutcomeUnknown):
+            await server.client().fine_tunes.cancel("ft-1")
 
 
 async def test_cancelling_and_deleting(studio: Emulator, client: AsyncClient) -> None:

@@ -111,7 +111,7 @@ class Jobs(Generic[Job]):
             what=f"Getting {job_id}",
             operation=Operation.READ,
             request=self.request("GET", job_id),
-            read=self.read,
+            read=lambda reply: self.read(reply, job_id),
             patient=patient or stopping is not None,
             stopping=stopping,
         )
@@ -295,22 +295,24 @@ class Jobs(Generic[Job]):
             what=f"Looking at {job_id}",
             operation=Operation.READ,
             request=self.request("GET", job_id),
-            read=lambda reply: Sighting(self.read(reply).status, reply.request_id),
+            read=lambda reply: Sighting(self.read(reply, job_id).status, reply.request_id),
             patient=patient,
         )
 
-    def read(self, reply: Reply) -> Job:
+    def read(self, reply: Reply, job_id: str | None = None) -> Job:
         """
-        Read one job.
+        Read one job, the one that was asked for where that is known.
 
         Raises:
-            MalformedResponse: There is no job with an id.
+            MalformedResponse: There is no job with an id, or it is another one.
         """
         row = reply.output
         if not isinstance(row, dict):
             raise malformed("output", reply, "a job")
         if not (isinstance(row.get("job_id"), str) and row["job_id"]):
             raise malformed("output.job_id", reply, "a non-empty string")
+        if job_id is not None and row["job_id"] != job_id:
+            raise malformed("output.job_id", reply, job_id)
         return self.decode(row)
 
     async def page(

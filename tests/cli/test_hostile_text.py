@@ -163,7 +163,6 @@ def poison(studio: Emulator) -> dict[str, str]:
         "other": fine_tunes[1],
         "failed": fine_tunes[2],
         "strange": fine_tunes[4],
-        "renamed": fine_tunes[5],
         "import": imports[0],
     }
 
@@ -172,12 +171,10 @@ CREATE = ("jobs", "create", "--model", "m", "--training-file", "f")
 SHOWING: dict[str, tuple[str, ...]] = {
     "jobs list": ("jobs", "list"),
     "jobs show": ("jobs", "show", "{job}"),
-    "jobs show, renamed": ("jobs", "show", "{renamed}"),
     "jobs watch": ("jobs", "watch", "{job}", "--deadline", "1"),
     "jobs wait": ("jobs", "wait", "{failed}", "{other}", "--deadline", "1"),
     "jobs logs": ("jobs", "logs", "{job}"),
     "jobs compare": ("jobs", "compare", "{job}", "{other}"),
-    "jobs compare, renamed": ("jobs", "compare", "{job}", "{renamed}"),
     "jobs checkpoints": ("jobs", "checkpoints", "{job}"),
     "jobs create": CREATE,
     "imports list": ("imports", "list"),
@@ -273,7 +270,7 @@ def test_every_command_as_data(
                 [done.stdout] if name not in LINES and form == "json" else done.stdout.splitlines()
             )
             values = [json.loads(line) for line in lines if line]
-            if name not in {"jobs watch", "jobs compare, renamed"}:
+            if name != "jobs watch":
                 assert any(POISON in text for text in strings(values)), name
     record_property(
         "figure",
