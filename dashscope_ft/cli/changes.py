@@ -4,11 +4,12 @@ Jobs cancelled or deleted by id: confirmed, done, accounted for.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import sys
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, Exit, Option
 
 from .command import Output, Session, confirm
 from .exits import exit_code
@@ -16,14 +17,34 @@ from .terminal import counter, say, write
 from .text import csv_line, json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dashscope_ft import AsyncClient, AsyncOutcomes, Outcome, Report
     from dashscope_ft.models import Action
 
     from .noun import Noun
 
-JobIds = Annotated[list[str], Argument(metavar="JOB_ID", help="The jobs' ids.", show_default=False)]
+
+def _ids(given: Sequence[str]) -> list[str]:
+    """
+    Put the ids on stdin in the place of a `-`; without any id, there is nothing to run.
+    """
+    ids = [
+        job_id for each in given for job_id in (sys.stdin.read().split() if each == "-" else [each])
+    ]
+    if not ids:
+        say("No ids on stdin: nothing to do.")
+        raise Exit
+    return ids
+
+
+JobIds = Annotated[
+    list[str],
+    Argument(
+        metavar="JOB_ID",
+        help="The jobs' ids; - reads them from stdin.",
+        callback=_ids,
+        show_default=False,
+    ),
+]
 Confirmed = Annotated[bool, Option("--yes", "-y", help="Don't ask.")]
 MissingOk = Annotated[bool, Option("--missing-ok", help="A job that is not there is no failure.")]
 

@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from .changes import Confirmed, JobIds, MissingOk, Work, change
 from .command import Session, command, group
-from .listing import show_listing, show_one
+from .listing import ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
 from .rules import statuses_of
 
@@ -49,13 +49,14 @@ async def list_imports(
         Option(metavar="WORD", help="Only with this status; can be given several times."),
     ] = None,
     limit: Annotated[int | None, Option(min=1, metavar="N", help="The newest so many.")] = None,
+    output: ListingForm = None,
 ) -> None:
     """
     List import jobs, newest first: all of them, or an error.
     """
     async with session.client() as client:
         pager = client.imports.list(status=statuses_of(status) or None, model_name=model_name)
-        await show_listing(session, pager, noun=IMPORT, limit=limit)
+        await show_listing(session, pager, noun=IMPORT, limit=limit, output=output)
 
 
 @command(app, "show")

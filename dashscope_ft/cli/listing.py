@@ -5,7 +5,12 @@ Jobs of either noun on stdout: a listing as it is proven, or one job in full.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from typer import Option
+
+from dashscope_ft.characters import printable
 
 from .command import Output, Session
 from .terminal import counter, say, width_of, write, write_lines
@@ -21,26 +26,52 @@ if TYPE_CHECKING:
     AnyPager: TypeAlias = AsyncPager[FineTuneJob] | AsyncPager[ImportJob]
 
 
+class Form(StrEnum):
+    """
+    The forms in which a listing is written: those of all data, and ids alone.
+    """
+
+    TABLE = Output.TABLE.value
+    JSON = Output.JSON.value
+    JSONL = Output.JSONL.value
+    CSV = Output.CSV.value
+    IDS = "ids"
+
+
+ListingForm = Annotated[
+    Form | None,
+    Option(
+        "--output",
+        "-o",
+        metavar="FORM",
+        help="table, json, jsonl, csv, or ids, one a line.",
+        show_default=False,
+    ),
+]
+
+
 async def show_listing(
     session: Session,
     pager: AnyPager,
     *,
     noun: Noun,
     limit: int | None,
+    output: Form | None,
 ) -> None:
     """
-    Write a listing in the session's form.
+    Write a listing in the form asked for, else the session's.
 
-    JSON Lines and CSV are written as rows are proven, a table when all are; a table that
+    JSON Lines, CSV and ids are written as rows are proven, a table when all are; a table that
     could not be completed is still written, a JSON array is not, since it would look whole.
     """
-    streams = session.form in {Output.JSONL, Output.CSV}
+    form = output or Form(session.form)
+    streams = form in {Form.JSONL, Form.CSV, Form.IDS}
     with counter(f"Listing {noun.word}s", streams=streams) as progress:
         if streams:
-            if session.form is Output.CSV:
+            if form is Form.CSV:
                 write(csv_line(noun.fields))
             async for batch in _wire_batches(pager, limit):
-                write("".join(_record(session.form, row, noun) for row in batch))
+                write("".join(_record(form, row, noun) for row in batch))
                 progress.advance(len(batch))
             return
         rows: list[dict[str, Any]] = []
@@ -49,16 +80,16 @@ async def show_listing(
                 rows += batch
                 progress.advance(len(batch))
         except Exception:
-            if rows and session.form is Output.TABLE:
+            if rows and form is Form.TABLE:
                 _write_table(noun, rows)
             raise
-    if session.form is Output.JSON:
+    if form is Form.JSON:
         write(json_text(rows, indent=2) + "\n")
         return
     if rows:
         _write_table(noun, rows)
     limited = limit is not None and len(rows) >= limit
-    say(f"{'The first ' if limited else ''}{noun.count(len(rows))}.")
+    say(f"{noun.count(len(rows))}{', the newest' if limited else ''}.")
 
 
 def show_one(session: Session, job: FineTuneJob | ImportJob, *, noun: Noun) -> None:
@@ -71,7 +102,7 @@ def show_one(session: Session, job: FineTuneJob | ImportJob, *, noun: Noun) -> N
 
         write_lines(details(row, width=width_of(sys.stdout)))
     elif session.form is Output.CSV:
-        write(csv_line(noun.fields) + _record(session.form, row, noun))
+        write(csv_line(noun.fields) + _record(Form.CSV, row, noun))
     else:
         write(json_text(row, indent=2 if session.form is Output.JSON else None) + "\n")
 
@@ -86,9 +117,11 @@ async def _wire_batches(pager: AnyPager, limit: int | None) -> AsyncIterator[lis
             yield [job.to_dict() for job in batch]
 
 
-def _record(form: Output, row: Mapping[str, Any], noun: Noun) -> str:
-    if form is Output.CSV:
+def _record(form: Form, row: Mapping[str, Any], noun: Noun) -> str:
+    if form is Form.CSV:
         return csv_line([row.get(name) for name in noun.fields])
+    if form is Form.IDS:
+        return printable(row["job_id"]) + "\n"
     return json_text(row) + "\n"
 
 
