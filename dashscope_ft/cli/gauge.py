@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from .terminal import appearing, can_animate, console
+from .terminal import appearing, can_animate, console, spinning
 
 
 class Gauge:
@@ -69,7 +69,7 @@ def spinner(words: str) -> Iterator[None]:
         yield
         return
     progress = Progress(
-        SpinnerColumn(),
+        spinning(),
         TextColumn("{task.description}", markup=False),
         console=console(sys.stderr),
         transient=True,

@@ -17,6 +17,7 @@ from rich.text import Text
 from dashscope_ft.characters import printable
 
 from .noun import Column
+from .terminal import spelled
 from .text import plain
 
 _GAP = "  "
@@ -55,11 +56,11 @@ def table(
 
     Only an id wider than the terminal makes a longer line.
     """
-    cells = [[printable(plain(column.of(row))) for column in columns] for row in rows]
+    cells = [[_shown(column.of(row)) for column in columns] for row in rows]
     widest = [
         max((cell_len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)
     ]
-    titles = [printable(column.title) for column in columns]
+    titles = [_shown(column.title) for column in columns]
     # A column without a word in it is worth its place only to whoever counts columns.
     natural = [
         max(size, cell_len(title)) if size or width is None else 0
@@ -80,10 +81,10 @@ def details(row: Mapping[str, Any], *, width: int | None) -> Iterator[Text]:
 
     What is too long to stand beside its name stands below it, lists and objects item by item.
     """
-    margin = max((cell_len(printable(name)) for name in row), default=0)
+    margin = max((cell_len(_shown(name)) for name in row), default=0)
     for name, value in row.items():
-        text = printable(plain(value))
-        heading = printable(name)
+        text = _shown(value)
+        heading = _shown(name)
         if width is None or margin + len(_GAP) + cell_len(text) <= width:
             line = Text()
             line.append(set_cell_size(heading, margin) + _GAP, "bold")
@@ -93,7 +94,23 @@ def details(row: Mapping[str, Any], *, width: int | None) -> Iterator[Text]:
             continue
         yield Text(heading, "bold")
         for item in _items(value):
-            yield Text(_GAP + printable(item))
+            yield Text(_GAP + _shown(item))
+
+
+def shortened(text: Text, width: int) -> Text:
+    """
+    Cut a line short that is too wide, and show that it is.
+    """
+    if text.cell_len > width:
+        sign = spelled("…")
+        text.truncate(max(0, width - cell_len(sign)), overflow="crop")
+        text.rstrip()
+        text.append(sign)
+    return text
+
+
+def _shown(value: Any) -> str:
+    return spelled(printable(plain(value)))
 
 
 def _items(value: Any) -> list[str]:
@@ -132,12 +149,9 @@ def _fit(columns: Sequence[Column], natural: list[int], width: int) -> dict[int,
 def _line(cells: list[str], widths: list[int], *, heading: bool = False) -> Text:
     line = Text(no_wrap=True, overflow="ignore", end="\n")
     for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        if cell_len(cell) > width:
-            cell = set_cell_size(cell, width - 1).rstrip() + "…"
-        last = index == len(cells) - 1
-        style = "bold" if heading else style_of(cell)
-        line.append(cell, style)
-        line.append("" if last else " " * (width - cell_len(cell)) + _GAP)
+        text = shortened(Text(cell, "bold" if heading else style_of(cell)), width)
+        line.append_text(text)
+        line.append("" if index == len(cells) - 1 else " " * (width - text.cell_len) + _GAP)
     line.rstrip()
     return line
 

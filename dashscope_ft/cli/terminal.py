@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, SpinnerColumn, TaskID
     from rich.text import Text
 
 _PATIENCE = 0.4
@@ -290,6 +290,15 @@ def appearing(progress: Progress) -> Iterator[None]:
         progress.stop()
 
 
+def spinning() -> SpinnerColumn:
+    """
+    Make the sign that something goes on.
+    """
+    from rich.progress import SpinnerColumn
+
+    return SpinnerColumn("dots" if spelled("⠋", sys.stderr) == "⠋" else "line")
+
+
 class Counter:
     """
     A count that rises before the eyes of whoever waits.
@@ -322,10 +331,10 @@ def counter(words: str, *, total: int | None = None, streams: bool = False) -> I
     if not can_animate() or (streams and sys.stdout.isatty()):
         yield Counter(None, words, total)
         return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     progress = Progress(
-        SpinnerColumn(),
+        spinning(),
         TextColumn("{task.description}", markup=False),
         *([BarColumn(bar_width=20)] if total else []),
         TextColumn(

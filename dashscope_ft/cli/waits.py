@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
@@ -67,6 +69,20 @@ async def wait_for_imports(
         )
     _write(session, jobs)
     return tell_ends(jobs)
+
+
+@contextmanager
+def leaving(number: int) -> Iterator[None]:
+    """
+    Tell somebody who leaves early what becomes of so many jobs.
+    """
+    from asyncio import CancelledError
+
+    try:
+        yield
+    except CancelledError:
+        say("The job goes on by itself." if number == 1 else "The jobs go on by themselves.")
+        raise
 
 
 def tell_ends(jobs: Jobs) -> int:

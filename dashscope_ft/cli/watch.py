@@ -15,9 +15,9 @@ from typer import Argument
 from dashscope_ft.characters import printable
 
 from .command import Output, Session
-from .terminal import console, write
+from .terminal import console, spelled, write
 from .text import json_text
-from .waits import Deadline, PollInterval, tell_ends
+from .waits import Deadline, PollInterval, leaving, tell_ends
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +33,8 @@ _MOST_FIGURES = 6
 _TALLEST = 14
 _FRAME = 5
 """Lines of a screen that are not the curve's."""
+_MARGIN = 3
+"""Cells left free: the `^C` that a terminal shows would else push the picture up by a line."""
 
 
 async def watch_job(
@@ -48,13 +50,14 @@ async def watch_job(
     Elsewhere: a line for whatever is new. Fails if the job does not succeed.
     """
     ends: list[FineTuneJob] = []
-    async with session.client() as client:
-        watch = client.fine_tunes.watch(job_id, poll_interval=poll_interval, deadline=deadline)
-        with _screen(session) as screen:
-            async with aclosing(watch):
-                async for progress in watch:
-                    screen.show(progress)
-                    ends = [progress.job]
+    with leaving(1):
+        async with session.client() as client:
+            watch = client.fine_tunes.watch(job_id, poll_interval=poll_interval, deadline=deadline)
+            with _screen(session) as screen:
+                async with aclosing(watch):
+                    async for progress in watch:
+                        screen.show(progress)
+                        ends = [progress.job]
     return tell_ends(ends)
 
 
@@ -85,7 +88,11 @@ def _screen(session: Session) -> Iterator[Screen]:
 
     output = console(sys.stdout)
     with Live(
-        console=output, auto_refresh=False, vertical_overflow="crop", redirect_stdout=False
+        console=output,
+        auto_refresh=False,
+        vertical_overflow="crop",
+        redirect_stdout=False,
+        redirect_stderr=False,
     ) as live:
         yield _Picture(live, output)
 
@@ -146,9 +153,9 @@ class _Picture:
 
     def __init__(self, live: Live, output: Console) -> None:
         self._live = live
-        self._width = min(output.width, 100)
+        self._width = min(output.width - _MARGIN, 100)
         self._height = max(3, min(_TALLEST, output.height - _FRAME))
-        self._braille = output.encoding.startswith("utf")
+        self._braille = spelled("⣿") == "⣿"
 
     def show(self, progress: Progress) -> None:
         """
@@ -167,24 +174,25 @@ def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Itera
     from rich.text import Text
 
     from .chart import chart
-    from .table import style_of
+    from .table import shortened, style_of
 
     job = progress.job
-    head = Text(no_wrap=True, overflow="ellipsis")
-    head.append(printable(job.job_id), "bold").append("  ")
-    head.append(printable(job.status), style_of(job.status))
-    head.append(f"  {printable(job.model or '')}", "dim")
-    yield head
+    head = Text(no_wrap=True, overflow="ignore")
+    head.append(spelled(printable(job.job_id)), "bold").append("  ")
+    head.append(spelled(printable(job.status)), style_of(job.status))
+    head.append(f"  {spelled(printable(job.model or ''))}", "dim")
+    yield shortened(head, width)
     fraction = progress.fraction
     if fraction is not None:
         room = max(10, min(50, width - 30))
         full = round(fraction * room)
-        bar = Text(no_wrap=True, overflow="ellipsis")
+        bar = Text(no_wrap=True, overflow="ignore")
         bar.append(("█" if braille else "#") * full, "cyan")
         bar.append(("░" if braille else ".") * (room - full), "dim")
-        yield bar.append(f" {printable(_percent(progress))}")
+        yield shortened(bar.append(f" {spelled(printable(_percent(progress)))}"), width)
     if figures := _figures(progress):
-        yield Text(printable(figures), no_wrap=True, overflow="ellipsis")
+        line = Text(spelled(printable(figures)), no_wrap=True, overflow="ignore")
+        yield shortened(line, width)
     yield from chart(progress.log.loss.values, width=width, height=height, braille=braille)
 
 

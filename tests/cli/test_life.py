@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -282,6 +283,29 @@ def test_watching_on_a_terminal(terminal: Callable[..., Terminal], studio: Emula
     assert "\x1b[2J" not in watch.text
     assert any("\u2800" < character <= "\u28ff" for character in watch.words)
     assert "100%" in watch.words
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_leaving_a_watch(
+    terminal: Callable[..., Terminal], studio: Emulator, encoding: str
+) -> None:
+    """
+    No line of the picture is so long that Ctrl-C would push it up, and the job goes on.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["RUNNING"], models=["qwen3-模型-" + "m" * 40])
+    records = [f"{{'loss': {3 - n / 50}, 'epoch': {n / 50}}}" for n in range(100)]
+    studio.account().set_log(job_id, records)
+    studio.account().jobs[job_id]["hyper_parameters"] = {"n_epochs": 4}
+
+    watch = terminal("jobs", "watch", job_id, *SOON, width=40, PYTHONIOENCODING=encoding)
+    watch.read_until("1.02")
+    watch.type("\x03")
+    code = watch.finish()
+
+    picture, words = watch.words.rsplit("\n", 2)[:2]
+    assert (code, words) == (130, "The job goes on by itself.")
+    assert "RUNNING" in picture
+    assert max(map(len, re.split(r"[\r\n]+", picture.replace("^C", "")))) <= 37
 
 
 def test_watching_a_job_that_fails(run: Run, studio: Emulator) -> None:

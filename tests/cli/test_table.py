@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from io import BytesIO, TextIOWrapper
 from typing import Any
 
 import pytest
@@ -143,6 +144,16 @@ def test_any_width(ids: list[str], name: str, width: int) -> None:
     assert all(any(each.plain.startswith(job_id) for each in laid_out) for job_id in shown)
     if max(map(cell_len, shown)) <= width - len("  SUCCEEDED"):
         assert max(each.cell_len for each in laid_out) <= width
+
+
+def test_an_output_that_is_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What is cut short is so in other signs, and what has to be escaped is as wide as it is then.
+    """
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
+    rows = [{"job_id": "ft-1", "status": "0–12 d…", "model": "模型" * 9, "create_time": "today"}]
+
+    assert lines(JOB, rows, 50)[1] == (r"ft-1    0-12 d...  \u6a21\u578b\u6a21\u578b\u6a...")
 
 
 def test_a_name_that_is_markup_and_escape_sequences() -> None:
