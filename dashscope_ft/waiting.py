@@ -5,9 +5,9 @@ Looking again and again at what takes its time, for as long as one is willing to
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from attrs import define, field
 
@@ -24,6 +24,7 @@ from .models import FineTuneJob, ImportJob, ImportStatus, JobStatus, Page
 
 T = TypeVar("T")
 Job = TypeVar("Job", FineTuneJob, ImportJob)
+OnLook: TypeAlias = Callable[[Mapping[str, str | None]], object]
 
 _SUCCESS = frozenset({JobStatus.SUCCEEDED, ImportStatus.SUCCESSED})
 _KEPT = re.compile(r"succe|finish|成功|完成", re.IGNORECASE)
@@ -184,7 +185,12 @@ class Watch(Generic[Job]):
 
 
 async def wait_for_jobs(
-    job_ids: Collection[str], lookout: Lookout[Job], vigil: Vigil, *, check: bool
+    job_ids: Collection[str],
+    lookout: Lookout[Job],
+    vigil: Vigil,
+    *,
+    check: bool,
+    on_look: OnLook | None = None,
 ) -> list[Job]:
     """
     Wait until all jobs have ended.
@@ -194,6 +200,7 @@ async def wait_for_jobs(
         lookout: Where they can be seen.
         vigil: How often to look, and until when.
         check: Whether one that did not end in success is an error.
+        on_look: Called after each look with the last status of those that have not ended.
 
     Returns:
         The finished jobs, in the order of their ids, each once.
@@ -207,6 +214,8 @@ async def wait_for_jobs(
     while vigil.left > 0:
         with vigil.forgiving():
             await watch.look()
+        if on_look is not None:
+            on_look(dict(watch.unfinished))
         if not watch.unfinished:
             ends = [watch.ended[job_id] for job_id in dict.fromkeys(job_ids)]
             return _successes(ends, check=check)

@@ -215,6 +215,22 @@ async def test_many_jobs_share_the_pages_of_a_listing() -> None:
     assert life.asked == {"fine_tunes.list": len(life.slept) + 1}
 
 
+async def test_what_each_look_shows() -> None:
+    """
+    Whoever waits can be told at each look how those are that have not ended.
+    """
+    async with living() as life:
+        jobs = [await life.job(), await life.job()]
+        told: list[dict[str, str | None]] = []
+
+        await life.client.fine_tunes.wait_many(jobs, on_look=lambda left: told.append(dict(left)))
+
+    assert len(told) == len(life.slept) + 1
+    assert told[0] == {job.job_id: JobStatus.PENDING for job in jobs}
+    assert {JobStatus.RUNNING} in [set(each.values()) for each in told]
+    assert told[-1] == {}
+
+
 async def test_jobs_far_down_the_list() -> None:
     """
     A few jobs among thousands cost no more than twice a request each at the first look, and

@@ -305,7 +305,7 @@ class FineTunes:
         Wire: `GET /fine-tunes/{job_id}`.
         """
         [ended] = await self._jobs.wait(
-            [job], poll_interval=poll_interval, deadline=deadline, check=check
+            [job], poll_interval=poll_interval, deadline=deadline, check=check, on_look=None
         )
         return ended
 
@@ -316,6 +316,7 @@ class FineTunes:
         poll_interval: float = 15.0,
         deadline: float = 86_400.0,
         check: bool = True,
+        on_look: Callable[[Mapping[str, str | None]], object] | None = None,
     ) -> builtins.list[FineTuneJob]:
         """
         Wait until all of several jobs have ended, looking at pages of the listing.
@@ -325,6 +326,8 @@ class FineTunes:
             poll_interval: Seconds between two looks at all of them.
             deadline: Seconds for all of it.
             check: Whether a job that failed or was cancelled is an error, once all have ended.
+            on_look: Called after each look with the last status of each job that has not ended,
+                None before it is known; on the client's own event loop, as `on_outcome` is.
 
         Returns:
             The finished jobs in the order given, each once.
@@ -338,7 +341,7 @@ class FineTunes:
         Wire: `GET /fine-tunes`; `GET /fine-tunes/{job_id}` for jobs that no page shows.
         """
         return await self._jobs.wait(
-            jobs, poll_interval=poll_interval, deadline=deadline, check=check
+            jobs, poll_interval=poll_interval, deadline=deadline, check=check, on_look=on_look
         )
 
     def logs(

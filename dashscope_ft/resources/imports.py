@@ -255,7 +255,7 @@ class Imports:
         Wire: `GET /custom_models/import/{job_id}`.
         """
         [ended] = await self._jobs.wait(
-            [job], poll_interval=poll_interval, deadline=deadline, check=check
+            [job], poll_interval=poll_interval, deadline=deadline, check=check, on_look=None
         )
         return ended
 
@@ -266,6 +266,7 @@ class Imports:
         poll_interval: float = 15.0,
         deadline: float = 86_400.0,
         check: bool = True,
+        on_look: Callable[[Mapping[str, str | None]], object] | None = None,
     ) -> builtins.list[ImportJob]:
         """
         Wait until all of several jobs have ended, looking at pages of the listing.
@@ -275,6 +276,8 @@ class Imports:
             poll_interval: Seconds between two looks at all of them.
             deadline: Seconds for all of it.
             check: Whether a job that failed is an error, once all have ended.
+            on_look: Called after each look with the last status of each job that has not ended,
+                None before it is known; on the client's own event loop, as `on_outcome` is.
 
         Returns:
             The finished jobs in the order given, each once.
@@ -289,7 +292,7 @@ class Imports:
         no page shows.
         """
         return await self._jobs.wait(
-            jobs, poll_interval=poll_interval, deadline=deadline, check=check
+            jobs, poll_interval=poll_interval, deadline=deadline, check=check, on_look=on_look
         )
 
     def delete_many(

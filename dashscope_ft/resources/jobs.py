@@ -31,7 +31,7 @@ from ..pagination import AsyncPager, Listing
 from ..retry import Operation
 from ..settings import with_changes
 from ..transport import Call, Sighting, Transport
-from ..waiting import Vigil, wait_for_jobs
+from ..waiting import OnLook, Vigil, wait_for_jobs
 
 if TYPE_CHECKING:  # who does not clean up does not wait for it to load
     from ..cleanup import Plan, Selection, Service
@@ -161,6 +161,7 @@ class Jobs(Generic[Job]):
         poll_interval: float,
         deadline: float,
         check: bool,
+        on_look: OnLook | None,
     ) -> list[Job]:
         """
         Wait until jobs have ended.
@@ -171,7 +172,8 @@ class Jobs(Generic[Job]):
         if isinstance(jobs, AsyncIterable):
             jobs = [job async for job in jobs]
         job_ids = [self.id_of(job) for job in jobs]
-        return await wait_for_jobs(job_ids, JobLookout(self), vigil, check=check)
+        lookout = JobLookout(self)
+        return await wait_for_jobs(job_ids, lookout, vigil, check=check, on_look=on_look)
 
     def vigil(self, poll_interval: float, deadline: float) -> Vigil:
         """
