@@ -5,13 +5,15 @@ How far a run over many jobs has come, how fast it goes, and how long it will ta
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from .terminal import appearing, can_animate, console, spinning
+from dashscope_ft.characters import printable
+
+from .terminal import appearing, can_animate, console, spelled, spinning
 
 
 class Gauge:
@@ -61,24 +63,38 @@ def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> 
 
 
 @contextmanager
-def spinner(words: str) -> Iterator[None]:
+def spinner(words: str, *, timed: bool = False) -> Iterator[Callable[[str], None]]:
     """
     Show on stderr that something goes on of which nobody knows how long it takes.
+
+    Args:
+        words: What goes on; other words can be given to what this gives.
+        timed: Whether to show since when.
     """
     if not can_animate():
-        yield
+        yield lambda words: None
         return
     progress = Progress(
         spinning(),
         TextColumn("{task.description}", markup=False),
+        *([_Clock()] if timed else []),
         console=console(sys.stderr),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
     )
     with appearing(progress):
-        progress.add_task(words, total=None)
-        yield
+        line = progress.add_task(words, total=None)
+        yield lambda words: progress.update(line, description=spelled(printable(words), sys.stderr))
+
+
+class _Clock(ProgressColumn):
+    """
+    Minutes and seconds since the beginning.
+    """
+
+    def render(self, task: Task) -> Text:
+        return Text(_minutes(task.elapsed or 0))
 
 
 class _Facts(ProgressColumn):

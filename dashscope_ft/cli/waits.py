@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,10 +45,16 @@ async def wait_for_jobs(
 
     Fails if one did not succeed.
     """
-    async with session.client() as client:
-        jobs = await client.fine_tunes.wait_many(
-            job_ids, poll_interval=poll_interval, deadline=deadline, check=False
-        )
+    with leaving(job_ids):
+        async with session.client() as client:
+            with looking(job_ids) as shown:
+                jobs = await client.fine_tunes.wait_many(
+                    job_ids,
+                    poll_interval=poll_interval,
+                    deadline=deadline,
+                    check=False,
+                    on_look=shown,
+                )
     _write(session, jobs)
     return tell_ends(jobs)
 
@@ -63,26 +70,51 @@ async def wait_for_imports(
 
     Fails if one did not succeed.
     """
-    async with session.client() as client:
-        jobs = await client.imports.wait_many(
-            job_ids, poll_interval=poll_interval, deadline=deadline, check=False
-        )
+    with leaving(job_ids):
+        async with session.client() as client:
+            with looking(job_ids) as shown:
+                jobs = await client.imports.wait_many(
+                    job_ids,
+                    poll_interval=poll_interval,
+                    deadline=deadline,
+                    check=False,
+                    on_look=shown,
+                )
     _write(session, jobs)
     return tell_ends(jobs)
 
 
 @contextmanager
-def leaving(number: int) -> Iterator[None]:
+def leaving(job_ids: Sequence[str]) -> Iterator[None]:
     """
-    Tell somebody who leaves early what becomes of so many jobs.
+    Tell somebody who leaves early what becomes of the jobs.
     """
     from asyncio import CancelledError
 
     try:
         yield
     except CancelledError:
-        say("The job goes on by itself." if number == 1 else "The jobs go on by themselves.")
+        one = len(set(job_ids)) == 1
+        say("The job goes on by itself." if one else "The jobs go on by themselves.")
         raise
+
+
+@contextmanager
+def looking(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | None]], None]]:
+    """
+    Show on stderr how many jobs are waited for, since when, and their states once they are told.
+    """
+    from .gauge import spinner
+
+    number = len(set(job_ids))
+
+    def states(unfinished: Mapping[str, str | None]) -> None:
+        counts = Counter(status or "unknown" for status in unfinished.values())
+        words = ", ".join(f"{word} {count}" for word, count in counts.most_common())
+        tell(next(iter(counts), "") if number == 1 else f"{words} of {number}")
+
+    with spinner("Waiting" if number == 1 else f"Waiting for {number} jobs", timed=True) as tell:
+        yield states
 
 
 def tell_ends(jobs: Jobs) -> int:

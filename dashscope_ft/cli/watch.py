@@ -50,7 +50,7 @@ async def watch_job(
     Elsewhere: a line for whatever is new. Fails if the job does not succeed.
     """
     ends: list[FineTuneJob] = []
-    with leaving(1):
+    with leaving([job_id]):
         async with session.client() as client:
             watch = client.fine_tunes.watch(job_id, poll_interval=poll_interval, deadline=deadline)
             with _screen(session) as screen:

@@ -200,6 +200,31 @@ def test_waiting_for_several(run: Run, fast: Emulator) -> None:
     assert (good.returncode, json.loads(good.stdout)["job_id"]) == (0, job_id)
 
 
+@pytest.mark.parametrize(
+    ("jobs", "state", "end"),
+    [
+        (1, "RUNNING 0:00", "The job goes on by itself.\n"),
+        (3, "RUNNING 2, PENDING 1 of 3 0:00", "The jobs go on by themselves.\n"),
+    ],
+)
+def test_leaving_a_wait(
+    terminal: Callable[..., Terminal], studio: Emulator, jobs: int, state: str, end: str
+) -> None:
+    """
+    A terminal shows all the while how things stand, and nothing of it stays.
+    """
+    ids = studio.seed(jobs=jobs, statuses=["RUNNING"])
+    if jobs > 1:
+        studio.account().set_status(ids[0], "PENDING")
+
+    wait = terminal("jobs", "wait", *ids, *SOON, PYTHONIOENCODING="ascii")
+    wait.read_until(state)
+    wait.type("\x03")
+
+    assert wait.finish() == 130
+    assert wait.text.endswith("\x1b[2K" + end)
+
+
 def test_a_wait_that_is_out_of_time(run: Run, studio: Emulator) -> None:
     """
     A deadline is exit code 75: the same command can be run again.
