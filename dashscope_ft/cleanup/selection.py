@@ -344,8 +344,15 @@ def _moment(bound: timedelta | datetime, now: datetime) -> datetime:
 def _bound(bound: timedelta | datetime, age: str, moment: str) -> str:
     if isinstance(bound, datetime):
         return f"{moment} {bound.isoformat(sep=' ', timespec='minutes')}"
-    days = bound / timedelta(days=1)
-    return f"{age} {days:g} day{'' if days == 1 else 's'} ago"
+    return f"{age} {_span(bound)} ago"
+
+
+def _span(span: timedelta) -> str:
+    for unit, length in (("day", timedelta(days=1)), ("hour", timedelta(hours=1))):
+        number, rest = divmod(span, length)
+        if not rest:
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return str(span).partition(".")[0]
 
 
 def _bound_to_dict(bound: timedelta | datetime | None) -> dict[str, Any] | str | None:
