@@ -31,7 +31,7 @@ from .errors import (
     refusal,
 )
 from .limiter import LONGEST_PAUSE, Limiter
-from .models import JobStatus
+from .models import ImportStatus, JobStatus
 from .retry import (
     COST,
     COST_AFTER_TIMEOUT,
@@ -52,6 +52,7 @@ _log = logging.getLogger("dashscope_ft")
 
 _UNSURE = frozenset({Verdict.AGAIN_UNSURE, Verdict.AGAIN_UNSURE_ONCE})
 _CANCELLED = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
+_FINISHED = JobStatus.FINISHED | ImportStatus.FINISHED
 
 
 @frozen(kw_only=True)
@@ -80,6 +81,9 @@ class Call(Generic[T]):
 
     when_unknown: str = ""
     """What to look at when nobody can know what happened."""
+
+    while_unfinished: str = ""
+    """What to do where it is refused because the job has not ended."""
 
     patient: bool = False
     """Whether only the deadline ends the waiting for a service that refuses for its rate."""
@@ -426,7 +430,10 @@ class _Effort(Generic[T]):
                 error.job_status = seen.status
             except DashScopeError:
                 return error
-        error.hint = _state_hint(self._call.operation, error.job_status)
+        if error.job_status is not None:
+            error.hint = f"The job is {error.job_status}."
+            if self._call.while_unfinished and error.job_status not in _FINISHED:
+                error.hint = f"The job is {error.job_status}: {self._call.while_unfinished}"
         return error
 
     async def _pause(self, setback: _Setback) -> DashScopeError | None:
@@ -486,13 +493,3 @@ class _Effort(Generic[T]):
 
 def _closed() -> ClientClosed:
     return ClientClosed("This client is closed.")
-
-
-def _state_hint(operation: Operation, job_status: str | None) -> str | None:
-    if job_status is None:
-        return None
-    if operation is Operation.DELETE and job_status == JobStatus.CANCELING:
-        return "The job is CANCELING: wait for CANCELED, then delete it."
-    if operation is Operation.DELETE and job_status not in JobStatus.FINISHED:
-        return f"The job is {job_status}: cancel it, wait for CANCELED, then delete it."
-    return f"The job is {job_status}."

@@ -182,6 +182,31 @@ async def test_closing_while_a_name_is_looked_up(ask: Ask, monkeypatch: pytest.M
     assert type(await closed_during(asked, client)) is ClientClosed
 
 
+async def wait(client: AsyncClient) -> Any:
+    return await client.fine_tunes.wait("ft-1", poll_interval=3_600)
+
+
+async def follow(client: AsyncClient) -> Any:
+    return [line async for line in client.fine_tunes.logs("ft-1", follow=True)]
+
+
+@pytest.mark.parametrize(("ask", "requests"), [(wait, 1), (follow, 2)])
+async def test_closing_while_a_job_is_waited_for(ask: Ask, requests: int) -> None:
+    """
+    Nobody sleeps on until the next look, which could not be taken any more.
+    """
+    async with scripted(job(), Answer({"output": {"logs": [], "total": 0}})) as server:
+        client = server.client(real_time=True)
+        asked = asyncio.ensure_future(ask(client))
+        await server.arrived(requests)
+        while client._transport.shared.limiter._in_flight:
+            await asyncio.sleep(0)
+        await turns(20)
+
+        assert type(await closed_during(asked, client)) is ClientClosed
+        assert len(server.requests) == requests
+
+
 async def test_a_closed_client() -> None:
     """
     Whatever is asked of a closed client, or of a view of it, is refused; nothing is sent.

@@ -516,6 +516,31 @@ async def test_a_state_that_forbids(ask: Ask) -> None:
         assert [sent.split()[0] for sent in server.sent][1:] == ["GET"]
 
 
+async def delete_import(client: AsyncClient) -> Any:
+    return await client.imports.delete("ft-1")
+
+
+@pytest.mark.parametrize(
+    ("ask", "status", "hint"),
+    [
+        (delete, "RUNNING", "cancel it if nobody did, wait for CANCELED, then delete it."),
+        (delete, "SUCCEEDED", "The job is SUCCEEDED."),
+        (cancel, "RUNNING", "The job is RUNNING."),
+        (delete_import, "RUNNING", "The job is RUNNING: wait until it has ended, then delete it."),
+        (delete_import, "SUCCESSED", "The job is SUCCESSED."),
+    ],
+)
+async def test_what_to_do_about_a_state_that_forbids(ask: Ask, status: str, hint: str) -> None:
+    """
+    A fine-tuning job can be cancelled, an import only be waited for.
+    """
+    async with scripted(refusal(400, "UnsupportedOperation"), job(status)) as server:
+        error = await ended(ask(server.client()))
+
+        assert error.hint is not None
+        assert error.hint.endswith(hint)
+
+
 @pytest.mark.parametrize(
     "look", [HangUp(), OUTAGE, NOT_FOUND, BUSY, Answer({}), PAGE_OF_HTML, Silence()]
 )

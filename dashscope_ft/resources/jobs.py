@@ -41,6 +41,10 @@ Job = TypeVar("Job", FineTuneJob, ImportJob)
 Query = Mapping[str, str | None]
 
 _LARGEST_PAGE = 100
+_BEFORE_DELETION: Mapping[Noun, str] = {
+    "fine_tunes": "cancel it if nobody did, wait for CANCELED, then delete it.",
+    "imports": "wait until it has ended, then delete it.",
+}
 _SHORTEST = 0.001  # seconds: a bound of nothing would not be one
 
 
@@ -179,9 +183,7 @@ class Jobs(Generic[Job]):
         """
         Begin to wait.
         """
-        return Vigil(
-            poll_interval, deadline, clock=self.transport.clock, sleep=self.transport.sleep
-        )
+        return Vigil(poll_interval, deadline, clock=self.transport.clock, sleep=self.transport.rest)
 
     def within(self, seconds: float) -> Self:
         """
@@ -217,6 +219,7 @@ class Jobs(Generic[Job]):
             when_unknown="Get the job: if it is not found, it was deleted."
             if deleting
             else "Get the job: if it is CANCELING or CANCELED, it was cancelled.",
+            while_unfinished=_BEFORE_DELETION[self.noun] if deleting else "",
             patient=stopping is not None,
             stopping=stopping,
         )
@@ -286,7 +289,7 @@ class Jobs(Generic[Job]):
             max_percent=max_percent,
             cancel_running=cancel_running,
             on_outcome=on_outcome,
-            patience=Patience(clock=transport.clock, sleep=transport.sleep),
+            patience=Patience(clock=transport.clock, sleep=transport.rest),
         )
 
     def look(self, job_id: str, *, patient: bool = False) -> Call[Sighting]:
