@@ -101,7 +101,7 @@ def plan_cleanup(
     plan = _planned(client, what, selection, save)
     _write(session, plan, session.place(client))
     if save is not None:
-        say(f"Within 24 hours: dashscope-ft cleanup apply {shlex.quote(str(save))}{_needed(plan)}")
+        say(f"Within 24 hours: {_application(session, plan, save)}")
 
 
 @command(app, "apply")
@@ -279,16 +279,24 @@ def _journal_beside(file: Path, plan: Plan) -> Path:
     return file.with_name(f"{file.stem}-{plan.digest[:12]}.journal")
 
 
-def _needed(plan: Plan) -> str:
+def _application(session: Session, plan: Plan, file: Path) -> str:
     """
-    Give the options without which the guards would refuse a plan.
+    Spell the command that applies a plan: within the guards, and where the plan was made.
     """
-    going, options = len(plan.entries), ""
-    if going > _MAX_DELETES:
-        options += f" --max-deletes {going}"
-    if going * 100 > plan.listed * _MAX_PERCENT:
-        options += f" --max-percent {-(-going * 100 // plan.listed)}"
-    return options
+    going = len(plan.entries)
+    percent = -(-going * 100 // plan.listed) if going else 0
+    options = {
+        "--max-deletes": going if going > _MAX_DELETES else None,
+        "--max-percent": percent if percent > _MAX_PERCENT else None,
+        "--region": session.region,
+        "--workspace": session.workspace,
+        "--base-url": session.base_url,
+    }
+    words = ["dashscope-ft", "cleanup", "apply", str(file)]
+    for option, value in options.items():
+        if value is not None:
+            words += option, str(value)
+    return shlex.join(words)
 
 
 def _write(session: Session, plan: Plan, place: str) -> None:
