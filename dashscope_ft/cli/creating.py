@@ -18,7 +18,7 @@ from dashscope_ft.characters import printable
 from .command import Output, Session
 from .terminal import say, write
 from .text import json_text
-from .waits import Deadline, PollInterval, tell_ends
+from .waits import Deadline, PollInterval, attending, tell_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
@@ -123,9 +123,14 @@ async def create_job(
         )
         if not wait:
             return None
-        jobs = await fine_tunes.wait_many(
-            [job.job_id], poll_interval=poll_interval, deadline=deadline, check=False
-        )
+        with attending([job.job_id]) as shown:
+            jobs = await fine_tunes.wait_many(
+                [job.job_id],
+                poll_interval=poll_interval,
+                deadline=deadline,
+                check=False,
+                on_look=shown,
+            )
         return tell_ends(jobs)
 
 
@@ -165,9 +170,14 @@ async def create_import(
         )
         if not wait:
             return None
-        jobs = await imports.wait_many(
-            [job.job_id], poll_interval=poll_interval, deadline=deadline, check=False
-        )
+        with attending([job.job_id]) as shown:
+            jobs = await imports.wait_many(
+                [job.job_id],
+                poll_interval=poll_interval,
+                deadline=deadline,
+                check=False,
+                on_look=shown,
+            )
         return tell_ends(jobs)
 
 

@@ -45,16 +45,15 @@ async def wait_for_jobs(
 
     Fails if one did not succeed.
     """
-    with leaving(job_ids):
-        async with session.client() as client:
-            with looking(job_ids) as shown:
-                jobs = await client.fine_tunes.wait_many(
-                    job_ids,
-                    poll_interval=poll_interval,
-                    deadline=deadline,
-                    check=False,
-                    on_look=shown,
-                )
+    async with session.client() as client:
+        with attending(job_ids) as shown:
+            jobs = await client.fine_tunes.wait_many(
+                job_ids,
+                poll_interval=poll_interval,
+                deadline=deadline,
+                check=False,
+                on_look=shown,
+            )
     _write(session, jobs)
     return tell_ends(jobs)
 
@@ -70,16 +69,15 @@ async def wait_for_imports(
 
     Fails if one did not succeed.
     """
-    with leaving(job_ids):
-        async with session.client() as client:
-            with looking(job_ids) as shown:
-                jobs = await client.imports.wait_many(
-                    job_ids,
-                    poll_interval=poll_interval,
-                    deadline=deadline,
-                    check=False,
-                    on_look=shown,
-                )
+    async with session.client() as client:
+        with attending(job_ids) as shown:
+            jobs = await client.imports.wait_many(
+                job_ids,
+                poll_interval=poll_interval,
+                deadline=deadline,
+                check=False,
+                on_look=shown,
+            )
     _write(session, jobs)
     return tell_ends(jobs)
 
@@ -100,9 +98,10 @@ def leaving(job_ids: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def looking(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | None]], None]]:
+def attending(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | None]], None]]:
     """
-    Show on stderr how many jobs are waited for, since when, and their states once they are told.
+    Show on stderr since when jobs are waited for, and their states once they are told; say to
+    whoever leaves early what becomes of them.
     """
     from .gauge import spinner
 
@@ -113,7 +112,7 @@ def looking(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | Non
         words = ", ".join(f"{word} {count}" for word, count in counts.most_common())
         tell(next(iter(counts), "") if number == 1 else f"{words} of {number}")
 
-    with spinner("Waiting" if number == 1 else f"Waiting for {number} jobs", timed=True) as tell:
+    with leaving(job_ids), spinner("Waiting", timed=True) as tell:
         yield states
 
 
