@@ -16,7 +16,7 @@ import typer
 from dashscope_ft import DashScopeError
 
 from .exits import ExitCode, exit_code
-from .terminal import ask, can_ask, say, unread
+from .terminal import ask, can_ask, say, unread, write
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient
@@ -52,6 +52,22 @@ OutputForm = Annotated[
     Output | None,
     typer.Option(
         "--output", "-o", metavar="FORM", help="table, json, jsonl or csv.", show_default=False
+    ),
+]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from dashscope_ft import __version__
+
+        write(f"dashscope-ft {__version__}\n")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", help="Show the version and exit.", callback=_tell_version, is_eager=True
     ),
 ]
 
@@ -160,6 +176,7 @@ def group(help: str, *, epilog: str | None = None) -> typer.Typer:
         workspace: Workspace = None,
         base_url: BaseUrl = None,
         output: OutputForm = None,
+        version: Version = False,
     ) -> None:
         session = context.obj if isinstance(context.obj, Session) else Session()
         context.obj = session.refined(

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import pytest
 
+import dashscope_ft
 from dashscope_ft.emulator import Emulator, Fault
 from dashscope_ft.emulator.__main__ import main as emulator_main
 
@@ -643,6 +644,15 @@ def test_help_is_cheap(arguments: list[str]) -> None:
 
     assert done.stderr == "0 []\n"
     assert "key" not in done.stdout.lower()
+
+
+def test_the_version(run: Run) -> None:
+    """
+    It is told without a key or anything else.
+    """
+    done = run("--version", DASHSCOPE_API_KEY="")
+
+    assert done == (0, f"dashscope-ft {dashscope_ft.__version__}\n", "")
 
 
 def test_options_that_a_command_has_no_use_for(run: Run) -> None:
