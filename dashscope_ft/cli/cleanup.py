@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Coroutine
@@ -144,6 +145,9 @@ def apply_cleanup(
 
     plan = Plan.load(file)
     _check_cancelling(plan.noun, cancel_running)
+    journal = journal or _journal_beside(file, plan)
+    if not dry_run and not journal.exists():
+        _check_place(journal)
     terms = Terms(
         max_deletes=max_deletes,
         max_percent=max_percent,
@@ -151,7 +155,7 @@ def apply_cleanup(
         strict=strict,
         dry_run=dry_run,
         yes=yes,
-        journal=journal or _journal_beside(file, plan),
+        journal=journal,
         digest=digest,
         brief=True,
         resume="The same command goes on with what is left.",
@@ -260,8 +264,16 @@ def _check_file(save: Path | None) -> None:
         return
     if str(save) in set(Output):
         raise BadParameter(f"-o names the plan's file here; for {save} say --output {save}.")
-    if save.is_dir() or not save.parent.is_dir():
-        raise BadParameter(f"There is no place for a file {save}.")
+    _check_place(save)
+
+
+def _check_place(file: Path) -> None:
+    """
+    Refuse, before anything is asked or sent, a file that cannot be made.
+    """
+    folder = file.parent
+    if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise BadParameter(f"There is no place for a file {file}.")
 
 
 def _check_cancelling(noun: str, cancel_running: bool) -> None:

@@ -479,6 +479,32 @@ def test_wrong_usage(studio: Emulator, run: Run, arguments: list[str]) -> None:
     assert not studio.journal.requests
 
 
+@pytest.mark.parametrize("folder", ["missing", "locked"])
+def test_a_journal_without_a_place(
+    studio: Emulator,
+    applied: Callable[..., Ran],
+    planned: Callable[..., Plan],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+) -> None:
+    """
+    Where it cannot be written, that is said before anything is asked or sent.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    planned()
+    journal = tmp_path / folder / "journal"
+    if folder == "locked":
+        journal.parent.mkdir()
+        # Nothing is locked for root.
+        monkeypatch.setattr(os, "access", lambda path, mode: path != journal.parent)
+    done = applied("--journal", str(journal))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"There is no place for a file {journal}." in done.stderr
+    assert not studio.journal.requests
+
+
 def test_an_empty_plan(
     studio: Emulator, planned: Callable[..., Plan], run: Run, plan_file: Path
 ) -> None:
