@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, SupportsIndex
@@ -146,7 +147,7 @@ def _file_fault(file: os.stat_result) -> str | None:
     if not stat.S_ISREG(file.st_mode):
         kind = next((word for test, word in _KINDS.items() if test(file.st_mode)), "something else")
         return f"it is {kind}, and has to be a regular file"
-    if os.name == "posix":
+    if sys.platform != "win32":
         if file.st_uid not in {os.geteuid(), 0}:
             return "it belongs to another user, and has to be this one's"
         if file.st_mode & 0o077:
