@@ -13,7 +13,7 @@ from dashscope_ft.characters import printable
 from .changes import JobIds
 from .command import Output, Session
 from .noun import Column
-from .terminal import counter, say, width_of, write, write_lines
+from .terminal import counter, say, spelled, width_of, write, write_lines
 from .text import csv_line, json_text, plain
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
             rows.append({"name": _HEADINGS[part], "mark": "", "values": [""] * len(sides)})
         rows.append(
             {
-                "name": printable(f"  {name}"),
+                "name": spelled(printable(f"  {name}")),
                 "mark": "*" if len({plain(value) for value in values}) > 1 else "",
-                "values": [printable(_short(value)) for value in values],
+                "values": [spelled(printable(_short(value))) for value in values],
             }
         )
-    ids = [printable(side["job_id"]) for side in sides]
+    ids = [spelled(printable(side["job_id"])) for side in sides]
     least = list(map(cell_len, ids))
     natural = [
         max(least[n], *(cell_len(row["values"][n]) for row in rows)) for n in range(len(sides))
@@ -181,8 +181,9 @@ def _cut(text: str, size: int, *, front: int | None = None) -> str:
     if cell_len(text) <= size:
         return text
     front = size // 2 if front is None else front
-    end = set_cell_size(text[::-1], size - 1 - front)[::-1]
-    return f"{set_cell_size(text, front)}…{end}"
+    sign = spelled("…")
+    end = set_cell_size(text[::-1], max(0, size - cell_len(sign) - front))[::-1]
+    return f"{set_cell_size(text, front)}{sign}{end}"
 
 
 def _short(value: Any) -> str:

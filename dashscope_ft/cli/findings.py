@@ -4,13 +4,14 @@ What the demonstration found, and whether it is as promised.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
+
+from .terminal import spelled
 
 if TYPE_CHECKING:
     from dashscope_ft import Report
@@ -190,7 +191,7 @@ def verdict(findings: Sequence[Findings]) -> tuple[list[Text], bool]:
         for found in findings:
             good = line.holds is None or line.holds(found)
             all_good = all_good and good
-            mark = " " if line.holds is None else _mark(good)
+            mark = " " if line.holds is None else spelled("✓" if good else "✗")
             text.append(f"  {line.figure(found):>{width},} ")
             text.append(mark, "bold green" if good else "bold red")
         lines.append(text)
@@ -203,11 +204,3 @@ def verdict(findings: Sequence[Findings]) -> tuple[list[Text], bool]:
     for each in lines:
         each.rstrip()
     return lines, all_good
-
-
-def _mark(good: bool) -> str:
-    try:
-        "✓✗".encode(sys.stdout.encoding or "ascii")
-    except UnicodeError:
-        return "ok" if good else "NO"
-    return "✓" if good else "✗"

@@ -704,6 +704,30 @@ def test_a_terminal_that_knows_ascii_only(studio: Emulator, execute: Run, variab
     assert done.stdout.splitlines()[1].split()[-1] in {"模型", r"\u6a21\u578b"}
 
 
+def test_json_where_ascii_only_is_known(studio: Emulator, execute: Run) -> None:
+    """
+    JSON stays JSON, and loses nothing.
+    """
+    [job_id] = studio.seed(jobs=1)
+    studio.account().jobs[job_id].update(job_name="é模😀…")
+    done = execute("jobs", "show", job_id, "-o", "json", PYTHONIOENCODING="ascii")
+
+    assert done.stdout.isascii()
+    assert json.loads(done.stdout)["job_name"] == "é模😀…"
+
+
+def test_a_comparison_where_ascii_only_is_known(studio: Emulator, terminal: OnTerminal) -> None:
+    """
+    What is cut short, and what has to be escaped, fits the terminal all the same.
+    """
+    ids = studio.seed(jobs=2, models=["qwen3-模型" + "m" * 30, "qwen3-8b"])
+    compared = terminal("jobs", "compare", *ids, width=60, PYTHONIOENCODING="ascii")
+
+    assert compared.finish() == 0
+    assert "..." in compared.words
+    assert max(map(len, compared.words.splitlines())) <= 60
+
+
 # Things to try
 
 
