@@ -27,28 +27,23 @@ async def rehearse(
     *,
     base_url: str,
     workspace: str | None,
-    max_deletes: int = 20,
-    max_percent: float = 50,
     cancel_running: bool = False,
 ) -> Report:
     """
     Say what applying a plan would come to, by the rules of `apply`; nothing is sent but reads.
 
-    What would be deleted is `done` and `inferred` in the report. A deletion that the service
-    would refuse cannot be foreseen.
+    What would be deleted is `done` and `inferred` in the report, however many these are. A
+    deletion that the service would refuse cannot be foreseen.
 
     Args:
         plan: The plan.
         jobs: All jobs as they are now, from a walk that raises rather than ends early.
         base_url: The endpoint that is asked.
         workspace: The workspace that is asked.
-        max_deletes: As for `apply`.
-        max_percent: As for `apply`.
         cancel_running: As for `apply`.
 
     Raises:
         PlanRefused: The plan was made elsewhere or too long ago.
-        GuardExceeded: The plan names too many jobs.
         Exception: Whatever the walk raises, `ListingInconsistent` say.
     """
     planned = {entry.job_id for entry in plan.entries}
@@ -59,8 +54,8 @@ async def rehearse(
         base_url=base_url,
         workspace=workspace,
         concurrency=1,
-        max_deletes=max_deletes,
-        max_percent=max_percent,
+        max_deletes=len(plan.entries),
+        max_percent=100,
         cancel_running=cancel_running,
     )
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashscope_ft import Outcome, PlanRefused, Report
+from dashscope_ft import GuardExceeded, Outcome, PlanRefused, Report
 from dashscope_ft.cleanup.guards import check_guards, check_place
 from dashscope_ft.cleanup.journal import Journal
 from dashscope_ft.cleanup.rehearsal import rehearse
@@ -67,17 +67,6 @@ class Terms:
     resume: str = "The same command plans anew, and goes on with what is left."
     """How to go on after an interruption."""
 
-    @property
-    def of_library(self) -> dict[str, Any]:
-        """
-        Those that the library takes, under the same names.
-        """
-        return {
-            "max_deletes": self.max_deletes,
-            "max_percent": self.max_percent,
-            "cancel_running": self.cancel_running,
-        }
-
 
 def apply(
     session: Session, client: AsyncClient, plan: Plan, terms: Terms
@@ -106,12 +95,30 @@ def apply(
         lines = decision(plan, place, width=width_of(sys.stderr), brief=terms.brief)
         show_lines(lines, sys.stderr)
         say("")
-    check_guards(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     if terms.dry_run:
         return _rehearsed(session, client, plan, terms)
+    check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     if left:
         _confirm(_question(plan, terms, left, place), terms)
     return _applied(session, client, plan, terms, settled)
+
+
+def check_bounds(plan: Plan, *, max_deletes: int, max_percent: float) -> None:
+    """
+    Refuse a plan that would delete more than was allowed, by options as they are typed.
+
+    Raises:
+        GuardExceeded: With the figures.
+    """
+    try:
+        check_guards(plan, max_deletes=max_deletes, max_percent=max_percent)
+        return
+    except GuardExceeded as error:
+        text, hint = (
+            words.replace("max_", "--max-").replace("=", " ")
+            for words in (error.message, error.hint or "")
+        )
+    raise GuardExceeded(text, hint=hint)
 
 
 def _check_digest(plan: Plan, digest: str) -> None:
@@ -173,7 +180,14 @@ async def _applied(
                     account.add(outcome)
 
                 report = await _stoppable(
-                    resource.apply(plan, journal=terms.journal, on_outcome=tell, **terms.of_library)
+                    resource.apply(
+                        plan,
+                        journal=terms.journal,
+                        max_deletes=terms.max_deletes,
+                        max_percent=terms.max_percent,
+                        cancel_running=terms.cancel_running,
+                        on_outcome=tell,
+                    )
                 )
         except BaseException as error:
             so_far = vars(error).get("report")
@@ -216,7 +230,8 @@ async def _rehearsed(session: Session, client: AsyncClient, plan: Plan, terms: T
                 jobs,
                 base_url=client.base_url,
                 workspace=client.workspace,
-                **terms.of_library,
+                cancel_running=terms.cancel_running,
             )
     Account(session, plan, dry_run=True).close(report)
+    check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     return exit_code(report, strict=terms.strict)

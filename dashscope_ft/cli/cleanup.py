@@ -212,15 +212,12 @@ def run_cleanup(
     client = session.client()
     plan = _planned(client, what, selection, save)
 
+    from .applying import Terms, apply, check_bounds
+
     if dry_run:
-        from dashscope_ft.cleanup.guards import check_guards
-
         _write(session, plan, session.place(client))
-        check_guards(plan, max_deletes=max_deletes, max_percent=max_percent)
+        check_bounds(plan, max_deletes=max_deletes, max_percent=max_percent)
         return None
-
-    from .applying import Terms, apply
-
     terms = Terms(
         max_deletes=max_deletes,
         max_percent=max_percent,

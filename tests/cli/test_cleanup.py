@@ -38,6 +38,7 @@ OnTerminal = Callable[..., Terminal]
 DELETE = "fine_tunes.delete"
 GET = "fine_tunes.get"
 UTC_PLUS_8 = timezone(timedelta(hours=8))
+UNBOUNDED = ["--max-deletes", "500", "--max-percent", "100"]
 
 
 @pytest.fixture
@@ -74,8 +75,7 @@ def applied(run: Run, plan_file: Path) -> Callable[..., Ran]:
 
 def agreed(plan_file: Path) -> list[str]:
     digest = Plan.load(plan_file).digest
-    options = ["--yes", "--digest", digest[:12], "--max-deletes", "500", "--max-percent", "100"]
-    return ["cleanup", "apply", str(plan_file), *options]
+    return ["cleanup", "apply", str(plan_file), "--yes", "--digest", digest[:12], *UNBOUNDED]
 
 
 def methods(studio: Emulator) -> set[str]:
@@ -391,24 +391,33 @@ def test_applying_without_a_terminal_and_without_the_digest(
 @pytest.mark.parametrize(
     "options", [["--max-deletes", "4"], ["--max-percent", "99"], ["--max-deletes", "0"]]
 )
-@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
 def test_a_plan_beyond_a_guard(
     studio: Emulator,
+    run: Run,
     planned: Callable[..., Plan],
     applied: Callable[..., Ran],
     options: list[str],
-    dry_run: list[str],
 ) -> None:
     """
-    A guard stops it before anything is asked or sent.
+    A guard, called as it is typed, stops it before anything is asked or sent; a dry run, which
+    deletes nothing, says first what would go.
     """
     studio.seed(jobs=5, statuses=["FAILED"])
     planned()
-    done = applied(*options, *dry_run)
+    done = applied(*options)
+    sent = list(studio.journal.requests)
+    rehearsed = applied(*options, "--dry-run")
+    option, bound = options
+    refusal = rf"Error: The plan deletes 5 .* more than {option} {bound}\. .* raise {option}\.\n"
 
+    assert not sent
     assert (done.returncode, done.stdout) == (3, "")
-    assert "Nothing was deleted" in done.stderr
-    assert not studio.journal.requests
+    assert re.fullmatch(refusal, done.stderr)
+    assert rehearsed.returncode == 3
+    assert rehearsed.stdout.splitlines()[1].split() == ["5", "goes"]
+    assert rehearsed.stderr == f"5 would be deleted.\n{done.stderr}"
+    assert run("cleanup", "run", "--dry-run", *UNBOUNDED, *options).stderr == done.stderr
+    assert methods(studio) == {"GET"}
 
 
 @pytest.mark.parametrize("change", ["altered", "old", "elsewhere", "no plan", "journal in use"])
