@@ -57,12 +57,21 @@ class Account:
         session: Says the form.
         plan: What is applied.
         dry_run: Whether nothing is really done, so that `done` means it would be.
+        settled: The jobs that an earlier run has settled.
     """
 
-    def __init__(self, session: Session, plan: Plan, *, dry_run: bool) -> None:
+    def __init__(
+        self,
+        session: Session,
+        plan: Plan,
+        *,
+        dry_run: bool = False,
+        settled: frozenset[str] = frozenset(),
+    ) -> None:
         self._form = session.form
         self._plan = plan
         self._dry_run = dry_run
+        self._settled = settled
         self._told = 0
         self._begun = False
 
@@ -130,8 +139,16 @@ class Account:
 
     def _summary(self, report: Report) -> str:
         untried = report.reasons.get(_NOT_ATTEMPTED, 0)
+        deleted = "would be deleted" if self._dry_run else "deleted"
+        earlier = sum(
+            outcome.result == "done" and outcome.job_id in self._settled
+            for outcome in report.outcomes
+        )
+        if earlier:
+            share = "all" if earlier == report.done else f"{earlier:,} of them"
+            deleted += f", {share} in an earlier run"
         parts = {
-            "would be deleted" if self._dry_run else "deleted": report.done,
+            deleted: report.done,
             "skipped": report.skipped - untried,
             "failed": report.failed,
             "not attempted": untried,

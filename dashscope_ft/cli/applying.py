@@ -165,7 +165,7 @@ def _confirm(question: str, terms: Terms) -> None:
 async def _applied(
     session: Session, client: AsyncClient, plan: Plan, terms: Terms, settled: frozenset[str]
 ) -> int:
-    account = Account(session, plan, dry_run=False)
+    account = Account(session, plan, settled=settled)
     rows_suffice = account.streams and sys.stdout.isatty()
     resource = client.fine_tunes if plan.noun == "fine_tunes" else client.imports
     async with client:

@@ -532,8 +532,8 @@ def test_going_on_where_a_run_ended(
     studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran], plan_file: Path
 ) -> None:
     """
-    After a rate limit that asks for an hour, the same command deletes what is left, and its
-    report is about all.
+    After a rate limit that asks for an hour, the same command deletes what is left; its report is
+    about all, and tells what was done before, be it everything.
     """
     ids = studio.seed(jobs=30, statuses=["FAILED"])
     planned()
@@ -545,6 +545,7 @@ def test_going_on_where_a_run_ended(
     studio.faults.clear()
     some = len(studio.account().books.deleted)
     second = applied("-o", "json")
+    third = applied()
 
     assert first.returncode == 75
     assert "same command" in first.stderr
@@ -552,6 +553,8 @@ def test_going_on_where_a_run_ended(
     assert 9 <= some < 30
     assert second.returncode == 0
     assert json.loads(second.stdout)["reasons"] == {"confirmed": 30}
+    assert second.stderr == f"30 deleted, {some} of them in an earlier run.\n"
+    assert (third.returncode, third.stderr) == (0, "30 deleted, all in an earlier run.\n")
     assert sorted(studio.account().books.deleted) == sorted(ids)
     assert len(list(plan_file.parent.glob("plan-*.journal"))) == 1
 
