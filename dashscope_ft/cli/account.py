@@ -100,7 +100,7 @@ class Account:
             self._tell(report.outcomes[self._told :])
             if self._form is Output.JSON:
                 write(json_text(self._as_json(report), indent=2) + "\n")
-            elif self._form is Output.TABLE:
+            elif self._form is Output.TABLE and report.outcomes:
                 width = width_of(sys.stdout)
                 write_lines(account_lines(report, width=width, dry_run=self._dry_run))
         say(self._summary(report))

@@ -91,7 +91,7 @@ def apply(
         _check_digest(plan, terms.digest)
     settled = frozenset[str]() if terms.dry_run else _settled(plan, terms.journal)
     left = len(plan.entries) - len(settled)
-    if sys.stderr.isatty() and left:
+    if sys.stderr.isatty() and (left or not plan.entries):
         lines = decision(plan, place, width=width_of(sys.stderr), brief=terms.brief)
         show_lines(lines, sys.stderr)
         say("")

@@ -524,8 +524,21 @@ def test_an_empty_plan(
     planned()
     done = run("cleanup", "apply", str(plan_file))
 
-    assert done.returncode == 0
+    assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "Nothing to delete.\n"
+
+
+def test_nothing_to_delete_on_a_terminal(studio: Emulator, terminal: OnTerminal) -> None:
+    """
+    The plan says why all jobs stay, and no empty table follows.
+    """
+    studio.seed(jobs=5, statuses=["SUCCEEDED"])
+    shown = terminal("cleanup", "run")
+
+    assert shown.finish() == 0
+    assert "GOES: 0 of 5" in shown.words
+    assert "another status" in shown.words
+    assert shown.words.endswith("5  in all\n\nNothing to delete.\n")
 
 
 def test_going_on_where_a_run_ended(
