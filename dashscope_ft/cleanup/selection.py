@@ -348,11 +348,12 @@ def _bound(bound: timedelta | datetime, age: str, moment: str) -> str:
 
 
 def _span(span: timedelta) -> str:
+    span -= span % timedelta(seconds=1)
     for unit, length in (("day", timedelta(days=1)), ("hour", timedelta(hours=1))):
         number, rest = divmod(span, length)
         if not rest:
             return f"{number} {unit}{'' if number == 1 else 's'}"
-    return str(span).partition(".")[0]
+    return str(span)
 
 
 def _bound_to_dict(bound: timedelta | datetime | None) -> dict[str, Any] | str | None:
