@@ -142,6 +142,7 @@ PROOFS: dict[str, list[Proof]] = {
     "What is installed is what was tested": [
         Suite("Bounds, wheel and sdist", ("tests/test_supply.py",)),
         Page("What the tests notice", "MUTATION.md", "python -m tests.mutants"),
+        Page("What they reach, and what not and why", "COVERAGE.md", "python -m tests.covered"),
     ],
 }
 
@@ -151,7 +152,6 @@ NOT_SHOWN = {
     "(`tests/contract`).",
     "An answer to another request, unasked, while one is in flight": "HTTP/1.1 cannot tell it from "
     "the right one. On an idle connection it is passed over.",
-    "Which lines no test reaches": "coverage was not measured; mutants were, in the pure cores.",
     "Known vulnerabilities of what is installed": "there was no access to a database of them; "
     "`pip-audit` in the environment shows it elsewhere.",
     "Windows and macOS": "all figures are from Linux.",
