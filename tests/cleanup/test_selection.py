@@ -358,6 +358,7 @@ def test_the_design_example() -> None:
         ({"older_than": timedelta(hours=50)}, "created more than 50 hours ago"),
         ({"older_than": timedelta(minutes=90)}, "created more than 1:30:00 ago"),
         ({"older_than": timedelta(days=9, seconds=0.3)}, "created more than 9 days ago"),
+        ({"older_than": timedelta(seconds=91.5)}, "created more than 0:01:31 ago"),
         ({"older_than": timedelta(0)}, "created more than 0 days ago"),
         ({"newer_than": timedelta(days=1)}, "created less than 1 day ago"),
         ({"older_than": NOW, "by": "end_time"}, "ended before 2026-11-20 12:00+00:00"),
