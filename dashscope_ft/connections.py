@@ -2,7 +2,7 @@
 One attempt: a request on the wire, at most once, and what came of it.
 
 All that knows aiohttp is here. Its exceptions do not tell whether a request was sent, and
-by itself it sends some requests twice; a trace tells the one, and a middleware stops the
+by itself it sends some requests twice; the connector tells the one, and a middleware stops the
 other.
 """
 
@@ -12,9 +12,9 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextvars import ContextVar
 from ssl import SSLContext, SSLError
 from types import TracebackType
-from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -170,6 +170,7 @@ class Connections:
         trip = _Trip(self._settings.api_key, url.raw_path)
         if request.query:
             url = URL(f"{url}?{urlencode(request.query)}", encoded=True)
+        under_way = _under_way.set(trip)
         try:
             async with (
                 self.waits.bounded(timeout),
@@ -181,7 +182,6 @@ class Connections:
                     allow_redirects=False,
                     proxy=self._proxy,
                     middlewares=(trip,),
-                    trace_request_ctx=trip,
                 ) as response,
             ):
                 body = await _read(response)
@@ -194,6 +194,8 @@ class Connections:
                 )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return trip.without_reply(error, timeout)
+        finally:
+            _under_way.reset(under_way)
 
     async def aclose(self) -> None:
         """
@@ -236,10 +238,6 @@ async def _session(
 
     It knows nothing of the client, so that one that is dropped takes its sessions along.
     """
-    trace = TraceConfig()
-    trace.on_request_start.append(_on_start)
-    trace.on_connection_create_end.append(_on_connected)
-    trace.on_connection_reuseconn.append(_on_connected)
     connector = _Connector(
         limit=settings.concurrency,
         force_close=fresh_connection,
@@ -250,27 +248,31 @@ async def _session(
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         trust_env=False,
-        trace_configs=[trace, *trace_configs],
+        trace_configs=[*trace_configs],
     ) as session:
         yield session
 
 
 class _Connector(aiohttp.TCPConnector):
     """
-    Passes over idle connections on which something came that nobody had asked for.
+    Tells attempts when they have a connection, which is when they may be sent.
 
-    aiohttp would take it for the answer to the next request, and that one's for the one after.
+    Passes over idle connections on which something came that nobody had asked for: aiohttp
+    would take it for the answer to the next request, and that one's for the one after.
     """
 
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
+        trip = _under_way.get()
+        trip.connecting = True
         connection = await super().connect(req, traces, timeout)
         for _ in range(self.limit):  # there cannot be more idle ones
             if connection.protocol is None or not connection.protocol.should_close:
                 break
             connection.close()
             connection = await super().connect(req, traces, timeout)
+        trip.connected = True
         return connection
 
 
@@ -295,12 +297,12 @@ class _NotReplayed(aiohttp.ClientError):
 @define(eq=False)
 class _Trip:
     """
-    One attempt's way through aiohttp: its middleware, and what its trace saw.
+    One attempt's way through aiohttp: its middleware, and how far it came.
     """
 
     _key: str = field(repr=False)
     _path: str
-    traced: bool = False
+    connecting: bool = False
     connected: bool = False
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -317,7 +319,7 @@ class _Trip:
         raise _NotReplayed(reason)
 
     def without_reply(self, error: Exception, timeout: float) -> NoReply:
-        unsent = self.traced and not self.connected
+        unsent = self.connecting and not self.connected
         if isinstance(error, TimeoutError):
             doing = "connection" if unsent else "whole answer"
             return NoReply(
@@ -333,6 +335,8 @@ class _Trip:
         return NoReply(evidence=evidence, reason=_words(error))
 
 
+_under_way: ContextVar[_Trip] = ContextVar("_under_way")
+
 _HOPELESS = (
     aiohttp.ClientConnectorCertificateError,
     aiohttp.ServerFingerprintMismatch,
@@ -340,14 +344,6 @@ _HOPELESS = (
     aiohttp.InvalidURL,
     aiohttp.NonHttpUrlClientError,
 )
-
-
-async def _on_start(_session: ClientSession, context: Any, _params: Any) -> None:
-    context.trace_request_ctx.traced = True
-
-
-async def _on_connected(_session: ClientSession, context: Any, _params: Any) -> None:
-    context.trace_request_ctx.connected = True
 
 
 async def _read(response: ClientResponse) -> bytes | None:

@@ -96,6 +96,14 @@ class Limiter:
         self._again: _Line = deque()
         self._line: _Line = deque()
 
+    def enter_at_once(self) -> bool:
+        """
+        Take a turn that nobody has to wait for, and tell whether there was one.
+        """
+        free = self._pace is None and not self._door_taken and self._in_flight < self._flights
+        self._in_flight += free
+        return free
+
     async def enter(self, patience: float, *, again: bool = False) -> None:
         """
         Wait for a turn; each turn must be given back by `leave`.
@@ -108,12 +116,11 @@ class Limiter:
         Raises:
             Throttled: The pause outlasts `patience`, or a minute; nothing was sent.
         """
-        if self._pace is None and not self._door_taken and self._in_flight < self._flights:
-            self._in_flight += 1
-        elif error := self._outlasting(patience):
+        if self.enter_at_once():
+            return
+        if error := self._outlasting(patience):
             raise error
-        else:
-            await self._wait(patience, self._again if again else self._line)
+        await self._wait(patience, self._again if again else self._line)
 
     def leave(self) -> None:
         """

@@ -336,21 +336,22 @@ class _Effort(Generic[T]):
         return self._success(got) if evidence is None else self._refusal(evidence, got)
 
     async def _enter(self) -> None:
-        error: DashScopeError
-        if self._shared.closed:
-            error = _closed()
-        else:
+        limiter, again = self._shared.limiter, self._ends_at is not None
+        if limiter.enter_at_once():
+            return
+        error: DashScopeError = _closed()
+        if not self._shared.closed:
             try:
-                again = self._ends_at is not None
                 async with self._shared.connections.waits.bounded(self._left() if again else None):
-                    return await self._shared.limiter.enter(self._left(), again=again)
+                    await limiter.enter(self._left(), again=again)
+                return
             except Throttled as pause:
                 # What the service itself said last tells more than that none may ask for now.
                 error = self._last if isinstance(self._last, Throttled) else pause
                 error.retry_after = pause.retry_after
             except TimeoutError:
-                late = "its turn did not come in time."
-                error = _closed() if self._shared.closed else self._late(late)
+                if not self._shared.closed:
+                    error = self._late("its turn did not come in time.")
         raise self._end(error)
 
     def _silence(self, got: NoReply) -> _Setback:

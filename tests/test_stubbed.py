@@ -1,5 +1,5 @@
 """
-What only a stand-in for aiohttp can do: an attempt of which no trace tells anything.
+What only a stand-in for aiohttp can do: an attempt that no connector sees.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ REFUSED = ClientConnectorError(Mock(), ConnectionRefusedError(111, "refused"))
     [REFUSED, ClientOSError(), ServerDisconnectedError()],
     ids=lambda error: type(error).__name__,
 )
-async def test_an_attempt_that_no_trace_saw(stubbed: aioresponses, failure: Any) -> None:
+async def test_an_attempt_that_no_connector_saw(stubbed: aioresponses, failure: Any) -> None:
     """
-    No exception proves by its type that nothing was sent: without a trace it counts as sent.
+    No exception proves by its type that nothing was sent: without a connector's word it counts as sent.
     """
     stubbed.post(URL, exception=failure, repeat=True)
     async with AsyncClient(api_key=KEY, region="intl") as client:
