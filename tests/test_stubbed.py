@@ -26,7 +26,7 @@ REFUSED = ClientConnectorError(Mock(), ConnectionRefusedError(111, "refused"))
 )
 async def test_an_attempt_that_no_connector_saw(stubbed: aioresponses, failure: Any) -> None:
     """
-    No exception proves by its type that nothing was sent: without a connector's word it counts as sent.
+    No exception proves by its type that nothing was sent: unless a connector says so, it was.
     """
     stubbed.post(URL, exception=failure, repeat=True)
     async with AsyncClient(api_key=KEY, region="intl") as client:
