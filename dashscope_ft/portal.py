@@ -365,8 +365,8 @@ class _Daemons(ThreadPoolExecutor):
             except BaseException as error:  # noqa: BLE001 - told to who asked
                 future.set_exception(error)
 
-        if future.set_running_or_notify_cancel():
-            threading.Thread(target=run, daemon=True, name="dashscope-ft lookup").start()
+        future.set_running_or_notify_cancel()  # nobody can have cancelled it yet
+        threading.Thread(target=run, daemon=True, name="dashscope-ft lookup").start()
         return future
 
 

@@ -122,14 +122,14 @@ def _with_parameters_of(
     return _described_by(constructor)
 
 
-def _seen(portal: Portal, answer: object) -> object:
+def _seen(
+    portal: Portal, answer: AsyncPager[T] | AsyncOutcomes | AsyncGenerator[T, None]
+) -> Pager[T] | Outcomes | Generator[T, None, None]:
     if isinstance(answer, AsyncPager):
         return Pager(portal, answer)
     if isinstance(answer, AsyncOutcomes):
         return Outcomes(portal, answer)
-    if isinstance(answer, AsyncGenerator):
-        return portal.iterate(answer)
-    return answer
+    return portal.iterate(answer)
 
 
 def _read(value: object) -> object:

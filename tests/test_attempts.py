@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession, TraceConfig
 
 from dashscope_ft import (
     AsyncClient,
@@ -339,6 +340,41 @@ async def test_a_certificate_that_the_caller_trusts() -> None:
         await GET(server.client(ssl_context=trust))
 
         assert len(server.requests) == 1
+
+
+@every_call
+async def test_a_trace_that_fails_as_a_connection_comes_about(ask: Ask) -> None:
+    """
+    Whatever a caller's own trace raises before the request is written proves it unsent.
+    """
+    trace = TraceConfig()
+    failures = [OSError("once")]
+
+    async def fail(*_: object) -> None:
+        if failures:
+            raise failures.pop()
+
+    trace.on_connection_create_end.append(fail)
+    async with scripted(_welcome(ask)) as server:
+        await ask(server.client(trace_configs=[trace]))
+
+        assert not failures
+        assert len(server.requests) == 1
+
+
+@every_call
+async def test_a_path_that_changes_on_its_way(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A request goes to the very path that was checked, or not at all.
+    """
+    build = ClientSession._build_url
+    monkeypatch.setattr(ClientSession, "_build_url", lambda *given: build(*given) / "elsewhere")
+    async with scripted(_welcome(ask)) as server:
+        error = await ended(ask(server.client()))
+
+        assert type(error) is ConnectionFailed
+        assert not error.retryable
+        assert server.connections == 0
 
 
 @every_call

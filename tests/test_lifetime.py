@@ -102,6 +102,20 @@ async def test_closing_while_an_answer_is_awaited(ask: Ask, kind: type[DashScope
         assert type(await closed_during(asked, client)) is kind
 
 
+async def test_closing_while_pages_are_read_ahead() -> None:
+    """
+    A walk that waits for any of its reads ends as closed, too.
+    """
+    jobs = [{"job_id": f"ft-{number}"} for number in range(100)]
+    page = Answer({"output": {"page_no": 1, "page_size": 100, "total": 500, "jobs": jobs}})
+    async with scripted(page, Silence()) as server:
+        client = server.client(real_time=True)
+        asked = asyncio.ensure_future(walk(client))
+        await server.arrived(1 + 5)
+
+        assert type(await closed_during(asked, client)) is ClientClosed
+
+
 @pytest.mark.parametrize("ask", [get, walk, create, delete, cancel])
 async def test_closing_while_a_pause_lasts(ask: Ask) -> None:
     """

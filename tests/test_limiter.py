@@ -325,7 +325,8 @@ async def test_no_refusal_yet() -> None:
         limiter.admitted()
 
 
-def test_a_limit_that_is_gone() -> None:
+@few_and_many
+def test_a_limit_that_is_gone(concurrency: int) -> None:
     """
     In the end nothing is held back any more, and the clock is looked at no more.
     """
@@ -338,15 +339,17 @@ def test_a_limit_that_is_gone() -> None:
         return now()
 
     async def run() -> int:
-        pool = Pool(service, 8)
-        pool.limiter = Limiter(8, clock=counting, sleep=asyncio.sleep, jitter=lambda most: most)
+        pool = Pool(service, concurrency)
+        pool.limiter = Limiter(
+            concurrency, clock=counting, sleep=asyncio.sleep, jitter=lambda most: most
+        )
         await pool.run_until(40)
         before = looks
         await pool.run_until(45)
         return looks - before
 
     assert drive(run()) == 0
-    assert service.admitted(40, 45) == pytest.approx(5 * 8 / LATENCY, rel=0.05)
+    assert service.admitted(40, 45) == pytest.approx(5 * concurrency / LATENCY, rel=0.05)
 
 
 # The gate

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Self
 import pytest
 
 from dashscope_ft.errors import ClientClosed
-from dashscope_ft.portal import Portal
+from dashscope_ft.portal import Portal, _House
 
 from .interpreter import run_script
 
@@ -136,6 +136,43 @@ def test_nothing_starts_before_the_first_call(guest: Guest) -> None:
     assert len(used) == len(before) + 1
     assert loop_threads() == before
     assert guest.visits == 1
+
+
+def test_a_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch, guest: Guest) -> None:
+    """
+    The caller is told, and the next call tries again.
+    """
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    portal = Portal(guest)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError, match="new thread"):
+            portal.call(guest.echo, "a")
+
+    assert portal.call(guest.echo, "b") == "b"
+    portal.close()
+
+
+def test_closed_as_it_starts(monkeypatch: pytest.MonkeyPatch, guest: Guest) -> None:
+    """
+    The call that would have been the first ends, and no thread is left.
+    """
+    portal = Portal(guest)
+    start = _House.start
+
+    def start_slowly(house: _House) -> None:
+        start(house)
+        portal._closed = True  # by another thread, which finds nothing to end yet
+
+    monkeypatch.setattr(_House, "start", start_slowly)
+    with pytest.raises(ClientClosed, match="as it started"):
+        portal.call(guest.echo, "a")
+    wait_for(loop_threads())
+
+    assert guest.visits == 0
 
 
 def test_a_guest_who_cannot_come_in(guest: Guest) -> None:

@@ -42,6 +42,7 @@ from .scripted import (
     Answer,
     HangUp,
     Noise,
+    Received,
     ScriptedServer,
     Silence,
     job,
@@ -557,6 +558,23 @@ async def test_a_state_that_forbids_and_a_look_that_fails(look: Act) -> None:
         assert len(server.requests) == 2
 
 
+async def test_a_state_that_forbids_and_no_time_left() -> None:
+    """
+    Where the refusal comes with the deadline, the job is not looked at any more.
+    """
+
+    def late(_: Received) -> Act:
+        server.time.now += 3.0
+        return refusal(400, "OperationDenied", "no")
+
+    async with scripted(late) as server:
+        error = await ended(delete(server.client(deadline=3.0)))
+
+        assert type(error) is StateConflict
+        assert error.job_status is None
+        assert len(server.requests) == 1
+
+
 # Waiting
 
 
@@ -701,6 +719,20 @@ async def test_a_deadline_between_attempts() -> None:
 
     assert type(error) is DeadlineExceeded
     assert server.time.slept == [0.5, 1]
+
+
+@pytest.mark.parametrize(("ask", "kind"), [(get, DeadlineExceeded), (delete, OutcomeUnknown)])
+async def test_a_pause_that_lasts_beyond_the_deadline(ask: Ask, kind: type[DashScopeError]) -> None:
+    """
+    A machine that wakes a call too late sends nothing more for it.
+    """
+    async with scripted(OUTAGE, job()) as server:
+        server.time.meanwhile = lambda: setattr(server.time, "now", server.time.now + 3.0)
+        error = await ended(ask(server.client(deadline=3.0)))
+
+        assert type(error) is kind
+        assert "its turn came too late" in str(error)
+        assert len(server.requests) == 1
 
 
 async def test_a_deadline_shorter_than_the_timeout() -> None:
