@@ -147,13 +147,6 @@ class Connections:
         self._ssl_context = ssl_context
         self._trace_configs = trace_configs
         self._proxy = URL(settings.proxy) if settings.proxy else None
-        self._headers = {
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-            "User-Agent": f"dashscope-ft/{__version__}",
-        }
-        if settings.workspace:
-            self._headers["X-DashScope-WorkSpace"] = settings.workspace
         self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
         self.waits = Waits()
 
@@ -166,10 +159,9 @@ class Connections:
             timeout: Seconds for all of it: connecting, sending, and reading the answer.
         """
         session = await self._session_here(request.fresh_connection)
-        url = URL(self._settings.base_url + request.path, encoded=True)
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        url = URL(self._settings.base_url + request.path + query, encoded=True)
         trip = _Trip(self._settings.api_key, url.raw_path)
-        if request.query:
-            url = URL(f"{url}?{urlencode(request.query)}", encoded=True)
         under_way = _under_way.set(trip)
         try:
             async with (
@@ -178,7 +170,6 @@ class Connections:
                     request.method,
                     url,
                     data=request.body,
-                    headers=self._headers,
                     allow_redirects=False,
                     proxy=self._proxy,
                     middlewares=(trip,),
@@ -238,6 +229,13 @@ async def _session(
 
     It knows nothing of the client, so that one that is dropped takes its sessions along.
     """
+    headers = {
+        "Accept": "application/json",
+        "Content-Type": "application/json",
+        "User-Agent": f"dashscope-ft/{__version__}",
+    }
+    if settings.workspace:
+        headers["X-DashScope-WorkSpace"] = settings.workspace
     connector = _Connector(
         limit=settings.concurrency,
         force_close=fresh_connection,
@@ -245,6 +243,7 @@ async def _session(
     )
     async with ClientSession(
         connector=connector,
+        headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         trust_env=False,
