@@ -28,4 +28,3 @@ def main() -> int:
         run()
     except KeyboardInterrupt:
         return 130
-    return 0

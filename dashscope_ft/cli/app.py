@@ -4,7 +4,9 @@ The whole command line, put together.
 
 from __future__ import annotations
 
+import sys
 import warnings
+from typing import NoReturn
 
 from . import (
     checkpoints,
@@ -49,11 +51,11 @@ command(app, "demo", shared=False)(tryout.demo)
 command(app, "emulator", shared=False)(tryout.emulator)
 
 
-def run() -> None:
+def run() -> NoReturn:
     """
     Run what this process's arguments say, and exit.
     """
     prepare_streams()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")
-        app(prog_name="dashscope-ft")
+        sys.exit(app(prog_name="dashscope-ft"))

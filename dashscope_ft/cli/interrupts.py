@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .exits import ExitCode
 
@@ -25,15 +25,14 @@ def run(work: Coroutine[Any, Any, int | None]) -> int:
     terminated = False
 
     async def interruptible() -> int | None:
-        task = asyncio.current_task()
+        task = cast(asyncio.Task[int | None], asyncio.current_task())
         loop = asyncio.get_running_loop()
 
         def terminate() -> None:
             nonlocal terminated
             terminated = True
             loop.remove_signal_handler(signal.SIGTERM)
-            if task is not None:
-                task.cancel()
+            task.cancel()
 
         with suppress(NotImplementedError, RuntimeError):  # Windows; not the main thread
             loop.add_signal_handler(signal.SIGTERM, terminate)
