@@ -107,6 +107,7 @@ def test_a_file_that_will_not_do(run: Run, studio: Emulator, tmp_path: Path, tex
             "jobs create --model m --training-file f --suffix model_name",
             "--suffix is 'model_name'; it must have at most 8 characters.",
         ),
+        ("jobs create --model m -p n_epochs", "'n_epochs' is not NAME=VALUE."),
         ("imports create", "Missing: --model-name, --weight-type, --bucket, --folder."),
         (
             "imports create --model-name m --weight-type lora --bucket b --folder x",
@@ -154,6 +155,26 @@ def test_a_creation_whose_answer_is_lost(run: Run, studio: Emulator) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert f"It may be {job_id} (PENDING)." in done.stderr
     assert len(studio.journal.of("fine_tunes.create")) == 1
+
+
+@pytest.mark.parametrize("listing", [True, False])
+def test_a_lost_creation_of_which_nothing_is_seen(
+    run: Run, studio: Emulator, listing: bool
+) -> None:
+    """
+    That no such job is listed is said only where the listing could be read.
+    """
+    studio.inject(Fault(operation="fine_tunes.create", lose="before"))
+    if not listing:
+        denied = {"code": "AccessDenied", "message": "No.", "request_id": "r"}
+        studio.inject(Fault(operation="fine_tunes.list", status=403, body=denied, times=None))
+
+    done = run(*CREATE)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert ("No such job is listed so far.\n" in done.stderr) is listing
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
+    assert "AccessDenied" not in done.stderr
 
 
 def test_creating_and_waiting(run: Run, fast: Emulator) -> None:
@@ -284,6 +305,20 @@ def test_watching_on_a_pipe(run: Run, fast: Emulator) -> None:
     assert json.loads(again.stdout)["figures"]["epoch"] == 3.0
 
 
+@pytest.mark.parametrize("form", ["table", "jsonl"])
+def test_watching_a_job_that_stands_still(run: Run, studio: Emulator, form: str) -> None:
+    """
+    Off a terminal, a look that shows nothing new has no line.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["QUEUING"])
+
+    done = run("jobs", "watch", job_id, "-o", form, "--deadline", "0.2", *SOON)
+
+    assert done.returncode == 75
+    assert done.stdout.count("\n") == 1
+    assert len(studio.journal.of("fine_tunes.get")) > 1
+
+
 def test_watching_on_a_terminal(terminal: Callable[..., Terminal], studio: Emulator) -> None:
     """
     On a terminal, a watch is a picture: status, progress, figures and the curve of the loss.
@@ -331,6 +366,24 @@ def test_leaving_a_watch(
     assert (code, words) == (130, "The job goes on by itself.")
     assert "RUNNING" in picture
     assert max(map(len, re.split(r"[\r\n]+", picture.replace("^C", "")))) <= 37
+
+
+def test_watching_a_job_that_has_logged_nothing(
+    terminal: Callable[..., Terminal], studio: Emulator
+) -> None:
+    """
+    What is not known yet has no line in the picture: neither a bar nor figures nor a curve.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["QUEUING"], models=["qwen3-8b"])
+
+    watch = terminal("jobs", "watch", job_id, *SOON)
+    watch.read_until("qwen3-8b")
+    watch.type("\x03")
+    code = watch.finish()
+
+    picture, words = watch.words.rsplit("\n", 2)[:2]
+    assert (code, words) == (130, "The job goes on by itself.")
+    assert set(picture.replace("^C", "").split("\r")) - {""} == {f"{job_id}  QUEUING  qwen3-8b"}
 
 
 def test_watching_a_job_that_fails(run: Run, studio: Emulator) -> None:
@@ -399,6 +452,21 @@ def test_comparing_jobs(run: Run, studio: Emulator) -> None:
     assert "figures,loss,0.5,0.25" in csv.stdout.splitlines()
 
 
+def test_comparing_a_job_with_nothing(run: Run, studio: Emulator) -> None:
+    """
+    One job alone is shown with what it has, and nothing is said of differences.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    studio.account().jobs[job_id]["hyper_parameters"] = {"n_epochs": 3, "batch_size": None}
+
+    done = run("jobs", "compare", job_id)
+
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr, rows[0]) == (0, "", [job_id])
+    assert ["n_epochs", "3"] in rows
+    assert "batch_size" not in done.stdout
+
+
 @pytest.mark.parametrize(("width", "beside"), [(80, 2), (110, 3), (40, 1)])
 def test_comparing_on_a_terminal(
     terminal: Callable[..., Terminal], studio: Emulator, width: int, beside: int
@@ -460,6 +528,54 @@ def test_checkpoints_and_their_export(run: Run, fast: Emulator) -> None:
     assert (export.returncode, export.stdout.strip()) == (0, rows[1]["model_name"])
     assert [row["status"] for row in rows] == ["PENDING", "SUCCEEDED", "PENDING"]
     assert again.returncode == 1
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_an_export_that_is_not_waited_for(run: Run, studio: Emulator, form: str) -> None:
+    """
+    That it was asked for is told in every form; the model has no name yet.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    [name, *_] = [each["checkpoint"] for each in studio.account().list_checkpoints(job_id)]
+
+    done = run("jobs", "export", job_id, name, "--model-name", "mine", "-o", form)
+
+    request_id = studio.journal.of("fine_tunes.export")[0].request_id
+    told = [job_id, name, "PROCESSING", None, request_id]
+    names = ["job_id", "checkpoint", "status", "model_name", "request_id"]
+    if form == "table":
+        assert done.stdout == f"{name}  exporting\n"
+    elif form == "csv":
+        assert done.stdout == f"{','.join(names)}\r\n{job_id},{name},PROCESSING,,{request_id}\r\n"
+    else:
+        assert json.loads(done.stdout) == dict(zip(names, told, strict=True))
+        assert done.stdout.count("\n") == (1 if form == "jsonl" else 7)
+
+
+def test_a_job_without_checkpoints(run: Run, studio: Emulator) -> None:
+    """
+    Where training kept nothing, stdout is empty and stderr says so.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["PENDING"])
+
+    done = run("jobs", "checkpoints", job_id)
+
+    assert done == (0, "", "0 checkpoints.\n")
+
+
+def test_importing_and_waiting(run: Run, fast: Emulator) -> None:
+    """
+    With `--wait` the id comes at once, and the exit code is the import's.
+    """
+    create = "imports create --model-name m --weight-type lora --bucket b --folder mine/ --wait"
+    good = run(*create.split(), *SOON)
+    fast.account().rules.failure_rate = 1.0
+    bad = run(*create.split(), *SOON)
+
+    assert (good.returncode, good.stderr) == (0, "")
+    assert bad.returncode == 1
+    assert "ended as FAILED" in bad.stderr
+    assert [each.strip() for each in (good.stdout, bad.stdout)] == [*fast.account().imports][::-1]
 
 
 def test_imports_from_creation_to_end(run: Run, fast: Emulator, tmp_path: Path) -> None:
