@@ -141,6 +141,18 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
         process.communicate()
 
 
+def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """
+    Put a stderr in place that this process takes for a terminal.
+    """
+    stderr = StringIO()
+    monkeypatch.setattr(stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    for name, value in {"TERM": "xterm-256color", "NO_COLOR": "1", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    return stderr
+
+
 @define
 class Terminal:
     """

@@ -9,18 +9,24 @@ import io
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import pytest
 
 import dashscope_ft
+from dashscope_ft.cli import main
+from dashscope_ft.cli.terminal import ask, prepare_streams, steps
 from dashscope_ft.emulator import Emulator, Fault
 from dashscope_ft.emulator.__main__ import main as emulator_main
 
-from .conftest import COMMAND, PATIENCE, Run, Terminal
+from .conftest import COMMAND, PATIENCE, Run, Terminal, screen
 
 Start = Callable[..., "subprocess.Popen[str]"]
 OnTerminal = Callable[..., Terminal]
@@ -417,6 +423,29 @@ def test_the_question_before_a_deletion(
     assert len(studio.account().books.deleted) == (2 if code == 0 else 0)
 
 
+def test_an_answer_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A question is open until somebody answers it.
+    """
+    look, looks = select.select, 0
+    reader, writer = os.pipe()
+
+    def select_slowly(readers: Any, writers: Any, others: Any, patience: float) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            os.write(writer, b"yes\n")
+        return look(readers, writers, others, 0)
+
+    with open(reader) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(select, "select", select_slowly)
+        agreed = ask("Delete it?")
+    os.close(writer)
+
+    assert (agreed, looks) == (True, 3)
+
+
 def test_ctrl_c_at_the_question(studio: Emulator, terminal: OnTerminal) -> None:
     """
     Nothing is sent, which it says, and the command ends at once.
@@ -555,6 +584,26 @@ def test_a_listing_that_cannot_be_proven(studio: Emulator, run: Run) -> None:
     assert done.stderr.startswith("Error: ")
 
 
+def test_a_listing_that_breaks_off(studio: Emulator, run: Run) -> None:
+    """
+    A table shows what was proven before the error, and makes no claim to be all.
+    """
+    ids = studio.seed(jobs=300)
+    denied = {"code": "AccessDenied", "message": "No.", "request_id": "r"}
+    studio.inject(
+        Fault(operation="fine_tunes.list"),
+        Fault(operation="fine_tunes.list", status=403, body=denied, times=None),
+    )
+    done = run("jobs", "list")
+    _, *lines = done.stdout.splitlines()
+
+    assert done.returncode == 1
+    assert [line.split()[0] for line in lines] == ids[::-1][: len(lines)]
+    assert 0 < len(lines) < len(ids)
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_rate_limit_that_asks_for_patience(studio: Emulator, run: Run) -> None:
     """
     What only needs time ends as 75, the code that mail programs retry on.
@@ -620,7 +669,58 @@ def test_a_signal_during_deletions(
     assert stderr == f"{len(deleted)} deleted, {len(ids) - len(deleted)} not attempted.\n"
 
 
+def test_ctrl_c_while_it_starts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever leaves before anything began gets the same exit code, and no traceback.
+    """
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dashscope_ft.cli.app.prepare_streams", interrupted)
+
+    assert run("jobs", "list") == (130, "", "")
+
+
+def test_a_fault_that_looks_like_a_signal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What cancels itself is not told as if somebody had ended it.
+    """
+
+    def cancelled(*_: object, **__: object) -> None:
+        raise CancelledError
+
+    monkeypatch.setattr("dashscope_ft.connections.read_reply", cancelled)
+    with pytest.raises(CancelledError):
+        run("jobs", "show", "ft-1")
+
+
 # Start-up
+
+
+def test_a_tool_that_imports_every_module() -> None:
+    """
+    Nothing starts by being imported, as tools for documentation do.
+    """
+    assert import_module("dashscope_ft.cli.__main__").main is main
+
+
+def test_streams_that_are_no_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where a notebook has put objects of its own, they get all that a pipe would.
+    """
+    streams = io.StringIO(), io.StringIO()
+
+    def replaced() -> None:
+        sys.stdout, sys.stderr = streams
+        prepare_streams()
+
+    monkeypatch.setattr("dashscope_ft.cli.app.prepare_streams", replaced)
+    done = run("jobs", "list", "-o", "csv", "--status", "fialed")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert streams[0].getvalue().startswith("job_id,")
+    assert streams[1].getvalue() == "Note: FIALED is no status that is known.\n"
 
 
 @pytest.mark.parametrize(
@@ -800,6 +900,24 @@ def test_a_port_that_is_taken(
     assert done.stderr == (
         f"Error: Port {port} is taken: give another, or --port 0 for any that is free.\n"
     )
+
+
+def test_steps_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each place has a line with what goes on there and how far it is, and nothing of it remains.
+    """
+    stderr = screen(monkeypatch)
+    with steps() as shown:
+        for place, count in (("cn", 3), ("intl", 4)):
+            shown.begin(place, "listing", total=9)
+            shown.advance(place, count)
+        shown.begin("cn", "deleting", total=5)
+        shown.advance("cn", 2)
+    written, erased = stderr.getvalue().rsplit("\n", 1)
+    last = [re.sub(r"\x1b\[\d*[A-Z]|\W", " ", line).split() for line in written.splitlines()[-2:]]
+
+    assert last == [["cn", "deleting", "2"], ["intl", "listing", "4"]]
+    assert erased.count("\x1b[1A\x1b[2K") == 2
 
 
 def test_the_demonstration(execute: Run) -> None:
