@@ -4,6 +4,7 @@ Clean-up from the command line: what is shown, asked, refused, done and accounte
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -23,12 +24,13 @@ from attrs import evolve
 
 from dashscope_ft import Plan, Selection
 from dashscope_ft.cleanup.journal import Journal
+from dashscope_ft.cli.gauge import gauge
 from dashscope_ft.cli.rules import bound_of
 from dashscope_ft.emulator import Emulator, Fault, Pace
 from dashscope_ft.errors import InvalidArgument
 from tests.trials.careful_person import nth_deletion
 
-from .conftest import COMMAND, PATIENCE, Ran, Run, Terminal
+from .conftest import COMMAND, PATIENCE, Ran, Run, Terminal, screen
 
 pytestmark = pytest.mark.once
 
@@ -514,6 +516,23 @@ def test_a_journal_without_a_place(
     assert not studio.journal.requests
 
 
+def test_a_journal_that_cannot_be_opened(
+    studio: Emulator, applied: Callable[..., Ran], planned: Callable[..., Plan], tmp_path: Path
+) -> None:
+    """
+    Nothing was begun, so there is the error alone: no report, and nothing to go on with.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    planned()
+    journal = tmp_path / "journal"
+    journal.symlink_to(tmp_path / "missing" / "journal")
+    done = applied("--journal", str(journal))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Error: [Errno 2] No such file or directory: '{journal}'\n"
+    assert not studio.journal.requests
+
+
 def test_an_empty_plan(
     studio: Emulator, planned: Callable[..., Plan], run: Run, plan_file: Path
 ) -> None:
@@ -783,6 +802,19 @@ def test_yes_on_a_terminal(studio: Emulator, terminal: OnTerminal) -> None:
     )
 
 
+async def test_a_bar_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    There is neither a rate yet nor a time that it takes.
+    """
+    stderr = screen(monkeypatch)
+    monkeypatch.setattr("dashscope_ft.cli.terminal._PATIENCE", 0)
+    with gauge("Deleting", total=40):
+        await asyncio.sleep(0.001)
+        shown = stderr.getvalue()
+
+    assert re.findall(r"0 of 40.*", shown) == ["0 of 40  0 failed"]
+
+
 # Interrupts
 
 
@@ -826,6 +858,32 @@ def test_a_signal(
 
     studio.faults.clear()
     assert applied().returncode == 0
+    assert sorted(studio.account().books.deleted) == sorted(ids)
+
+
+def test_ctrl_c_as_all_is_done(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    applied: Callable[..., Ran],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Whoever leaves in the run's last instant still gets the report of all of it.
+    """
+    ids = studio.seed(jobs=3, statuses=["FAILED"])
+    planned()
+    close = Journal.__exit__
+
+    def interrupted(journal: Journal, *rest: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        close(journal, *rest)
+
+    monkeypatch.setattr(Journal, "__exit__", interrupted)
+    done = applied("--output", "json")
+
+    assert done.returncode == 130
+    assert json.loads(done.stdout)["reasons"] == {"confirmed": 3}
+    assert "3 deleted.\n" in done.stderr
     assert sorted(studio.account().books.deleted) == sorted(ids)
 
 
