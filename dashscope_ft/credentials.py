@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, SupportsIndex
 
@@ -44,9 +44,9 @@ def concealed(value: str | None) -> Secret | None:
     return Secret(value) if isinstance(value, str) else Secret()
 
 
-class Environment(Mapping[str, str]):
+class Environment:
     """
-    Variables that a traceback with locals does not show, not even one that looks into dicts.
+    Variables that a traceback with locals does not show, not even one that looks into mappings.
     """
 
     __slots__ = ("_variables",)
@@ -57,12 +57,6 @@ class Environment(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._variables[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)
-
     def __repr__(self) -> str:
         return "{...}"
 
@@ -70,7 +64,7 @@ class Environment(Mapping[str, str]):
         """
         Tell which of some variables are set; an empty one is not.
         """
-        return tuple(name for name in names if self.get(name))
+        return tuple(name for name in names if self._variables.get(name))
 
 
 def found_key(environ: Environment, home: Path | None) -> Secret:

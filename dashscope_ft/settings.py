@@ -144,16 +144,17 @@ def resolve(
         ConfigurationError: Where something is missing or wrong; it says what would be right.
     """
     # From here on a traceback with locals shows neither the key nor the environment.
-    environ = Environment(environ)
+    variables = Environment(environ)
+    del environ
     api_key, proxy = concealed(api_key), concealed(proxy)
 
     disagreements: list[str] = []
-    key = found_key(environ, home) if api_key is None else checked_key(api_key, "api_key")
-    url, region = find_endpoint(environ, base_url, region, disagreements)
+    key = found_key(variables, home) if api_key is None else checked_key(api_key, "api_key")
+    url, region = find_endpoint(variables, base_url, region, disagreements)
     settings = Settings(
         base_url=url,
         region=region,
-        workspace=find_workspace(environ, url, base_url, workspace, disagreements),
+        workspace=find_workspace(variables, url, base_url, workspace, disagreements),
         api_key=key,
         timeout=seconds("timeout", timeout, ConfigurationError),
         deadline=seconds("deadline", deadline, ConfigurationError),
@@ -161,7 +162,7 @@ def resolve(
         concurrency=whole("concurrency", concurrency, 1, 1000, ConfigurationError),
         page_size=whole("page_size", page_size, 20, 100, ConfigurationError),
         time_zone=_time_zone(time_zone),
-        proxy=find_proxy(environ, urlsplit(url), proxy),
+        proxy=find_proxy(variables, urlsplit(url), proxy),
     )
     if disagreements:
         _warn(" ".join(disagreements))

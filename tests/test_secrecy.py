@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,15 @@ def in_rich(error: BaseException) -> str:
     return shown.getvalue()
 
 
+def in_mappings(error: BaseException) -> str:
+    """
+    Show what collectors of errors send, which look into every mapping among the locals.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    places = [frame.f_locals for frame in frames if not frame.f_code.co_filename.startswith(HERE)]
+    return str([dict(v) for place in places for v in place.values() if isinstance(v, Mapping)])
+
+
 @pytest.mark.parametrize(
     "hook",
     ["on_request_start", "on_connection_create_end", "on_request_headers_sent", "on_request_end"],
@@ -293,6 +303,7 @@ def test_a_long_key_that_is_cut_before_it_is_shown() -> None:
             resolve(**options)
 
         assert KEY not in in_rich(caught.value)
+        assert KEY not in in_mappings(caught.value)
         assert traces(caught.value, key) == []
 
 
