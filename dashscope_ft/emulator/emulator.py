@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from attrs import evolve
 
@@ -18,9 +18,6 @@ from .faults import Fault, Faults
 from .journal import Journal
 from .rules import Pace, Rules
 from .server import Server
-
-if TYPE_CHECKING:
-    from dashscope_ft.portal import Portal
 
 REGIONS = ("intl", "cn")
 
@@ -69,7 +66,6 @@ class Emulator:
         self._host = host
         self._wanted_port = port
         self._port = port
-        self._portal: Portal | None = None
         rules = evolve(rules or Rules())
         if rate is not None:
             rules.rate = rate
@@ -184,9 +180,7 @@ class Emulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._portal is not None:
-            self._portal.close()
-            self._portal = None
+        self._portal.close()
 
 
 async def _begin() -> None:

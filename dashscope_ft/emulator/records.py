@@ -115,9 +115,6 @@ class Shelf:
         self._by_id: dict[str, Record] = {}
         self._oldest_first: list[Record] = []
 
-    def __len__(self) -> int:
-        return len(self._by_id)
-
     def __iter__(self) -> Iterator[Record]:
         return reversed(self._oldest_first)
 

@@ -83,7 +83,6 @@ class Server:
         self._clock = clock
         self._latency = latency
         self._random = random
-        self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int) -> int:
@@ -99,13 +98,11 @@ class Server:
         """
         End the connections, and listen no longer.
         """
-        if self._server is not None:
-            self._server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks)
-            await self._server.wait_closed()
-            self._server = None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks)
+        await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = cast(asyncio.Task[None], asyncio.current_task())
