@@ -59,7 +59,7 @@ class Studio:
         base = urlsplit(self.emulator.base_url(region))
         connection = http.client.HTTPConnection(base.netloc, timeout=10)
         try:
-            content = None if body is None else json.dumps(body)
+            content = body if isinstance(body, bytes | None) else json.dumps(body)
             connection.request(method, base.path + path, content, headers)
             answer = connection.getresponse()
             names = {name.lower(): value for name, value in answer.getheaders()}

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import dashscope_ft.emulator
 from dashscope_ft.emulator import Emulator, Fault, ManualClock
 
 
@@ -85,6 +86,15 @@ async def test_the_fixture_in_an_async_test(model_studio: Emulator) -> None:
     model_studio.seed(jobs=2)
 
     assert total(model_studio) == 2
+
+
+def test_the_names_that_are_offered() -> None:
+    """
+    `dir` and completion show every public name, whether it was used before or not.
+    """
+    assert set(dashscope_ft.emulator.__all__) <= set(dir(dashscope_ft.emulator))
+    with pytest.raises(AttributeError, match="no attribute 'Emulater'"):
+        _ = dashscope_ft.emulator.Emulater
 
 
 def test_what_the_plugin_costs() -> None:
@@ -176,6 +186,26 @@ def test_a_body_in_chunks() -> None:
         assert len(emulator.account().jobs) == 1
 
 
+def test_lines_behind_a_body_in_chunks() -> None:
+    """
+    Trailers behind a body are not taken for the next request.
+    """
+    with Emulator() as emulator:
+        connection = HTTPConnection("127.0.0.1", emulator.port, timeout=10)
+        seen = []
+        for _ in range(2):
+            connection.putrequest("POST", "/api/v1/fine-tunes")
+            connection.putheader("Transfer-Encoding", "chunked")
+            connection.endheaders(b"2\r\n{}\r\n0\r\nChecksum: 7\r\n\r\n")
+            answer = connection.getresponse()
+            answer.read()
+            seen.append(answer.status)
+        connection.close()
+
+        assert seen == [401, 401]
+        assert [request.connection for request in emulator.journal] == [1, 1]
+
+
 def test_leaving_while_requests_wait() -> None:
     """
     The emulator ends at once, whatever is being served.
@@ -234,9 +264,14 @@ def test_the_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "noise", [b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
+    "noise",
+    [
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 16777217\r\n\r\n",
+    ],
 )
-def test_what_is_not_http(noise: bytes) -> None:
+def test_what_is_not_http_or_too_large(noise: bytes) -> None:
     """
     The connection is closed, and the emulator serves on.
     """

@@ -131,6 +131,17 @@ async def test_a_dripping_body() -> None:
     assert b'"total":0' in b"".join(pieces)
 
 
+def test_a_body_that_drips_without_a_pause(studio: Studio) -> None:
+    """
+    What takes no time comes while the clock stands still.
+    """
+    studio.emulator.inject(Fault(drip=0.0))
+
+    answer = studio.call("GET", "/fine-tunes")
+
+    assert answer.output["total"] == 0
+
+
 def test_an_answer_that_never_comes() -> None:
     """
     An endless delay ends with the emulator, not before.
@@ -173,6 +184,7 @@ def test_faults_in_order(studio: Studio) -> None:
     ]
 
     assert seen == [503, 502, 408, 503, 200]
+    assert list(studio.emulator.faults) == [Fault(method="DELETE", status=500)]
     assert len(studio.emulator.faults) == 1
     studio.emulator.faults.clear()
     assert studio.call("DELETE", "/fine-tunes/ft-1").status == 404

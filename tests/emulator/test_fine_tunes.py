@@ -299,6 +299,7 @@ def test_a_quota_of_running_jobs(studio: Studio) -> None:
     "body",
     [
         [],
+        b"not JSON",
         {"training_file_ids": ["file-1"]},
         {"model": "qwen3-14b"},
         {"model": 3, "training_file_ids": ["file-1"]},
@@ -402,7 +403,11 @@ def test_checkpoints_and_an_export(studio: Studio) -> None:
     A succeeded job has one each epoch; an exported one is published after a while, once.
     """
     job_id = studio.call("POST", "/fine-tunes", NEW).output["job_id"]
-    before = studio.call("GET", f"/fine-tunes/{job_id}/checkpoints").output
+    (untrained,) = studio.emulator.seed(jobs=1, statuses=["CANCELING"])
+    before = [
+        *studio.call("GET", f"/fine-tunes/{job_id}/checkpoints").output,
+        *studio.call("GET", f"/fine-tunes/{untrained}/checkpoints").output,
+    ]
     studio.clock.advance(100)
     path = f"/fine-tunes/{job_id}/export/checkpoint-40"
 

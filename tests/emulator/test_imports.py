@@ -72,6 +72,23 @@ def test_a_deletion_of_a_finished_import(studio: Studio, status: str) -> None:
     assert studio.call("GET", f"/custom_models/import/{job_id}").refusal == (404, "NotFound")
 
 
+def test_a_test_that_acts_as_somebody_else(studio: Studio) -> None:
+    """
+    An import can be ended and deleted from outside; a job that is not there is a `KeyError`.
+    """
+    account = studio.emulator.account()
+    (job_id,) = account.seed(imports=1, import_statuses=["RUNNING"])
+
+    account.set_status(job_id, "FAILED")
+    shown = studio.call("GET", f"/custom_models/import/{job_id}").output
+    account.remove(job_id)
+
+    assert (shown["status"], "error_code" in shown) == ("FAILED", True)
+    assert not account.imports
+    with pytest.raises(KeyError, match=job_id):
+        account.set_status(job_id, "FAILED")
+
+
 def test_a_listing_with_filters(studio: Studio) -> None:
     """
     Status and generated name filter exactly, and rows come under their own name.

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dashscope_ft.emulator import Fault
+from dashscope_ft.emulator import Emulator, Fault, ManualClock
 
 from .conftest import Studio
 
@@ -88,6 +88,21 @@ def test_a_request_rate(studio: Studio) -> None:
     assert other.status == 200
 
 
+def test_a_rate_from_the_start() -> None:
+    """
+    Rate and waiting time can be given to the emulator itself, and hold for each region.
+    """
+    clock = ManualClock()
+    with Emulator(clock=clock, rate=1.0, retry_after=7.0) as emulator:
+        studio = Studio(emulator, clock)
+        answers = [
+            studio.call("GET", "/fine-tunes", region=region) for region in ("intl", "intl", "cn")
+        ]
+
+    assert [answer.status for answer in answers] == [200, 429, 200]
+    assert answers[1].headers["retry-after"] == "7"
+
+
 def test_a_throttled_deletion(studio: Studio) -> None:
     """
     It did not happen.
@@ -141,6 +156,17 @@ def test_a_request_to_come(studio: Studio) -> None:
     assert not to_come.done()
     studio.call("DELETE", "/fine-tunes/ft-1")
     assert to_come.result(timeout=5).job_id == "ft-1"
+
+
+def test_a_request_that_is_waited_for_no_longer(studio: Studio) -> None:
+    """
+    A test that gave up waiting for a request disturbs none that come later.
+    """
+    given_up, other = (studio.emulator.journal.first(lambda request: True) for _ in range(2))
+    given_up.cancel()
+
+    assert studio.call("GET", "/fine-tunes").status == 200
+    assert other.result(timeout=5).operation == "fine_tunes.list"
 
 
 def test_a_latency_on_the_clock(studio: Studio) -> None:
