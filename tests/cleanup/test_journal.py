@@ -273,6 +273,8 @@ def test_a_journal_of_another_version_is_refused(path: Path) -> None:
         b'{"outcome":{"job_id":"ft-1"}}\n',
         b'{"outcome":{"job_id":"j","action":"delete","result":"failed","reason":"x",'
         b'"request_id":null,"error":{"type":"os","message":""}}}\n',
+        b'{"outcome":{"job_id":"j","action":"delete","result":"failed","reason":"x",'
+        b'"request_id":null,"error":{"type":"__class__","message":""}}}\n',
     ],
 )
 def test_a_damaged_journal_is_refused(path: Path, written: bytes, line: bytes) -> None:
