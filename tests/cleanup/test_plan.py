@@ -406,6 +406,19 @@ async def test_a_summary_to_decide_from() -> None:
     assert "… and 3 more" in text
 
 
+@pytest.mark.parametrize("count", [0, 20])
+async def test_a_summary_without_jobs(count: int) -> None:
+    """
+    Where no job goes, or none is to be named, the summary ends with what stays.
+    """
+    plan = await planned(count)
+
+    text = plan.summary(jobs=0 if count else 20)
+
+    assert "THE JOBS THAT GO" not in text
+    assert ("STAYS: 0\n  (none)" in text) is (count == 0)
+
+
 async def test_a_summary_escapes_what_the_service_said() -> None:
     """
     Server text cannot drive the terminal that shows the table, nor hide that two names differ.
