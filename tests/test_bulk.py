@@ -176,6 +176,18 @@ async def test_raising_for_failures_again() -> None:
     assert caught.value.__notes__ == ["1 of 2 jobs failed; this is the first."]
 
 
+async def test_raising_for_failures_where_there_are_none() -> None:
+    """
+    A job that was skipped is no failure, although its error is told.
+    """
+    service = Service(errors={"ft-a": NotFound("gone", code="NotFound", status=404)})
+
+    report = await run(service, [FineTuneJob(job_id="ft-a"), "ft-b"]).report()
+
+    assert results(report)["ft-a"] == ("skipped", "already_gone")
+    report.raise_for_failures()
+
+
 @pytest.mark.parametrize(
     ("seen", "missing_ok", "expected"),
     [
@@ -599,6 +611,28 @@ async def test_a_source_left_early_is_closed() -> None:
         await anext(walk)
 
     assert closed
+
+
+async def test_a_source_that_cannot_be_closed() -> None:
+    """
+    Any async iterator will do as a source, also one that is no generator.
+    """
+
+    class Source:
+        def __init__(self) -> None:
+            self.left = ["ft-b", "ft-a"]
+
+        def __aiter__(self) -> Source:
+            return self
+
+        async def __anext__(self) -> str:
+            if not self.left:
+                raise StopAsyncIteration
+            return self.left.pop()
+
+    report = await run(Service(), Source()).report()
+
+    assert results(report) == dict.fromkeys(("ft-a", "ft-b"), ("done", "confirmed"))
 
 
 async def test_a_callback_sees_every_outcome_and_its_failure_stops() -> None:
