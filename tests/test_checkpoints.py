@@ -185,6 +185,12 @@ async def test_a_checkpoint_of_another_job() -> None:
             await life.client.fine_tunes.export_checkpoint("ft-1", other, model_name="mine")
         with pytest.raises(InvalidArgument):
             await life.client.fine_tunes.export_checkpoint("ft-2", other, model_name="")
+        with pytest.raises(InvalidArgument, match="model_name is missing"):
+            await life.client.fine_tunes.export_checkpoint(
+                "ft-2",
+                other,
+                model_name=None,  # type: ignore[arg-type]
+            )
         with pytest.raises(TypeError):
             await life.client.fine_tunes.export_checkpoint(
                 "ft-1",
