@@ -297,8 +297,10 @@ async def test_lines_that_are_not_text() -> None:
         lines = [line async for line in server.client().fine_tunes.logs("ft-1")]
     async with scripted(Answer({"request_id": "r", "output": {}})) as silent:
         none = [line async for line in silent.client().fine_tunes.logs("ft-1")]
-    async with scripted(page("abc", 3)) as odd:
+    async with scripted(page("abc", 3), Answer({"output": ["abc"]})) as odd:
         with pytest.raises(MalformedResponse) as caught:
+            [line async for line in odd.client().fine_tunes.logs("ft-1")]
+        with pytest.raises(MalformedResponse, match="output is not a log"):
             [line async for line in odd.client().fine_tunes.logs("ft-1")]
 
     assert lines == ["a", '{"b":1}', "null", "3"]
@@ -322,6 +324,23 @@ async def test_watching_a_job() -> None:
     assert fractions == sorted(fractions)
     assert (seen[0].fraction, fractions[-1]) == (None, 1.0)
     assert len(seen[-1].log.loss) == 60
+
+
+@pytest.mark.parametrize("epochs", [None, "auto", [3]])
+async def test_watching_a_job_of_unknown_length(epochs: object) -> None:
+    """
+    Without a number of epochs, how far training is cannot be told until it has succeeded.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["RUNNING"])
+        life.account.jobs[job_id]["hyper_parameters"] = (
+            {} if epochs is None else {"n_epochs": epochs}
+        )
+
+        fractions = [progress.fraction async for progress in life.client.fine_tunes.watch(job_id)]
+
+    assert set(fractions[:-1]) == {None}
+    assert fractions[-1] == 1.0
 
 
 async def test_leaving_a_log_early() -> None:
