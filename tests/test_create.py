@@ -398,6 +398,21 @@ async def test_waiting_for_capacity() -> None:
     assert life.asked["fine_tunes.get"] == 1
 
 
+async def test_waiting_for_capacity_through_an_outage() -> None:
+    """
+    While nobody can be asked who runs, a waiting creation asks again after its usual pause.
+    """
+    async with living() as life:
+        life.account.rules.running_quota = 1
+        await life.job()
+        life.emulator.inject(Fault(operation="fine_tunes.list", times=8, status=503))
+
+        job = await life.job(wait_for_capacity=3600.0)
+
+    assert job.status == "PENDING"
+    assert life.slept[3] == life.slept[7] == max(life.slept)
+
+
 async def test_capacity_that_does_not_come() -> None:
     """
     Out of time, the quota's own error is raised.
