@@ -349,6 +349,17 @@ async def test_deleting_an_import(studio: Emulator, client: AsyncClient) -> None
     assert studio.account().imports == {}
 
 
+async def test_deleting_an_import_that_is_only_acknowledged() -> None:
+    """
+    An answer without the job confirms the deletion as well.
+    """
+    async with scripted(Answer({"request_id": "r", "output": {"status": "success"}})) as server:
+        receipt = await server.client().imports.delete("i-1")
+
+    assert (receipt.job_id, receipt.request_id, receipt.job) == ("i-1", "r", None)
+    assert receipt.confirmed
+
+
 async def test_what_is_missing(client: AsyncClient) -> None:
     """
     It is an error, or with `missing_ok` a receipt that confirms nothing.
