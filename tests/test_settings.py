@@ -503,6 +503,17 @@ class TestWorkspace:
         assert (settings.workspace, settings.region) == ("llm-1", "cn")
         assert settings.base_url == "https://llm-1.cn-beijing.maas.aliyuncs.com/api/v1"
 
+    def test_agrees_with_gateway(self) -> None:
+        """
+        A variable that names the gateway's own workspace is used in its own spelling.
+        """
+        environ = {
+            "DASHSCOPE_BASE_URL": "https://llm-1.cn-beijing.maas.aliyuncs.com",
+            "DASHSCOPE_WORKSPACE": "LLM-1",
+        }
+
+        assert settings_of(environ).workspace == "LLM-1"
+
     def test_contradicts_gateway(self) -> None:
         """
         A workspace and the gateway of another one are refused together.
