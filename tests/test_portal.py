@@ -504,6 +504,22 @@ def test_close_unused_and_twice(guest: Guest) -> None:
     assert guest.visits == 0
 
 
+def test_close_ends_what_was_left_on_the_loop(guest: Guest) -> None:
+    """
+    A task that a call left behind is cancelled, and has wound up when the portal is closed.
+    """
+    left: list[asyncio.Task[bool]] = []
+
+    async def leave_behind() -> None:
+        left.append(asyncio.create_task(asyncio.Event().wait()))
+
+    portal = Portal(guest)
+    portal.call(leave_behind)
+    portal.close()
+
+    assert left[0].cancelled()
+
+
 def test_calls_that_race_with_close() -> None:
     """
     However calls, iterations and first calls race with `close()`, each ends.

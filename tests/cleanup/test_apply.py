@@ -435,6 +435,29 @@ async def test_cancelling_starts_no_deletion(tmp_path: Path) -> None:
             break
 
 
+async def test_an_interrupted_run_cancels_no_job() -> None:
+    """
+    A run that is interrupted at any moment begins no cancellation after that, and waits for none.
+    """
+    for moment in itertools.count(1):
+        world = a_world(*["RUNNING"] * 4)
+        plan = await a_plan(world, ALL)
+        task = asyncio.create_task(applied(world, plan, cancel_running=True, concurrency=2))
+        await turns(moment)
+        if task.done():
+            break
+
+        task.cancel()
+        await turns(1)
+        begun = world.begun["cancel"], world.begun["delete"]
+        report, _ = await interrupted(task)
+
+        assert (world.begun["cancel"], world.begun["delete"]) == begun
+        assert set(world.deletions) == {o.job_id for o in report.outcomes if o.result == "done"}
+        assert set(report.reasons) <= {"confirmed", "not_attempted"}
+        assert report.selected == 4
+
+
 async def interrupted(task: asyncio.Task[Report]) -> tuple[Report, list[str]]:
     """
     Cancel a run, and give the report and the notes that it raises with.
