@@ -210,6 +210,8 @@ async def wait_for_jobs(
         JobFailed: One did not end in success.
         NotFound: One is not there, or not any more.
     """
+    if not job_ids:
+        return []
     watch = Watch(lookout, vigil, dict.fromkeys(job_ids))
     while vigil.left > 0:
         with vigil.forgiving():

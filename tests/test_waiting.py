@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -321,6 +322,21 @@ async def test_no_jobs_at_all() -> None:
         assert await life.client.fine_tunes.wait_many([]) == []
 
     assert not life.asked
+
+
+async def test_no_jobs_after_all() -> None:
+    """
+    A source that takes longer than the deadline and then gives no job is no error either.
+    """
+    async with scripted(Silence()) as server:
+
+        async def nobody() -> AsyncIterator[str]:
+            server.time.now += 10.0
+            for job_id in ():
+                yield job_id
+
+        assert await server.client().fine_tunes.wait_many(nobody(), deadline=1.0) == []
+        assert not server.requests
 
 
 async def test_a_pager_of_jobs() -> None:
