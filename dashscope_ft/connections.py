@@ -73,6 +73,9 @@ class NoReply:
     timed_out: bool = False
     """Whether time ran out."""
 
+    lasts: bool = False
+    """Whether nothing will be otherwise a little later."""
+
 
 class Waits:
     """
@@ -162,7 +165,7 @@ class Connections:
         query = f"?{urlencode(request.query)}" if request.query else ""
         url = URL(self._settings.base_url + request.path + query, encoded=True)
         trip = _Trip(self._settings.api_key, url.raw_path)
-        under_way = _under_way.set(trip)
+        _under_way.set(trip)  # for the connector; the next attempt sets its own
         try:
             async with (
                 self.waits.bounded(timeout),
@@ -185,8 +188,6 @@ class Connections:
                 )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return trip.without_reply(error, timeout)
-        finally:
-            _under_way.reset(under_way)
 
     async def aclose(self) -> None:
         """
@@ -331,7 +332,9 @@ class _Trip:
             evidence = Evidence.UNREACHABLE
         elif unsent:
             evidence = Evidence.UNSENT
-        return NoReply(evidence=evidence, reason=_words(error))
+        outage = isinstance(error, aiohttp.ClientHttpProxyError) and error.status >= 500
+        lasts = evidence is Evidence.UNREACHABLE and not outage
+        return NoReply(evidence=evidence, reason=_words(error), lasts=lasts)
 
 
 _under_way: ContextVar[_Trip] = ContextVar("_under_way")

@@ -319,6 +319,13 @@ def refusal_class(status: int, code: str | None, message: str) -> type[APIError]
     return found
 
 
+def asked_to_wait(seconds: float) -> str:
+    """
+    Say how long the service wants to be left alone.
+    """
+    return f"The service asks to wait {seconds:.0f} s."
+
+
 def refusal(
     *,
     status: int,
@@ -373,6 +380,6 @@ def _hint(error: APIError, asked: str) -> str | None:
         case PermissionDenied():
             return f"{asked} was asked; the key's account or workspace lacks this permission."
         case Throttled(retry_after=float(seconds)):
-            return f"The service asks to wait {seconds:.0f} s."
+            return asked_to_wait(seconds)
         case _:
             return None

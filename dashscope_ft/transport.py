@@ -28,6 +28,7 @@ from .errors import (
     OutcomeUnknown,
     StateConflict,
     Throttled,
+    asked_to_wait,
     refusal,
 )
 from .limiter import LONGEST_PAUSE, Limiter
@@ -251,6 +252,8 @@ class Transport:
         """
         Wait, but for no longer than the client is open.
         """
+        if self.shared.closed:
+            return
         with suppress(TimeoutError):
             async with self.shared.connections.waits.bounded():
                 await self.sleep(seconds)
@@ -346,9 +349,11 @@ class _Effort(Generic[T]):
                     await limiter.enter(self._left(), again=again)
                 return
             except Throttled as pause:
-                # What the service itself said last tells more than that none may ask for now.
-                error = self._last if isinstance(self._last, Throttled) else pause
-                error.retry_after = pause.retry_after
+                error = pause
+                if isinstance(self._last, Throttled):
+                    # What the service itself said tells more than that none may ask for now.
+                    error, error.retry_after = self._last, pause.retry_after
+                    error.hint = asked_to_wait(pause.retry_after or 0.0)
             except TimeoutError:
                 if not self._shared.closed:
                     error = self._late("its turn did not come in time.")
@@ -360,7 +365,7 @@ class _Effort(Generic[T]):
         kind = DeadlineExceeded if got.timed_out else ConnectionFailed
         text = f"{got.reason}. {self._transport.asked} was asked."
         error = kind(text, attempts=self._history.attempts)
-        error.retryable = got.evidence is not Evidence.UNREACHABLE
+        error.retryable = not got.lasts
         return _Setback(got.evidence, error)
 
     def _refusal(self, evidence: Evidence, reply: Reply) -> _Setback:

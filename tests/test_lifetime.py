@@ -221,6 +221,21 @@ async def test_closing_while_a_job_is_waited_for(ask: Ask, requests: int) -> Non
         assert len(server.requests) == requests
 
 
+async def test_closing_between_two_looks() -> None:
+    """
+    Whoever asks for the next line of a closed client's log is told at once, and not after a pause.
+    """
+    async with scripted(job(), Answer({"output": {"logs": ["first"], "total": 1}})) as server:
+        client = server.client()
+        log = client.fine_tunes.logs("ft-1", follow=True)
+        assert await anext(log) == "first"
+        await client.aclose()
+        with pytest.raises(ClientClosed):
+            await anext(log)
+
+        assert server.time.slept == []
+
+
 async def test_a_closed_client() -> None:
     """
     Whatever is asked of a closed client, or of a view of it, is refused; nothing is sent.

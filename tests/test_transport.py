@@ -703,6 +703,28 @@ async def test_a_walk_that_is_throttled_to_its_end() -> None:
         assert "Nothing was sent" not in str(error)
 
 
+async def test_a_pause_that_another_call_is_told_of() -> None:
+    """
+    Who is refused, and then outlasted by another call's pause, is told the time of that one.
+    """
+
+    async def ask_too() -> None:
+        server.time.meanwhile = lambda: None
+        await ended(client.imports.get("im-1"))
+
+    async with scripted(
+        refusal(429, Retry_After="1"), refusal(429, Retry_After="40"), job()
+    ) as server:
+        client = server.client(deadline=30.0)
+        server.time.meanwhile = ask_too
+        error = await ended(get(client))
+
+        assert type(error) is Throttled
+        assert error.retry_after == 40
+        assert error.hint == "The service asks to wait 40 s."
+        assert len(server.requests) == 2
+
+
 async def test_a_deadline_between_attempts() -> None:
     """
     Where the next wait would end behind the deadline, the call ends instead of waiting.
@@ -991,11 +1013,13 @@ async def test_what_every_request_carries() -> None:
         assert "x-dashscope-workspace" not in created
 
 
-async def test_a_proxy() -> None:
+@pytest.mark.parametrize(("status", "passes"), [(407, False), (503, True)])
+async def test_a_proxy(status: int, passes: bool) -> None:
     """
-    A proxy is used from the settings, for what leaves this machine; its refusal is final.
+    A proxy is used from the settings, for what leaves this machine. Its refusal ends a call; an
+    outage of its own may pass, and whoever waits for a job waits on.
     """
-    async with scripted(Answer(b"", 407)) as proxy:
+    async with scripted(Answer(b"", status)) as proxy:
         url = f"http://who:secret@127.0.0.1:{proxy.port}"
         error = await ended(get(proxy.client(base_url="https://studio.example", proxy=url)))
         [asked] = proxy.requests
@@ -1004,9 +1028,10 @@ async def test_a_proxy() -> None:
         assert asked.line == "CONNECT studio.example:443 HTTP/1.1"
         assert "proxy-authorization" in asked.headers
         assert "authorization" not in asked.headers
-        assert "HTTP 407" in str(error)
+        assert f"HTTP {status}" in str(error)
         assert "secret" not in str(error)
         assert error.attempts == 1
+        assert error.retryable is passes
 
 
 @pytest.mark.parametrize("ask", CHANGES.values(), ids=CHANGES)
