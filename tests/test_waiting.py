@@ -332,7 +332,7 @@ async def test_no_jobs_after_all() -> None:
 
         async def nobody() -> AsyncIterator[str]:
             server.time.now += 10.0
-            for job_id in ():
+            for job_id in list[str]():
                 yield job_id
 
         assert await server.client().fine_tunes.wait_many(nobody(), deadline=1.0) == []
