@@ -5,13 +5,13 @@ What a job is created from, and how to recognise it when nobody knows whether it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from attrs import frozen
 
-from .arguments import check_filter
+from .arguments import check_filter, shown
 from .errors import InvalidArgument, OutcomeUnknown
 from .models import FineTuneJob, ImportJob
 from .settings import UTC_PLUS_8
@@ -105,17 +105,17 @@ def fine_tune_fields(
         validation_file_ids=_ids("validation_file_ids", validation_file_ids),
         validation_datasets=_objects("validation_datasets", validation_datasets),
         hyper_parameters=_object("hyper_parameters", hyper_parameters),
-        training_type=check_filter("training_type", training_type),
-        job_name=check_filter("job_name", job_name),
-        model_name=check_filter("model_name", model_name),
+        training_type=_text("training_type", training_type),
+        job_name=_text("job_name", job_name),
+        model_name=_text("model_name", model_name),
         finetuned_output_suffix=_short(
             "finetuned_output_suffix", finetuned_output_suffix, _LONGEST_SUFFIX
         ),
-        priority=check_filter("priority", priority),
+        priority=_text("priority", priority),
     )
     if not ("training_file_ids" in fields or "training_datasets" in fields):
         raise InvalidArgument("Give training_file_ids or training_datasets.")
-    return fields | dict(extra or {})
+    return fields | (_object("extra", extra) or {})
 
 
 def import_fields(
@@ -149,7 +149,7 @@ def import_fields(
         weight_type=weight_type,
         storage_info={"bucket_name": _needed("bucket_name", bucket_name), "object_key": folder},
     )
-    return fields | dict(extra or {})
+    return fields | (_object("extra", extra) or {})
 
 
 def body(fields: Fields) -> bytes:
@@ -170,15 +170,22 @@ def _present(**fields: Any) -> Fields:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def _text(name: str, value: object) -> str | None:
+    # Of another type, it is as likely a slip in a file of fields as one in a program.
+    if value is not None and not isinstance(value, str):
+        raise InvalidArgument(f"{name} must be a string, not {shown(value)}.")
+    return check_filter(name, value)
+
+
 def _needed(name: str, value: str) -> str:
-    checked = check_filter(name, value)
+    checked = _text(name, value)
     if checked is None:
         raise InvalidArgument(f"{name} is missing.")
     return checked
 
 
 def _short(name: str, value: str | None, most: int) -> str | None:
-    checked = check_filter(name, value)
+    checked = _text(name, value)
     if checked is not None and len(checked) > most:
         raise InvalidArgument(f"{name} is {checked!r}; it must have at most {most} characters.")
     return checked
@@ -195,7 +202,7 @@ def _objects(name: str, values: Sequence[Mapping[str, Any]] | None) -> list[Fiel
 
 def _object(name: str, value: Mapping[str, Any] | None) -> Fields | None:
     if value is not None and not isinstance(value, Mapping):
-        raise InvalidArgument(f"{name} must be an object, such as {{'n_epochs': 3}}.")
+        raise InvalidArgument(f"{name} must hold names and their values, not {shown(value)}.")
     return None if value is None else dict(value)
 
 
@@ -204,8 +211,10 @@ def _several(
 ) -> list[T] | None:
     if values is None:
         return None
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        raise InvalidArgument(f"{name} must be {kind}, not {shown(values)}.")
     listed = [*values]  # once: an iterator has nothing left for a second look
-    if isinstance(values, str | Mapping) or not all(map(is_one, listed)):
+    if not all(map(is_one, listed)):
         raise InvalidArgument(f"{name} must be {kind}.")
     if not listed:
         raise InvalidArgument(f"{name} is empty; leave it out, or name at least one.")

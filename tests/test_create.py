@@ -113,11 +113,17 @@ async def test_an_import_in_full() -> None:
         {"finetuned_output_suffix": "ninechars"},
         {"job_name": ""},
         {"extra": {"new": {1, 2}}},
+        {"extra": 5},
+        {"training_file_ids": 5},
+        {"validation_datasets": 5},
+        {"model": 5},
+        {"job_name": 2024},
+        {"finetuned_output_suffix": 5},
     ],
 )
 async def test_a_job_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> None:
     """
-    What is missing, empty, too long or not JSON is refused before anything is sent.
+    What is missing, empty, too long, of another type or not JSON is refused; nothing is sent.
     """
     async with living() as life:
         with pytest.raises(InvalidArgument):
@@ -138,6 +144,10 @@ async def test_a_job_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> N
         {"object_key": ""},
         {"display_name": "a" * 51},
         {"source": ""},
+        {"source": 5},
+        {"display_name": 5},
+        {"object_key": 5},
+        {"extra": 5},
     ],
 )
 async def test_an_import_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> None:
