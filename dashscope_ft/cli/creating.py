@@ -267,11 +267,14 @@ async def _created(
         failure = error
     else:
         if session.form is Output.TABLE:
-            write(printable(job.job_id) + "\n")
+            text = printable(job.job_id)
         else:
-            write(
-                json_text(job.to_dict(), indent=2 if session.form is Output.JSON else None) + "\n"
-            )
+            text = json_text(job.to_dict(), indent=2 if session.form is Output.JSON else None)
+        try:
+            write(text + "\n")
+        except OSError:  # whoever runs it again, not knowing of this job, pays for another
+            say(f"Created {job.job_id}.")
+            raise
         return job
     if isinstance(failure, InvalidArgument):
         raise InvalidArgument(_in_options(failure.message, but=fields.keys() - given.keys()))

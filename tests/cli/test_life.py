@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +11,13 @@ import pytest
 
 from dashscope_ft.emulator import Emulator, Fault, Pace
 
-from .conftest import Run, Terminal
+from .conftest import COMMAND, PATIENCE, Run, Terminal
 
 CREATE = ("jobs", "create", "--model", "qwen3-8b", "--training-file", "file-1")
+IMPORT = (
+    *("imports", "create", "--model-name", "qwen3-8b", "--weight-type", "lora"),
+    *("--bucket", "weights", "--folder", "mine/"),
+)
 SOON = ("--poll-interval", "0.05")
 
 
@@ -36,6 +42,53 @@ def test_creating_prints_the_id_alone(run: Run, studio: Emulator) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{job_id}\n", "")
     assert job["hyper_parameters"] == {"n_epochs": 3, "learning_rate": 1.6e-05, "mode": "fast"}
     assert len(studio.journal) == 1
+
+
+def _closed_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def _full_disk() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize(
+    ("create", "opened", "code", "end"),
+    [
+        (CREATE, _closed_pipe, 141, ""),
+        pytest.param(
+            *(IMPORT, _full_disk, 1, "Error: [Errno 28] No space left on device: 'stdout'\n"),
+            marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk"),
+        ),
+    ],
+)
+def test_an_id_that_cannot_be_written(
+    environment: dict[str, str],
+    studio: Emulator,
+    create: tuple[str, ...],
+    opened: Callable[[], int],
+    code: int,
+    end: str,
+) -> None:
+    """
+    Where stdout does not take the id of a job that exists, stderr names it.
+    """
+    stdout = opened()
+    done = subprocess.run(
+        [*COMMAND, *create],
+        env=environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    os.close(stdout)
+
+    [job_id] = studio.account().jobs or studio.account().imports
+    assert (done.returncode, done.stderr) == (code, f"Created {job_id}.\n{end}")
 
 
 def test_creating_from_a_file(run: Run, studio: Emulator, tmp_path: Path) -> None:
