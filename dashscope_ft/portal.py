@@ -21,12 +21,12 @@ import atexit
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
 
+from .daemons import Daemons
 from .errors import ClientClosed
 
 P = ParamSpec("P")
@@ -285,7 +285,7 @@ class _House:
 
     def _live(self) -> None:
         loop = self._loop = asyncio.new_event_loop()
-        loop.set_default_executor(_Daemons())
+        loop.set_default_executor(Daemons())
         try:
             loop.run_until_complete(self._host())
             loop.run_until_complete(_wind_up())
@@ -346,28 +346,6 @@ async def _wind_up() -> None:
     if tasks:
         await asyncio.wait(tasks)
     await asyncio.get_running_loop().shutdown_asyncgens()
-
-
-class _Daemons(ThreadPoolExecutor):
-    """
-    Runs each function in a thread that nobody waits for, as the lookup of a name may take long.
-    """
-
-    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """
-        Run it at once.
-        """
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(function(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 - told to who asked
-                future.set_exception(error)
-
-        future.set_running_or_notify_cancel()  # nobody can have cancelled it yet
-        threading.Thread(target=run, daemon=True, name="dashscope-ft lookup").start()
-        return future
 
 
 class _Call(Generic[T]):

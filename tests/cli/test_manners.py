@@ -25,6 +25,7 @@ from dashscope_ft.cli import main
 from dashscope_ft.cli.terminal import ask, prepare_streams, steps
 from dashscope_ft.emulator import Emulator, Fault
 from dashscope_ft.emulator.__main__ import main as emulator_main
+from tests.interpreter import run_script
 
 from .conftest import COMMAND, PATIENCE, Run, Terminal, screen
 
@@ -667,6 +668,33 @@ def test_a_signal_during_deletions(
     assert 1 <= len(deleted) < len(ids)
     assert len(studio.journal.of("fine_tunes.delete")) == len(deleted)
     assert stderr == f"{len(deleted)} deleted, {len(ids) - len(deleted)} not attempted.\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_a_name_is_looked_up(number: signal.Signals, code: int) -> None:
+    """
+    The command ends at once, however long the answer takes.
+    """
+    script = """
+        number = int(sys.argv[1])
+
+        def look_up(*_, **__):
+            os.kill(os.getpid(), number)
+            threading.Event().wait()
+
+        socket.getaddrinfo = look_up
+        os.environ["DASHSCOPE_API_KEY"] = "sk-1"
+        sys.argv[1:] = ["jobs", "list", "--base-url", "https://example.invalid/api/v1"]
+        sys.exit(main())
+    """
+    done = run_script(
+        "import os, socket, sys, threading; from dashscope_ft.cli import main",
+        script,
+        str(int(number)),
+        timeout=PATIENCE,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 
 
 def test_ctrl_c_while_it_starts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,35 @@
+"""
+Threads that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Daemons(ThreadPoolExecutor):
+    """
+    Runs each function in a thread that nobody waits for, as the lookup of a name may take long.
+    """
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """
+        Run it at once.
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - told to who asked
+                future.set_exception(error)
+
+        future.set_running_or_notify_cancel()  # nobody can have cancelled it yet
+        threading.Thread(target=run, daemon=True, name="dashscope-ft lookup").start()
+        return future
