@@ -96,14 +96,16 @@ class Account:
         Args:
             report: Of the whole plan; what was entered comes first in it.
         """
-        with suppress(BrokenPipeError):  # the summary is on stderr
-            self._tell(report.outcomes[self._told :])
-            if self._form is Output.JSON:
-                write(json_text(self._as_json(report), indent=2) + "\n")
-            elif self._form is Output.TABLE and report.outcomes:
-                width = width_of(sys.stdout)
-                write_lines(account_lines(report, width=width, dry_run=self._dry_run))
-        say(self._summary(report))
+        try:
+            with suppress(BrokenPipeError):  # told by the exit code
+                self._tell(report.outcomes[self._told :])
+                if self._form is Output.JSON:
+                    write(json_text(self._as_json(report), indent=2) + "\n")
+                elif self._form is Output.TABLE and report.outcomes:
+                    width = width_of(sys.stdout)
+                    write_lines(account_lines(report, width=width, dry_run=self._dry_run))
+        finally:
+            say(self._summary(report))
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
         if self._form is Output.CSV and not self._begun:

@@ -108,14 +108,16 @@ async def _account(
         known = {outcome.job_id for outcome in (*told, *rest)}
         rest += [_not_attempted(action, job_id) for job_id in ids if job_id not in known]
         report = Report(outcomes=[*told, *rest])
-        with suppress(BrokenPipeError):  # the summary is on stderr
-            for outcome in rest:
-                _tell(session, outcome)
-            if session.form is Output.JSON:
-                rows = [outcome_row(outcome) for outcome in report.outcomes]
-                write(json_text(rows, indent=2) + "\n")
-        if len(ids) > 1:
-            say(_summary(action, report))
+        try:
+            with suppress(BrokenPipeError):  # told by the exit code
+                for outcome in rest:
+                    _tell(session, outcome)
+                if session.form is Output.JSON:
+                    rows = [outcome_row(outcome) for outcome in report.outcomes]
+                    write(json_text(rows, indent=2) + "\n")
+        finally:
+            if len(ids) > 1:
+                say(_summary(action, report))
     return exit_code(report)
 
 

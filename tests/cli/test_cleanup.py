@@ -1013,3 +1013,32 @@ def test_a_report_that_nobody_reads(
     os.close(writer)
 
     assert (done.returncode, done.stderr) == (141, "3 deleted.\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_report_that_does_not_fit(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    environment: dict[str, str],
+    plan_file: Path,
+    form: str,
+) -> None:
+    """
+    All is done and summed up on stderr, beside the reason why the rest is missing.
+    """
+    studio.seed(jobs=3, statuses=["FAILED"])
+    planned()
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *agreed(plan_file), "--output", form],
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "3 deleted.\nError: [Errno 28] No space left on device: 'stdout'\n"

@@ -231,14 +231,20 @@ def test_a_stream_that_is_closed(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
-def test_an_output_that_is_full(studio: Emulator, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("jobs list", ""), ("jobs delete --yes {0} {1} -o json", "2 deleted.\n")],
+)
+def test_an_output_that_is_full(
+    studio: Emulator, environment: dict[str, str], command: str, words: str
+) -> None:
     """
-    What cannot be written is named, once.
+    What cannot be written is named, once, after what was done all the same.
     """
-    studio.seed(jobs=2)
+    ids = studio.seed(jobs=2, statuses=["FAILED"])
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*COMMAND, "jobs", "list"],
+            [*COMMAND, *command.format(*ids).split()],
             env=environment,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -247,7 +253,7 @@ def test_an_output_that_is_full(studio: Emulator, environment: dict[str, str]) -
         )
 
     assert done.returncode == 1
-    assert done.stderr == "Error: [Errno 28] No space left on device: 'stdout'\n"
+    assert done.stderr == f"{words}Error: [Errno 28] No space left on device: 'stdout'\n"
 
 
 def test_rows_as_they_are_proven(studio: Emulator, start: Start) -> None:
