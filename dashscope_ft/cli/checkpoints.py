@@ -10,6 +10,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from .command import Output, Session
+from .creating import saying_when_left
 from .noun import Column, Noun, minute
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_text
@@ -84,7 +85,11 @@ async def export_checkpoint(
     """
     async with session.client() as client:
         fine_tunes = client.fine_tunes
-        receipt = await fine_tunes.export_checkpoint(job_id, checkpoint, model_name=model_name)
+        with saying_when_left(
+            "Interrupted: it may have been asked for. Before exporting it again, look at "
+            f"`dashscope-ft jobs checkpoints {job_id}`."
+        ):
+            receipt = await fine_tunes.export_checkpoint(job_id, checkpoint, model_name=model_name)
         row = {
             "job_id": receipt.job_id,
             "checkpoint": checkpoint,
@@ -93,9 +98,10 @@ async def export_checkpoint(
             "request_id": receipt.request_id,
         }
         if wait:
-            exported = await fine_tunes.wait_for_export(
-                job_id, checkpoint, poll_interval=poll_interval, deadline=deadline
-            )
+            with saying_when_left("The export goes on by itself."):
+                exported = await fine_tunes.wait_for_export(
+                    job_id, checkpoint, poll_interval=poll_interval, deadline=deadline
+                )
             row |= {"status": exported.status, "model_name": exported.model_name}
     match session.form:
         case Output.JSON | Output.JSONL:

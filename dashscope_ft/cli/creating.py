@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,7 @@ from .text import json_text
 from .waits import Deadline, PollInterval, attending, tell_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 
     from dashscope_ft import FineTuneJob, ImportJob
 
@@ -109,6 +110,7 @@ async def create_job(
             session,
             fine_tunes.create,
             fine_tunes.reconcile_create,
+            "jobs",
             file,
             model=model,
             training_file_ids=training_files,
@@ -161,6 +163,7 @@ async def create_import(
             session,
             imports.create,
             imports.reconcile_create,
+            "imports",
             file,
             model_name=model_name,
             weight_type=weight_type,
@@ -246,10 +249,25 @@ def _in_options(message: str, *, but: Collection[str]) -> str:
     )
 
 
+@contextmanager
+def saying_when_left(words: str) -> Iterator[None]:
+    """
+    Say something to somebody who leaves early.
+    """
+    from asyncio import CancelledError
+
+    try:
+        yield
+    except CancelledError:
+        say(words)
+        raise
+
+
 async def _created(
     session: Session,
     create: Callable[..., Coroutine[Any, Any, Any]],
     candidates: Candidates,
+    noun: str,
     file: Path | None,
     **options: Any,
 ) -> FineTuneJob | ImportJob:
@@ -261,8 +279,13 @@ async def _created(
     """
     given = {name: value for name, value in options.items() if value not in (None, [])}
     fields = _fields(create, file, given)
+    in_doubt = (
+        "Interrupted: it may exist and be billed. Before creating it again, look at the newest of "
+        f"`dashscope-ft {noun} list`."
+    )
     try:
-        job: FineTuneJob | ImportJob = await create(**fields)
+        with saying_when_left(in_doubt):
+            job: FineTuneJob | ImportJob = await create(**fields)
     except (InvalidArgument, OutcomeUnknown) as error:
         failure = error
     else:
@@ -279,7 +302,8 @@ async def _created(
     if isinstance(failure, InvalidArgument):
         raise InvalidArgument(_in_options(failure.message, but=fields.keys() - given.keys()))
     try:
-        found = await candidates(failure)
+        with saying_when_left(f"Error: {failure}"):
+            found = await candidates(failure)
     except DashScopeError:
         found = None
     for each in found or ():

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ IMPORT = (
     *("imports", "create", "--model-name", "qwen3-8b", "--weight-type", "lora"),
     *("--bucket", "weights", "--folder", "mine/"),
 )
+EXPORT = ("jobs", "export", "ft-1", "checkpoint-20", "--model-name", "mine")
 SOON = ("--poll-interval", "0.05")
 
 
@@ -229,6 +232,58 @@ def test_a_creation_whose_answer_is_lost(run: Run, studio: Emulator) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert f"It may be {job_id} (PENDING)." in done.stderr
     assert len(studio.journal.of("fine_tunes.create")) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "operation", "words"),
+    [
+        (CREATE, "fine_tunes.create", "exist and be billed.*`dashscope-ft jobs list`"),
+        (IMPORT, "imports.create", "exist and be billed.*`dashscope-ft imports list`"),
+        (EXPORT, "fine_tunes.export", "been asked for.*`dashscope-ft jobs checkpoints ft-1`"),
+        ((*EXPORT, "--wait"), "fine_tunes.checkpoints", "The export goes on by itself"),
+    ],
+)
+def test_leaving_before_the_answer(
+    start: Callable[..., subprocess.Popen[str]],
+    studio: Emulator,
+    command: tuple[str, ...],
+    operation: str,
+    words: str,
+) -> None:
+    """
+    Who leaves while the answer is awaited hears what may have been done, and where to see it.
+    """
+    if operation == "fine_tunes.checkpoints":
+        agreed = {"request_id": "r", "output": True}
+        studio.inject(Fault(operation="fine_tunes.export", status=200, body=agreed))
+    studio.inject(Fault(operation=operation, delay=math.inf))
+
+    process = start(*command)
+    studio.journal.first(lambda request: request.operation == operation).result(PATIENCE)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, stdout) == (143, "")
+    assert re.search(words, stderr)
+    assert stderr.count("\n") == 1
+
+
+def test_leaving_the_search_for_a_lost_creation(
+    start: Callable[..., subprocess.Popen[str]], studio: Emulator
+) -> None:
+    """
+    Who does not wait for the candidates hears all the same that a job may exist.
+    """
+    studio.inject(Fault(operation="fine_tunes.create", lose="after"))
+    studio.inject(Fault(operation="fine_tunes.list", delay=math.inf))
+
+    process = start(*CREATE)
+    studio.journal.first(lambda request: request.operation == "fine_tunes.list").result(PATIENCE)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, stdout) == (130, "")
+    assert re.fullmatch("Error: Creating a fine-tuning job.*It may exist and be billed.*\n", stderr)
 
 
 @pytest.mark.parametrize("listing", [True, False])
