@@ -47,7 +47,7 @@ codecs.register_error(_ESCAPES, _escape)
 
 def prepare_streams() -> None:
     """
-    Make both streams take any text, whatever their encoding; one that is closed goes nowhere.
+    Make all streams take any text, whatever their encoding; one that is closed goes nowhere.
     """
     global _unread
     _unread = False
@@ -63,6 +63,9 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPES)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        with suppress(ValueError):  # read before, or closed
+            sys.stdin.reconfigure(errors="surrogateescape")
 
 
 def unread() -> bool:

@@ -547,6 +547,24 @@ def test_wrong_usage(
     assert not studio.journal.requests
 
 
+def test_ids_that_are_no_text(studio: Emulator, environment: dict[str, str]) -> None:
+    """
+    Bytes on stdin that mean nothing are refused as an id that is none, and nothing is sent.
+    """
+    done = subprocess.run(
+        [*COMMAND, "jobs", "delete", "--yes", "-"],
+        env=environment | {"PYTHONIOENCODING": "utf-8"},
+        input=b"ft-1 \xff\n",
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(rb"Error: '\udcff' is not a job id")
+    assert done.stderr.count(b"\n") == 1
+    assert not studio.journal.requests
+
+
 def test_a_missing_job(run: Run) -> None:
     """
     A job that is not there fails the command.
@@ -755,6 +773,20 @@ def test_streams_that_are_no_files(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert streams[0].getvalue().startswith("job_id,")
     assert streams[1].getvalue() == "Note: FIALED is no status that is known.\n"
+
+
+def test_a_stdin_that_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever starts a command in the midst of a script of theirs gives it what is left.
+    """
+    stdin = io.TextIOWrapper(io.BytesIO(b"first\nrest\n"))
+    monkeypatch.setattr(sys, "stdin", stdin)
+
+    assert stdin.readline() == "first\n"
+
+    prepare_streams()
+
+    assert stdin.read() == "rest\n"
 
 
 @pytest.mark.parametrize(
