@@ -10,7 +10,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from .command import Output, Session
-from .creating import saying_when_left
+from .creating import failing_when_late, saying_when_left
 from .noun import Column, Noun, minute
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_text
@@ -98,7 +98,10 @@ async def export_checkpoint(
             "request_id": receipt.request_id,
         }
         if wait:
-            with saying_when_left("The export goes on by itself."):
+            with (
+                saying_when_left("The export goes on by itself."),
+                failing_when_late(f"jobs checkpoints {job_id}"),
+            ):
                 exported = await fine_tunes.wait_for_export(
                     job_id, checkpoint, poll_interval=poll_interval, deadline=deadline
                 )

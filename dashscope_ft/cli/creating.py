@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from dashscope_ft import DashScopeError, InvalidArgument, OutcomeUnknown
+from dashscope_ft import (
+    DashScopeError,
+    DeadlineExceeded,
+    InvalidArgument,
+    OutcomeUnknown,
+    Throttled,
+)
 from dashscope_ft.characters import printable
 
 from .command import Output, Session
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 
     from dashscope_ft import FineTuneJob, ImportJob
+
+    from .waits import Jobs
 
     Candidates = Callable[[OutcomeUnknown], Coroutine[Any, Any, Sequence[FineTuneJob | ImportJob]]]
 
@@ -125,15 +133,9 @@ async def create_job(
         )
         if not wait:
             return None
-        with attending([job.job_id]) as shown:
-            jobs = await fine_tunes.wait_many(
-                [job.job_id],
-                poll_interval=poll_interval,
-                deadline=deadline,
-                check=False,
-                on_look=shown,
-            )
-        return tell_ends(jobs)
+        return await _ended(
+            fine_tunes.wait_many, "jobs", job.job_id, poll_interval=poll_interval, deadline=deadline
+        )
 
 
 async def create_import(
@@ -173,15 +175,9 @@ async def create_import(
         )
         if not wait:
             return None
-        with attending([job.job_id]) as shown:
-            jobs = await imports.wait_many(
-                [job.job_id],
-                poll_interval=poll_interval,
-                deadline=deadline,
-                check=False,
-                on_look=shown,
-            )
-        return tell_ends(jobs)
+        return await _ended(
+            imports.wait_many, "imports", job.job_id, poll_interval=poll_interval, deadline=deadline
+        )
 
 
 def _fields(
@@ -247,6 +243,32 @@ def _in_options(message: str, *, but: Collection[str]) -> str:
         lambda word: word[0] if word[0] in but else _OPTIONS.get(word[0], word[0]),
         message,
     )
+
+
+async def _ended(
+    wait_many: Callable[..., Coroutine[Any, Any, Jobs]], noun: str, job_id: str, **bounds: float
+) -> int:
+    """
+    Wait until what was created has ended, and give the exit code.
+    """
+    with attending([job_id]) as shown, failing_when_late(f"{noun} wait {job_id}"):
+        jobs = await wait_many([job_id], check=False, on_look=shown, **bounds)
+    return tell_ends(jobs)
+
+
+@contextmanager
+def failing_when_late(command: str) -> Iterator[None]:
+    """
+    Make being out of time a plain failure, which names the command that goes on with it.
+
+    The exit code for it tells scripts to do the same again: to pay twice.
+    """
+    try:
+        yield
+        return
+    except (DeadlineExceeded, Throttled) as error:
+        late = str(error)
+    raise DashScopeError(late, hint=f"Go on with `dashscope-ft {command}`.")
 
 
 @contextmanager

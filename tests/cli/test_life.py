@@ -387,6 +387,32 @@ def test_a_wait_that_is_out_of_time(run: Run, studio: Emulator) -> None:
     assert "RUNNING" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "goes_on"),
+    [
+        (CREATE, "jobs wait {}"),
+        (IMPORT, "imports wait {}"),
+        (EXPORT, "jobs checkpoints ft-1"),
+    ],
+)
+def test_a_creation_that_is_not_over_in_time(
+    run: Run, studio: Emulator, command: tuple[str, ...], goes_on: str
+) -> None:
+    """
+    What exists must not be created again: exit code 1, and the command that goes on with it.
+    """
+    exporting = {"checkpoint": "checkpoint-20", "status": "PROCESSING"}
+    for operation, output in (("export", True), ("checkpoints", [exporting])):
+        answer = {"request_id": "r", "output": output}
+        studio.inject(Fault(operation=f"fine_tunes.{operation}", status=200, body=answer))
+
+    done = run(*command, "--wait", "--deadline", "0.1", "--poll-interval", "9")
+
+    assert done.returncode == 1
+    assert f"Go on with `dashscope-ft {goes_on.format(done.stdout.strip())}`.\n" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_log_on_stdout(run: Run, studio: Emulator) -> None:
     """
     Every line once, and nothing in one can steer a terminal.
