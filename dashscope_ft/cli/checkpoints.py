@@ -10,7 +10,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from .command import Output, Session
-from .creating import failing_when_late, saying_when_left
+from .creating import check_bounds, failing_when_late, saying_when_left
 from .noun import Column, Noun, minute
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_text
@@ -83,6 +83,7 @@ async def export_checkpoint(
     """
     Publish a checkpoint as a model. Asked for once, whatever happens.
     """
+    check_bounds(poll_interval, deadline)
     async with session.client() as client:
         fine_tunes = client.fine_tunes
         with saying_when_left(

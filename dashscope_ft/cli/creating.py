@@ -20,6 +20,7 @@ from dashscope_ft import (
     OutcomeUnknown,
     Throttled,
 )
+from dashscope_ft.arguments import check_seconds
 from dashscope_ft.characters import printable
 
 from .command import Output, Session
@@ -112,6 +113,7 @@ async def create_job(
     """
     Create a fine-tuning job, which is billed, and print its id.
     """
+    check_bounds(poll_interval, deadline)
     async with session.client() as client:
         fine_tunes = client.fine_tunes
         job = await _created(
@@ -159,6 +161,7 @@ async def create_import(
     """
     Import weights from a bucket, and print the job's id.
     """
+    check_bounds(poll_interval, deadline)
     async with session.client() as client:
         imports = client.imports
         job = await _created(
@@ -243,6 +246,17 @@ def _in_options(message: str, *, but: Collection[str]) -> str:
         lambda word: word[0] if word[0] in but else _OPTIONS.get(word[0], word[0]),
         message,
     )
+
+
+def check_bounds(poll_interval: float, deadline: float) -> None:
+    """
+    Check how to wait before there is something to wait for.
+
+    Raises:
+        InvalidArgument: One is not finite.
+    """
+    check_seconds("--poll-interval", poll_interval)
+    check_seconds("--deadline", deadline)
 
 
 async def _ended(

@@ -413,6 +413,21 @@ def test_a_creation_that_is_not_over_in_time(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", [CREATE, IMPORT, EXPORT])
+@pytest.mark.parametrize("option", ["--deadline", "--poll-interval"])
+def test_a_wait_without_end(
+    run: Run, studio: Emulator, command: tuple[str, ...], option: str
+) -> None:
+    """
+    What cannot be waited for as asked is not created: an error in usage sends nothing.
+    """
+    done = run(*command, "--wait", option, "inf")
+
+    words = f"Error: {option} must be a finite number of seconds above 0, not inf.\n"
+    assert done == (2, "", words)
+    assert len(studio.journal) == 0
+
+
 def test_a_log_on_stdout(run: Run, studio: Emulator) -> None:
     """
     Every line once, and nothing in one can steer a terminal.
