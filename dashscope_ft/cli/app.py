@@ -21,8 +21,8 @@ from . import (
     waits,
     watch,
 )
-from .command import command, group
-from .terminal import prepare_streams, say
+from .command import command, end, group
+from .terminal import prepare_streams, say, write
 
 _ENDS = """
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not confirmed or refused by a guard,
@@ -58,4 +58,19 @@ def run() -> NoReturn:
     prepare_streams()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")
-        sys.exit(app(prog_name="dashscope-ft"))
+        sys.exit(end(_dispatch))
+
+
+def _dispatch() -> None:
+    """
+    Let typer read the arguments; what it writes itself, which is help, fails as any output.
+    """
+    try:
+        app(prog_name="dashscope-ft")
+    except OSError:
+        write("")  # what is left of it would be tried again as the interpreter ends
+        raise
+    except SystemExit as ending:
+        if isinstance(ending.__context__, BrokenPipeError):  # of which typer makes a failure
+            raise ending.__context__ from None
+        raise

@@ -209,7 +209,7 @@ def command(
         def invoke(context: typer.Context, **values: Any) -> None:
             given = {parameter.name: values.pop(parameter.name) for parameter in common}
             session = context.obj if isinstance(context.obj, Session) else Session()
-            raise typer.Exit(_end(function, session.refined(**given), values))
+            raise typer.Exit(end(function, session.refined(**given), **values))
 
         parameters = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *common)
@@ -238,12 +238,13 @@ def _shared(
     """
 
 
-def _end(function: Callable[..., Any], session: Session, values: dict[str, Any]) -> int:
+def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
     """
-    Run a command to its exit code; nothing escapes it but mistakes in usage.
+    Run a command, or all of the command line, to its exit code; nothing escapes it but mistakes
+    in usage.
     """
     try:
-        result = function(session, **values)
+        result = work(*arguments, **values)
         if inspect.iscoroutine(result):
             # asyncio costs 40 ms, which `--help` need not pay.
             from .interrupts import run

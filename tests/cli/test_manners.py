@@ -173,6 +173,8 @@ def test_a_reader_that_leaves(
         ("jobs compare {0} {1}", "* differs.\n"),
         ("jobs delete --yes {0} {1} -o json", "2 deleted.\n"),
         ("cleanup plan", ""),
+        ("jobs list --help", ""),
+        ("--version", ""),
     ],
 )
 def test_a_reader_that_never_was(
@@ -233,7 +235,12 @@ def test_a_stream_that_is_closed(
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("jobs list", ""), ("jobs delete --yes {0} {1} -o json", "2 deleted.\n")],
+    [
+        ("jobs list", ""),
+        ("jobs delete --yes {0} {1} -o json", "2 deleted.\n"),
+        ("jobs list --help", ""),
+        ("--version", ""),
+    ],
 )
 def test_an_output_that_is_full(
     studio: Emulator, environment: dict[str, str], command: str, words: str
