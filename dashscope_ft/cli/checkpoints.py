@@ -10,11 +10,10 @@ from typing import Annotated
 from typer import Argument, Option
 
 from .command import Output, Session
-from .creating import check_bounds, failing_when_late, saying_when_left
 from .noun import Column, Noun, minute
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_text
-from .waits import Deadline, PollInterval
+from .waits import Deadline, PollInterval, check_bounds, failing_when_late, saying_when_left
 
 JobId = Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
 

@@ -7,29 +7,29 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from dashscope_ft import (
-    DashScopeError,
-    DeadlineExceeded,
-    InvalidArgument,
-    OutcomeUnknown,
-    Throttled,
-)
-from dashscope_ft.arguments import check_seconds
+from dashscope_ft import DashScopeError, InvalidArgument, OutcomeUnknown
 from dashscope_ft.characters import printable
 
 from .command import Output, Session
 from .terminal import say, write
 from .text import json_text
-from .waits import Deadline, PollInterval, attending, tell_ends
+from .waits import (
+    Deadline,
+    PollInterval,
+    attending,
+    check_bounds,
+    failing_when_late,
+    saying_when_left,
+    tell_ends,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 
     from dashscope_ft import FineTuneJob, ImportJob
 
@@ -248,17 +248,6 @@ def _in_options(message: str, *, but: Collection[str]) -> str:
     )
 
 
-def check_bounds(poll_interval: float, deadline: float) -> None:
-    """
-    Check how to wait before there is something to wait for.
-
-    Raises:
-        InvalidArgument: One is not finite.
-    """
-    check_seconds("--poll-interval", poll_interval)
-    check_seconds("--deadline", deadline)
-
-
 async def _ended(
     wait_many: Callable[..., Coroutine[Any, Any, Jobs]], noun: str, job_id: str, **bounds: float
 ) -> int:
@@ -268,35 +257,6 @@ async def _ended(
     with attending([job_id]) as shown, failing_when_late(f"{noun} wait {job_id}"):
         jobs = await wait_many([job_id], check=False, on_look=shown, **bounds)
     return tell_ends(jobs)
-
-
-@contextmanager
-def failing_when_late(command: str) -> Iterator[None]:
-    """
-    Make being out of time a plain failure, which names the command that goes on with it.
-
-    The exit code for it tells scripts to do the same again: to pay twice.
-    """
-    try:
-        yield
-        return
-    except (DeadlineExceeded, Throttled) as error:
-        late = str(error)
-    raise DashScopeError(late, hint=f"Go on with `dashscope-ft {command}`.")
-
-
-@contextmanager
-def saying_when_left(words: str) -> Iterator[None]:
-    """
-    Say something to somebody who leaves early.
-    """
-    from asyncio import CancelledError
-
-    try:
-        yield
-    except CancelledError:
-        say(words)
-        raise
 
 
 async def _created(

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
+from dashscope_ft import DashScopeError, DeadlineExceeded, Throttled
+from dashscope_ft.arguments import check_seconds
 from dashscope_ft.characters import printable
 
 from .changes import JobIds
@@ -82,19 +84,54 @@ async def wait_for_imports(
     return tell_ends(jobs)
 
 
-@contextmanager
-def leaving(job_ids: Sequence[str]) -> Iterator[None]:
+def check_bounds(poll_interval: float, deadline: float) -> None:
     """
-    Tell somebody who leaves early what becomes of the jobs.
+    Check how to wait before there is something to wait for.
+
+    Raises:
+        InvalidArgument: One is not finite.
+    """
+    check_seconds("--poll-interval", poll_interval)
+    check_seconds("--deadline", deadline)
+
+
+@contextmanager
+def saying_when_left(words: str) -> Iterator[None]:
+    """
+    Say something to somebody who leaves early.
     """
     from asyncio import CancelledError
 
     try:
         yield
     except CancelledError:
-        one = len(set(job_ids)) == 1
-        say("The job goes on by itself." if one else "The jobs go on by themselves.")
+        say(words)
         raise
+
+
+def leaving(job_ids: Sequence[str]) -> AbstractContextManager[None]:
+    """
+    Tell somebody who leaves early what becomes of the jobs.
+    """
+    one = len(set(job_ids)) == 1
+    return saying_when_left(
+        "The job goes on by itself." if one else "The jobs go on by themselves."
+    )
+
+
+@contextmanager
+def failing_when_late(command: str) -> Iterator[None]:
+    """
+    Make being out of time a plain failure, which names the command that goes on with it.
+
+    The exit code for it tells scripts to do the same again: to pay twice.
+    """
+    try:
+        yield
+        return
+    except (DeadlineExceeded, Throttled) as error:
+        late = str(error)
+    raise DashScopeError(late, hint=f"Go on with `dashscope-ft {command}`.")
 
 
 @contextmanager
