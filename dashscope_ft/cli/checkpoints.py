@@ -13,7 +13,7 @@ from .command import Output, Session
 from .noun import Column, Noun, minute
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_text
-from .waits import Deadline, PollInterval, check_bounds, failing_when_late, saying_when_left
+from .waits import Deadline, PollInterval, check_patience, failing_when_late, saying_when_left
 
 JobId = Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
 
@@ -82,7 +82,7 @@ async def export_checkpoint(
     """
     Publish a checkpoint as a model. Asked for once, whatever happens.
     """
-    check_bounds(poll_interval, deadline)
+    check_patience(poll_interval, deadline)
     async with session.client() as client:
         fine_tunes = client.fine_tunes
         with saying_when_left(

@@ -21,8 +21,8 @@ from .text import json_text
 from .waits import (
     Deadline,
     PollInterval,
-    attending,
-    check_bounds,
+    check_patience,
+    ends_of,
     failing_when_late,
     saying_when_left,
     tell_ends,
@@ -113,7 +113,7 @@ async def create_job(
     """
     Create a fine-tuning job, which is billed, and print its id.
     """
-    check_bounds(poll_interval, deadline)
+    check_patience(poll_interval, deadline)
     async with session.client() as client:
         fine_tunes = client.fine_tunes
         job = await _created(
@@ -161,7 +161,7 @@ async def create_import(
     """
     Import weights from a bucket, and print the job's id.
     """
-    check_bounds(poll_interval, deadline)
+    check_patience(poll_interval, deadline)
     async with session.client() as client:
         imports = client.imports
         job = await _created(
@@ -254,9 +254,8 @@ async def _ended(
     """
     Wait until what was created has ended, and give the exit code.
     """
-    with attending([job_id]) as shown, failing_when_late(f"{noun} wait {job_id}"):
-        jobs = await wait_many([job_id], check=False, on_look=shown, **bounds)
-    return tell_ends(jobs)
+    with failing_when_late(f"{noun} wait {job_id}"):
+        return tell_ends(await ends_of(wait_many, [job_id], **bounds))
 
 
 async def _created(

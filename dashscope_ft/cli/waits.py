@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
@@ -48,14 +48,9 @@ async def wait_for_jobs(
     Fails if one did not succeed.
     """
     async with session.client() as client:
-        with attending(job_ids) as shown:
-            jobs = await client.fine_tunes.wait_many(
-                job_ids,
-                poll_interval=poll_interval,
-                deadline=deadline,
-                check=False,
-                on_look=shown,
-            )
+        jobs = await ends_of(
+            client.fine_tunes.wait_many, job_ids, poll_interval=poll_interval, deadline=deadline
+        )
     _write(session, jobs)
     return tell_ends(jobs)
 
@@ -72,19 +67,24 @@ async def wait_for_imports(
     Fails if one did not succeed.
     """
     async with session.client() as client:
-        with attending(job_ids) as shown:
-            jobs = await client.imports.wait_many(
-                job_ids,
-                poll_interval=poll_interval,
-                deadline=deadline,
-                check=False,
-                on_look=shown,
-            )
+        jobs = await ends_of(
+            client.imports.wait_many, job_ids, poll_interval=poll_interval, deadline=deadline
+        )
     _write(session, jobs)
     return tell_ends(jobs)
 
 
-def check_bounds(poll_interval: float, deadline: float) -> None:
+async def ends_of(
+    wait_many: Callable[..., Coroutine[Any, Any, Jobs]], job_ids: Sequence[str], **bounds: float
+) -> Jobs:
+    """
+    Wait until jobs have ended, however they do, and show meanwhile how they are.
+    """
+    with _attending(job_ids) as shown:
+        return await wait_many(job_ids, check=False, on_look=shown, **bounds)
+
+
+def check_patience(poll_interval: float, deadline: float) -> None:
     """
     Check how to wait before there is something to wait for.
 
@@ -135,7 +135,7 @@ def failing_when_late(command: str) -> Iterator[None]:
 
 
 @contextmanager
-def attending(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | None]], None]]:
+def _attending(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | None]], None]]:
     """
     Show on stderr since when jobs are waited for, and their states once they are told; say to
     whoever leaves early what becomes of them.
