@@ -226,6 +226,7 @@ class Transport:
 
         Raises:
             DashScopeError: Any error of the tree but those of jobs, plans and listings.
+            CancelledError: With a note where what it interrupts may have happened all the same.
         """
         effort = _Effort(
             self,
@@ -237,6 +238,11 @@ class Transport:
             return await effort.run()
         except DashScopeError as error:
             error.what = call.what
+            raise
+        except asyncio.CancelledError as interrupt:
+            if effort.may_be_done:
+                told = f"{call.what}: interrupted, and it may have been received."
+                interrupt.add_note(f"{told} {call.when_unknown}")
             raise
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -284,6 +290,13 @@ class _Effort(Generic[T]):
         self._spent = 0
         self._looked = False
         self._last: DashScopeError | None = None
+
+    @property
+    def may_be_done(self) -> bool:
+        """
+        Whether it changes something and an attempt may have been received.
+        """
+        return bool(self._call.when_unknown) and self._history.attempts > 0
 
     async def run(self) -> T:
         call, history = self._call, self._history

@@ -5,6 +5,7 @@ How a client lives and ends: closing, cancelling, several loops, forks.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, suppress
@@ -130,6 +131,50 @@ async def test_closing_while_a_pause_lasts(ask: Ask) -> None:
 
         assert type(await closed_during(asked, client)) is ClientClosed
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "look"),
+    [
+        (get, None),
+        (create, "Creating a fine-tuning job .* be billed: .*look for"),
+        (delete, "Deleting ft-1: .* Get the job"),
+        (cancel, "Cancelling ft-1: .* Get the job"),
+    ],
+)
+async def test_an_interrupt_while_an_answer_is_awaited(ask: Ask, look: str | None) -> None:
+    """
+    Who interrupts a change that was sent is told, in a note, what to look at.
+    """
+    async with scripted(Silence()) as server:
+        asked = asyncio.ensure_future(ask(server.client(real_time=True)))
+        await server.arrived(1)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await asked
+
+        notes = getattr(caught.value, "__notes__", [])
+        assert len(notes) == (look is not None)
+        assert look is None or re.match(look, notes[0])
+        assert KEY not in "".join(notes)
+
+
+async def test_an_interrupt_before_anything_was_sent() -> None:
+    """
+    Nothing can have happened, and nothing is said.
+    """
+    async with scripted(Silence()) as server:
+        client = server.client(real_time=True, concurrency=1)
+        first, second = (asyncio.ensure_future(create(client)) for _ in range(2))
+        await server.arrived(1)
+        await turns(5)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await second
+        first.cancel()
+        await asyncio.wait([first])
+
+        assert not hasattr(caught.value, "__notes__")
 
 
 async def test_closing_while_calls_stand_in_line() -> None:

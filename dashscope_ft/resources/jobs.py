@@ -140,14 +140,14 @@ class Jobs(Generic[Job]):
             ),
             read=self.read,
             when_unknown=f"It may exist and be billed: before creating it again, look for "
-            f"{look_for}, created at about {begun:%Y-%m-%d %H:%M} UTC; reconcile_create() does "
-            "so, given this error.",
+            f"{look_for}, created at about {begun:%Y-%m-%d %H:%M} UTC.",
         )
         try:
             return await transport.send(call)
         except OutcomeUnknown as unknown:
             ended = datetime.fromtimestamp(transport.now(), UTC)
             unknown.creation = Creation(fields=fields, begun=begun, ended=ended)
+            unknown.hint = f"{unknown.hint} reconcile_create() does so, given this error."
             raise
 
     async def candidates(self, creation: Creation | OutcomeUnknown) -> list[Job]:
