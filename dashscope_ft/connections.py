@@ -15,13 +15,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextvars import ContextVar
 from ssl import SSLContext, SSLError
 from types import TracebackType
-from urllib.parse import urlencode
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, TraceConfig
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
-from attrs import define, field, frozen
+from attrs import define, field
 from yarl import URL
 
 from . import __version__
@@ -33,8 +33,7 @@ from .settings import Settings
 LARGEST_BODY = 8 * 1024 * 1024  # bytes, decoded
 
 
-@frozen(kw_only=True)
-class Request:
+class Request(NamedTuple):
     """
     What is to be sent.
     """
@@ -45,7 +44,7 @@ class Request:
     path: str
     """The path below the base URL, beginning with a slash, of segments that were checked."""
 
-    query: Mapping[str, str | int] = field(factory=dict)
+    query: Mapping[str, str | int] | None = None
     """The query, not yet quoted."""
 
     body: bytes | None = None
@@ -58,8 +57,7 @@ class Request:
     """
 
 
-@frozen(kw_only=True)
-class NoReply:
+class NoReply(NamedTuple):
     """
     An attempt without a whole answer.
     """
@@ -162,8 +160,9 @@ class Connections:
             timeout: Seconds for all of it: connecting, sending, and reading the answer.
         """
         session = await self._session_here(request.fresh_connection)
-        query = f"?{urlencode(request.query)}" if request.query else ""
-        url = URL(self._settings.base_url + request.path + query, encoded=True)
+        url = URL(self._settings.base_url + request.path, encoded=True)
+        if request.query:
+            url = url.with_query(request.query)
         trip = _Trip(self._settings.api_key, url.raw_path)
         _under_way.set(trip)  # for the connector; the next attempt sets its own
         try:

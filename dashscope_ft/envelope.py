@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from datetime import UTC
 from http import HTTPStatus
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from attrs import frozen
 
 from .errors import MalformedResponse
 
@@ -25,8 +24,7 @@ Row = dict[str, Any]
 _EXCERPT = 120  # characters of a strange answer that an error keeps
 
 
-@frozen(kw_only=True)
-class Reply:
+class Reply(NamedTuple):
     """
     One answer of the service, taken apart.
     """
@@ -129,8 +127,7 @@ def malformed(path: str, reply: Reply, expected: str) -> MalformedResponse:
     return error
 
 
-@frozen(kw_only=True)
-class Rows:
+class Rows(NamedTuple):
     """
     A page of a listing before its rows are models.
     """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import NamedTuple
 
 import orjson
 from attrs import define, frozen
@@ -22,8 +23,7 @@ MOST_LINES = 1000
 _AGAIN = 2  # times that lines which should be there are looked for again: at once, and in looks
 
 
-@frozen
-class LogPage:
+class LogPage(NamedTuple):
     """
     Some lines of a log.
     """

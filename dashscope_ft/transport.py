@@ -14,7 +14,7 @@ from copy import copy
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import backoff
-from attrs import define, field, frozen
+from attrs import define, field
 
 from .connections import LARGEST_BODY, Connections, NoReply, Request
 from .envelope import Reply, malformed
@@ -56,8 +56,7 @@ _CANCELLED = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
 _FINISHED = JobStatus.FINISHED | ImportStatus.FINISHED
 
 
-@frozen(kw_only=True)
-class Call(Generic[T]):
+class Call(NamedTuple, Generic[T]):
     """
     What is asked of the service, and how its answer is read.
     """

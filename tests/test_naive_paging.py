@@ -11,7 +11,7 @@ from itertools import count, product
 from random import Random
 
 import pytest
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from dashscope_ft.envelope import Rows
 from dashscope_ft.errors import ListingInconsistent
@@ -140,7 +140,7 @@ def with_total(total: int | None) -> Callable[[Rows], Rows]:
     """
     Let each reply claim that there are so many jobs.
     """
-    return lambda rows: evolve(rows, total=total)
+    return lambda rows: rows._replace(total=total)
 
 
 @frozen(kw_only=True)

@@ -9,7 +9,6 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,7 +23,7 @@ CASES = int(os.environ.get("WALK_CASES", "400"))
 
 
 def with_rows(reply: Rows, rows: list[Row], **changes: Any) -> Rows:
-    return attrs.evolve(reply, rows=rows, job_ids=[row["job_id"] for row in rows], **changes)
+    return reply._replace(rows=rows, job_ids=[row["job_id"] for row in rows], **changes)
 
 
 def assert_complete(changing: ChangingList, jobs: list[int]) -> None:
@@ -172,7 +171,7 @@ async def test_a_service_that_caps_the_page_size(cap: int) -> None:
 async def test_a_total_that_is_too_small(total: int | None) -> None:
     """A total below the truth costs no job."""
     lying = ChangingList(333, random=Random(4))
-    lying.distort = lambda rows: attrs.evolve(rows, total=total)
+    lying.distort = lambda rows: rows._replace(total=total)
 
     assert len(await lying.walk()) == 333
 
@@ -181,7 +180,7 @@ async def test_a_total_that_is_too_small(total: int | None) -> None:
 async def test_a_total_that_is_too_large(jobs: int) -> None:
     """A total above the truth costs a few reads, then the walk says that it is not complete."""
     lying = ChangingList(jobs, random=Random(5))
-    lying.distort = lambda rows: attrs.evolve(rows, total=10**12)
+    lying.distort = lambda rows: rows._replace(total=10**12)
     with pytest.raises(ListingInconsistent) as caught:
         await lying.walk()
 
@@ -195,9 +194,7 @@ async def test_a_total_that_changes_at_random(seed: int) -> None:
     """A total that means nothing costs bounded reads, whatever it is."""
     lying = ChangingList(333, random=Random(seed))
     dice = Random(seed)
-    lying.distort = lambda rows: attrs.evolve(
-        rows, total=dice.choice([0, 1, 333, 500, 10**9, None])
-    )
+    lying.distort = lambda rows: rows._replace(total=dice.choice([0, 1, 333, 500, 10**9, None]))
     with suppress(ListingInconsistent):
         assert len(await lying.walk()) == 333
 
@@ -218,7 +215,7 @@ async def test_a_service_that_ignores_the_page_number() -> None:
     """The same page for ever costs bounded reads, then the walk says that it is not complete."""
     stuck = ChangingList(333, random=Random(6))
     page_one = stuck.snapshot(1, 100)
-    stuck.distort = lambda rows: attrs.evolve(page_one, page_no=rows.page_no)
+    stuck.distort = lambda rows: page_one._replace(page_no=rows.page_no)
     with pytest.raises(ListingInconsistent):
         await stuck.walk()
 
@@ -256,8 +253,8 @@ async def test_a_short_page_below_its_own_total() -> None:
 async def test_times_that_cannot_be_read() -> None:
     """Without readable times, shared jobs alone link pages."""
     timeless = ChangingList(333, random=Random(9))
-    timeless.distort = lambda rows: attrs.evolve(
-        rows, rows=[{**row, "create_time": None} for row in rows.rows]
+    timeless.distort = lambda rows: rows._replace(
+        rows=[{**row, "create_time": None} for row in rows.rows]
     )
 
     assert await timeless.walk() == list(range(332, -1, -1))
