@@ -8,10 +8,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, MutableSet
 from contextlib import aclosing
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from weakref import WeakSet
-
-from attrs import frozen
 
 from .envelope import Row, Rows
 from .errors import ClientClosed, InvalidArgument, ListingInconsistent
@@ -31,7 +29,7 @@ T = TypeVar("T")
 
 _READ_AGAIN = 2  # times that a short page below its own total may be read again
 
-_Place = asyncio.Future[Window | Exception]
+_Place = asyncio.Future[Window[T] | Exception]
 
 
 class Spawn(Protocol):
@@ -46,8 +44,7 @@ class Spawn(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class Listing(Generic[T]):
+class Listing(NamedTuple, Generic[T]):
     """
     A list on the service, and how to walk it.
     """
@@ -172,8 +169,8 @@ class _Walk(Generic[T]):
         self._given = 0
         self._used = 0  # windows that the chain has asked for or passed
         self._fruitful = 0  # those that brought something new
-        self._tail: Window
-        self._ahead: deque[_Place] = deque()  # windows behind the chain, arrived or not
+        self._tail: Window[T]
+        self._ahead: deque[_Place[T]] = deque()  # windows behind the chain, arrived or not
         self._readers: list[asyncio.Task[None]] = []
         self._total = 0  # jobs, by the latest reply
         self._horizon = 0  # the index up to which windows are being read
@@ -185,10 +182,9 @@ class _Walk(Generic[T]):
         """
         listing = self._listing
         try:
-            rows = self._join(await self._read(Span(1, self._largest)), anchored=True)
+            jobs = self._join(await self._read(Span(1, self._largest)), anchored=True)
             while True:
                 ended = self._tail.is_short
-                jobs = [*map(listing.decode, rows)]
                 if listing.wanted is not None:
                     jobs = [*filter(listing.wanted, jobs)]
                 self._given += len(jobs)
@@ -198,13 +194,13 @@ class _Walk(Generic[T]):
                     yield jobs
                 if ended:
                     return
-                rows = await self._advance()
+                jobs = await self._advance()
         finally:
             await self._stop()
 
-    async def _advance(self) -> list[Row]:
+    async def _advance(self) -> list[T]:
         """
-        Join one more window to the chain, and give its new rows.
+        Join one more window to the chain, and give its new jobs.
         """
         while self._ahead:
             window = await self._arrival()
@@ -217,7 +213,7 @@ class _Walk(Generic[T]):
             self._pass()  # all that it shows lies behind
         return await self._bridge(None)
 
-    async def _bridge(self, tied: Window | None) -> list[Row]:
+    async def _bridge(self, tied: Window[T] | None) -> list[T]:
         """
         Read on from the chain, from further and further back, until a window joins it.
 
@@ -253,7 +249,7 @@ class _Walk(Generic[T]):
         """
         return self._tail.covered - max(0, self._tail.total - self._total)
 
-    def _join(self, window: Window, *, anchored: bool = False) -> list[Row]:
+    def _join(self, window: Window[T], *, anchored: bool = False) -> list[T]:
         """
         Make a window the chain's tail. One at the head of the list needs no link.
         """
@@ -285,7 +281,7 @@ class _Walk(Generic[T]):
             reader.add_done_callback(self._reader_ended)
             self._readers.append(reader)
 
-    def _plan(self) -> tuple[Span, _Place] | None:
+    def _plan(self) -> tuple[Span, _Place[T]] | None:
         """
         Take the next window to read ahead and its place; None where there is none to read yet.
         """
@@ -295,17 +291,17 @@ class _Walk(Generic[T]):
         if span.end <= self._horizon:
             return None
         self._horizon = span.end
-        place: _Place = asyncio.get_running_loop().create_future()
+        place: _Place[T] = asyncio.get_running_loop().create_future()
         self._ahead.append(place)
         return span, place
 
-    async def _read_on(self, span: Span, place: _Place) -> None:
+    async def _read_on(self, span: Span, place: _Place[T]) -> None:
         """
         Read a window, and go on with the next at once rather than at the consumer's next turn.
         """
         while True:
             try:
-                got: Window | Exception = await self._window(span)
+                got: Window[T] | Exception = await self._window(span)
             except Exception as error:  # noqa: BLE001  it is raised where its place is reached
                 got = error
             if not place.done():
@@ -318,22 +314,19 @@ class _Walk(Generic[T]):
     def _reader_ended(self, reader: asyncio.Task[None]) -> None:
         if reader.cancelled():
             for place in self._ahead:
-                place.cancel()
+                if not place.done():
+                    place.set_result(ClientClosed("This client was closed during the walk."))
 
-    async def _arrival(self) -> Window:
+    async def _arrival(self) -> Window[T]:
         """
         Wait for the next window that was read ahead, and leave it in its place.
         """
-        place = self._ahead[0]
-        await asyncio.wait([place])
-        if place.cancelled():
-            raise ClientClosed("This client was closed during the walk.")
-        got = place.result()
+        got = await self._ahead[0]  # without a shield: a wait that is cancelled ends the walk
         if isinstance(got, Exception):
             raise got
         return got
 
-    async def _read(self, span: Span) -> Window:
+    async def _read(self, span: Span) -> Window[T]:
         self._use()
         return await self._window(span)
 
@@ -345,7 +338,7 @@ class _Walk(Generic[T]):
         if self._used > 4 * self._fruitful + 20:
             raise self._inconsistent(self._tail.total)
 
-    async def _window(self, span: Span) -> Window:
+    async def _window(self, span: Span) -> Window[T]:
         """
         Read a window, and again where it contradicts itself.
         """
@@ -355,7 +348,9 @@ class _Walk(Generic[T]):
                 reply = await listing.read(*span)
             if reply.page_size < span.page_size:
                 self._largest = min(self._largest, reply.page_size)
-            window = Window.of(reply, listing.time_field, listing.read_time)
+            # Read at once, while the rows are at hand: models are also smaller to keep waiting.
+            jobs = [*map(listing.decode, reply.rows)]
+            window = Window.of(reply, jobs, listing.time_field, listing.read_time)
             self._total = window.total
             if window.is_short and window.covered < window.total:
                 if again == _READ_AGAIN:

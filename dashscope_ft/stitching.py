@@ -14,11 +14,11 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import Enum, auto
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from attrs import define, field
+from .envelope import Rows
 
-from .envelope import Row, Rows
+T = TypeVar("T")
 
 OVERLAP = 5  # rows; about 1.18 times the fewest reads, and links survive some deletions
 _ENOUGH_IN_ORDER = 3  # shared rows in one order, where nothing better can be had
@@ -62,14 +62,13 @@ class Link(Enum):
     """They share no job."""
 
 
-@define(eq=False)
-class Window:
+class Window(NamedTuple, Generic[T]):
     """
     One reply, placed in the list.
     """
 
-    rows: list[Row]
-    """Its rows."""
+    jobs: list[T]
+    """Its rows, as models."""
 
     job_ids: list[str]
     """Those of its rows."""
@@ -80,63 +79,73 @@ class Window:
     total: int
     """How many rows the same reply counts in all; 0 where it does not say."""
 
-    ids: frozenset[str] = field(init=False)
+    ids: frozenset[str]
     """The `job_ids`, for a quick look."""
 
-    times: list[str] = field(init=False)
+    times: list[str]
     """Creation times as text, where all are readable and newest first; else empty."""
 
-    first: datetime | None = field(init=False, default=None)
+    first: datetime | None
     """The time of its first row."""
 
-    last: datetime | None = field(init=False, default=None)
+    last: datetime | None
     """The time of its last row."""
 
     @classmethod
     def of(
-        cls, reply: Rows, time_field: str, read_time: Callable[[str], datetime | None]
-    ) -> Window:
+        cls,
+        reply: Rows,
+        jobs: list[T],
+        time_field: str,
+        read_time: Callable[[str], datetime | None],
+    ) -> Window[T]:
         """
         Place a reply.
 
         Args:
             reply: The reply.
+            jobs: Its rows, as models.
             time_field: The row's field with the creation time.
             read_time: Reads such a time; raises ValueError where it cannot.
         """
-        window = cls(
-            reply.rows, reply.job_ids, Span(reply.page_no, reply.page_size), reply.total or 0
-        )
-        window.ids = frozenset(reply.job_ids)
-        window.times = _comparable([row.get(time_field) for row in reply.rows])
-        if window.times:
+        times = _comparable([row.get(time_field) for row in reply.rows])
+        first = last = None
+        if times:
             try:
-                window.first = read_time(window.times[0])
-                window.last = read_time(window.times[-1])
+                first, last = read_time(times[0]), read_time(times[-1])
             except ValueError:
-                window.times = []
-        return window
+                times = []
+        return cls(
+            jobs=jobs,
+            job_ids=reply.job_ids,
+            span=Span(reply.page_no, reply.page_size),
+            total=reply.total or 0,
+            ids=frozenset(reply.job_ids),
+            times=times,
+            first=first,
+            last=last,
+        )
 
     @property
     def covered(self) -> int:
         """
         The index behind its last row.
         """
-        return self.span.start + len(self.rows)
+        return self.span.start + len(self.job_ids)
 
     @property
     def repeats_itself(self) -> bool:
         """
         Whether a job stands in it twice.
         """
-        return len(self.ids) < len(self.rows)
+        return len(self.ids) < len(self.job_ids)
 
     @property
     def is_short(self) -> bool:
         """
         Whether it has fewer rows than a page: the list ends in it, or before it.
         """
-        return len(self.rows) < self.span.page_size
+        return len(self.job_ids) < self.span.page_size
 
     @property
     def last_group(self) -> int:
@@ -148,7 +157,7 @@ class Window:
         return self.span.start + self.times.index(self.times[-1])
 
 
-def link(tail: Window, seen: set[str], window: Window) -> Link:
+def link(tail: Window[T], seen: set[str], window: Window[T]) -> Link:
     """
     Tell how a reply joins the chain.
 
@@ -174,7 +183,7 @@ def link(tail: Window, seen: set[str], window: Window) -> Link:
     return Link.TIED
 
 
-def same_order(tail: Window, window: Window) -> bool:
+def same_order(tail: Window[T], window: Window[T]) -> bool:
     """
     Tell whether jobs of one second stand in both replies in one order, with none among them.
 
@@ -185,15 +194,15 @@ def same_order(tail: Window, window: Window) -> bool:
         tail.job_ids.index(job_id) if job_id in tail.ids else None for job_id in window.job_ids
     ]
     shared = [place for place in places if place is not None]
-    if len(shared) < min(_ENOUGH_IN_ORDER, len(tail.rows), len(window.rows)):
+    if len(shared) < min(_ENOUGH_IN_ORDER, len(tail.job_ids), len(window.job_ids)):
         return False
     among = places[places.index(shared[0]) :][: len(shared)]
     return among == sorted(shared)
 
 
-def unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
+def unseen(window: Window[T], seen: set[str], *, anchored: bool) -> list[T]:
     """
-    Give a joined reply's rows that are new, and note them in `seen`.
+    Give a joined reply's jobs that are new, and note them in `seen`.
 
     Unless it is anchored at the head of the list, its rows before the first that the chain
     has were not there throughout, but for those of the same second.
@@ -204,10 +213,10 @@ def unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
         if window.times:
             begin = window.times.index(window.times[begin])
     fresh = []
-    for job_id, row in zip(window.job_ids[begin:], window.rows[begin:], strict=True):
+    for job_id, job in zip(window.job_ids[begin:], window.jobs[begin:], strict=True):
         if job_id not in seen:
             seen.add(job_id)
-            fresh.append(row)
+            fresh.append(job)
     return fresh
 
 
@@ -245,11 +254,9 @@ def _furthest(start: int, largest: int) -> Span:
     return max(spans, key=lambda span: span.end)
 
 
-def _comparable(times: list[object]) -> list[str]:
+def _comparable(times: list[Any]) -> list[str]:
     """
     Give the texts back where their order is that of time, newest first.
     """
-    texts = [text for text in times if type(text) is str]
-    if len(texts) < len(times) or len(set(map(len, texts))) != 1:
-        return []
-    return texts if texts == sorted(texts, reverse=True) else []
+    alike = {*map(type, times)} == {str} and len({*map(len, times)}) == 1
+    return times if alike and times == sorted(times, reverse=True) else []

@@ -36,7 +36,7 @@ def window(
     total: int | None = 100,
     second: int = 1,
     times: Sequence[Any] | None = None,
-) -> Window:
+) -> Window[int]:
     """
     Place a reply whose jobs are numbered by age, newest highest, several to a second.
     """
@@ -52,7 +52,7 @@ def window(
         page_size=page_size,
         total=total,
     )
-    return Window.of(reply, "create_time", datetime.fromisoformat)
+    return Window.of(reply, [*jobs], "create_time", datetime.fromisoformat)
 
 
 def ids(jobs: Sequence[int]) -> set[str]:
@@ -224,7 +224,7 @@ def test_what_a_reply_adds(reply: list[int], anchored: bool, new: list[int]) -> 
     seen = ids([8, 7])
     fresh = unseen(window(reply), seen, anchored=anchored)
 
-    assert [row["job_id"] for row in fresh] == [str(job) for job in new]
+    assert fresh == new
     assert seen == ids([8, 7, *new])
     assert unseen(window(reply), seen, anchored=anchored) == []
 
@@ -236,7 +236,7 @@ def test_what_stands_in_one_second_with_a_known_job() -> None:
     seen = ids([8])
     fresh = unseen(window([12, 9, 8, 7], second=4), seen, anchored=False)
 
-    assert [row["job_id"] for row in fresh] == ["9", "7"]
+    assert fresh == [9, 7]
 
 
 def test_rows_before_a_known_one_without_times() -> None:
@@ -245,7 +245,7 @@ def test_rows_before_a_known_one_without_times() -> None:
     """
     fresh = unseen(window([9, 8, 7], times=[None] * 3), ids([8]), anchored=False)
 
-    assert [row["job_id"] for row in fresh] == ["7"]
+    assert fresh == [7]
 
 
 # What to ask for
