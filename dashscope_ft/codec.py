@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 from attrs import frozen
-from cattrs import Converter
+from cattrs import BaseConverter
 
 from .envelope import Row
 from .models import Checkpoint, FineTuneJob, ImportJob
@@ -30,8 +30,8 @@ class Codec:
     """
 
     def __init__(self, time_zone: tzinfo) -> None:
-        self.read_time = _time_reader(time_zone, keeps_offset=True)
-        self.converter = Converter()
+        self.read_time = _time_kind(time_zone, keeps_offset=True).read
+        self.converter = BaseConverter()
         self.converter.register_structure_hook_factory(
             attrs.has, lambda model: _row_reader(model, time_zone)
         )
@@ -53,11 +53,14 @@ class _Kind:
     read: Callable[[Any], Any]
     """Gives the value for the model; raises ValueError or OverflowError where it cannot be read."""
 
-    quick: str
-    """A condition, as source, under which the raw value is sure to be readable."""
+    quick: str = "True"
+    """A condition on the raw value, as source: where it does not hold, `read` must look."""
 
-    raw: bool = True
-    """Whether, under that condition, the raw value is the model's."""
+    value: str = "{0}"
+    """The value for the model, as source; where it raises, `read` must look."""
+
+    names: Mapping[str, Any] = {}
+    """What these sources speak of."""
 
 
 def _row_reader(model: type[T], time_zone: tzinfo) -> Callable[..., T]:
@@ -96,23 +99,23 @@ def _compile(
 ) -> Callable[[Row], T]:
     # Key names come from the service: they enter the source only as quoted literals.
     local = {name: f"v{index}" for index, name in enumerate(shape)}
-    names: dict[str, Any] = {"build": build, "careful": careful, "are": _are}
-    conditions, arguments = ["True"], []
+    names: dict[str, Any] = {"build": build, "careful": careful}
+    conditions, arguments = [], []
     for name, kind in kinds.items():
         if name not in local:
             arguments.append(repr(fields[name].default))
             continue
         conditions.append(kind.quick.format(local[name]))
-        names[f"read_{name}"] = kind.read
-        arguments.append(local[name] if kind.raw else f"read_{name}({local[name]})")
+        arguments.append(kind.value.format(local[name]))
+        names |= kind.names
     extra = ", ".join(f"{name!r}: {local[name]}" for name in shape if name not in kinds)
     source = f"""
 def read(row):
     [{", ".join(local.values())}] = row.values()
-    if {" and ".join(conditions)}:
+    if {" and ".join(conditions) or True}:
         try:
             return build({", ".join(arguments)}, {{{extra}}})
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError):
             pass
     return careful(row)
 """
@@ -125,13 +128,37 @@ def _kind(field: attrs.Attribute[Any], time_zone: tzinfo) -> _Kind:
     spellings: Mapping[str, str] | None = field.metadata.get("spellings")
     if spellings:
         return _Kind(
-            lambda value: spellings.get(_text(value), value), "type({0}) is str", raw=False
+            lambda value: spellings.get(_text(value), value),
+            "type({0}) is str",
+            "spellings.get({0}, {0})",
+            {"spellings": spellings},
         )
     if field.type == datetime | None:
-        keeps_offset = field.metadata.get("keeps_offset", False)
-        read_time = _time_reader(time_zone, keeps_offset=keeps_offset)
-        return _Kind(read_time, "({0} is None or type({0}) is str)", raw=False)
+        return _time_kind(time_zone, keeps_offset=field.metadata.get("keeps_offset", False))
     return _KINDS[field.type]
+
+
+def _time_kind(zone: tzinfo, *, keeps_offset: bool) -> _Kind:
+    def read_time(text: str | None) -> datetime | None:
+        if type(text) is str:
+            time = datetime.fromisoformat(text)
+            if time.tzinfo is None:
+                return time.replace(tzinfo=zone)
+            return time if keeps_offset else time.astimezone(zone)
+        if text is None:
+            return None
+        raise ValueError
+
+    if keeps_offset:
+        return _Kind(read_time, value="read_time({0})", names={"read_time": read_time})
+    # Twice a job, so without a call. A time with an offset raises TypeError here.
+    begin, begin_in_zone = datetime.min, datetime.min.replace(tzinfo=zone)
+    parse = datetime.fromisoformat
+    return _Kind(
+        read_time,
+        value="None if {0} is None else begin_in_zone + (parse({0}) - begin)",
+        names={"begin_in_zone": begin_in_zone, "parse": parse, "begin": begin},
+    )
 
 
 def _text(value: Any) -> str:
@@ -149,13 +176,14 @@ def _only(*types: type) -> Callable[[Any], Any]:
     return read
 
 
-def _list_of(item: type) -> Callable[[Any], Any]:
+def _list_kind(item: type) -> _Kind:
     def read(value: Any) -> Any:
         if value is None or (type(value) is list and _are(item, value)):
             return value
         raise ValueError
 
-    return read
+    items = f"(not {{0}} or are({item.__name__}, {{0}}))"
+    return _Kind(read, f"({{0}} is None or type({{0}}) is list and {items})", names={"are": _are})
 
 
 def _are(item: type, values: list[Any]) -> bool:
@@ -170,26 +198,6 @@ _KINDS: dict[Any, _Kind] = {
     str | None: _Kind(_only(str), "(type({0}) is str or {0} is None)"),
     int | None: _Kind(_only(int), "(type({0}) is int or {0} is None)"),
     dict[str, Any] | None: _Kind(_only(dict), "(type({0}) is dict or {0} is None)"),
-    list[str] | None: _Kind(_list_of(str), "({0} is None or type({0}) is list and are(str, {0}))"),
-    list[Row] | None: _Kind(
-        _list_of(dict), "({0} is None or type({0}) is list and are(dict, {0}))"
-    ),
+    list[str] | None: _list_kind(str),
+    list[Row] | None: _list_kind(dict),
 }
-
-
-def _time_reader(zone: tzinfo, *, keeps_offset: bool) -> Callable[[str | None], datetime | None]:
-    parse = datetime.fromisoformat
-    begin, begin_in_zone = datetime.min, datetime.min.replace(tzinfo=zone)
-
-    def read(text: str | None) -> datetime | None:
-        if type(text) is str:
-            time = parse(text)
-            if time.tzinfo is None:
-                # The same as time.replace(tzinfo=zone) in a quarter of the time, twice a job.
-                return begin_in_zone + (time - begin)
-            return time if keeps_offset else time.astimezone(zone)
-        if text is None:
-            return None
-        raise ValueError
-
-    return read
