@@ -14,30 +14,28 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import aclosing
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
 from ..codec import Codec
-from ..connections import Request
 from ..creation import Creation, fine_tune_fields
 from ..envelope import Reply, read_acknowledgement
 from ..errors import NotFound, OutcomeUnknown
 from ..models import Checkpoint, FineTuneJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
-from ..tail import MOST_LINES, LogPage, Progress, Tail, read_log_page
-from ..tail import follow as follow_log
-from ..training_log import TrainingLog
-from ..transport import Call, Transport
+from ..transport import Transport
 from ..waiting import when_there_is_room
-from .checkpoints import Checkpoints
 from .jobs import JobLookout, Jobs, Upkeep, words
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
+    from ..tail import Progress
+    from ..training_log import TrainingLog
+    from .checkpoints import Checkpoints
+    from .logs import Logs
 
 _CAPACITY_INTERVAL = 15.0  # seconds between two looks at the jobs that are in the way
 
@@ -60,7 +58,7 @@ class FineTunes:
             rows="jobs",
             time_field="create_time",
         )
-        self._checkpoints = Checkpoints(self._jobs, codec)
+        self._codec = codec
 
     def list(
         self,
@@ -369,9 +367,10 @@ class FineTunes:
 
         Wire: `GET /fine-tunes/{job_id}/logs`, and `GET /fine-tunes/{job_id}` when following.
         """
+        job_id = self._jobs.id_of(job)
         if not follow:
-            return _each(self._tail(self._jobs.id_of(job), self._jobs).rest())
-        return _each_new(self.watch(job, poll_interval=poll_interval, deadline=deadline))
+            return self._logs.lines(job_id)
+        return self._logs.new_lines(job_id, self._jobs.vigil(poll_interval, deadline))
 
     async def training_log(self, job: str | FineTuneJob) -> TrainingLog:
         """
@@ -384,7 +383,7 @@ class FineTunes:
 
         Wire: `GET /fine-tunes/{job_id}/logs`.
         """
-        return TrainingLog.read([line async for line in self.logs(job)])
+        return await self._logs.read(self._jobs.id_of(job))
 
     def watch(
         self,
@@ -414,15 +413,7 @@ class FineTunes:
         Wire: `GET /fine-tunes/{job_id}`, `GET /fine-tunes/{job_id}/logs`.
         """
         job_id = self._jobs.id_of(job)
-        vigil = self._jobs.vigil(poll_interval, deadline)
-
-        async def get() -> FineTuneJob:
-            return await self._jobs.within(vigil.left).get(job_id, patient=True)
-
-        async def read(offset: int) -> LogPage:
-            return await self._tail(job_id, self._jobs.within(vigil.left)).read(offset)
-
-        return follow_log(job_id, get, Tail(read), vigil)
+        return self._logs.watch(job_id, self._jobs.vigil(poll_interval, deadline))
 
     async def checkpoints(self, job: str | FineTuneJob) -> builtins.list[Checkpoint]:
         """
@@ -595,28 +586,23 @@ class FineTunes:
             on_outcome=on_outcome,
         )
 
+    @property
+    def _logs(self) -> Logs:
+        from .logs import Logs
+
+        return Logs(self._jobs)
+
+    @property
+    def _checkpoints(self) -> Checkpoints:
+        from .checkpoints import Checkpoints
+
+        return Checkpoints(self._jobs, self._codec)
+
     async def _cancel(self, job: object, stopping: Stopping | None = None) -> Receipt:
         return await self._change(Operation.CANCEL, self._jobs.id_of(job), stopping)
 
     async def _delete(self, job: object, stopping: Stopping | None = None) -> Receipt:
         return await self._change(Operation.DELETE, self._jobs.id_of(job), stopping)
-
-    def _tail(self, job_id: str, jobs: Jobs[FineTuneJob]) -> Tail:
-        async def read(offset: int) -> LogPage:
-            call = Call(
-                what=f"Reading the log of {job_id}",
-                operation=Operation.READ,
-                request=Request(
-                    method="GET",
-                    path=f"{jobs.path}/{job_id}/logs",
-                    query={"offset": offset, "line": MOST_LINES},
-                ),
-                read=read_log_page,
-                patient=True,
-            )
-            return await jobs.transport.send(call)
-
-        return Tail(read)
 
     async def _change(
         self, operation: Operation, job_id: str, stopping: Stopping | None
@@ -633,17 +619,3 @@ def _is_of(job: FineTuneJob, model: str | None) -> bool:
         return True
     named = {job.model, job.base_model}
     return model in named or named == {None}
-
-
-async def _each(batches: AsyncGenerator[builtins.list[str], None]) -> AsyncGenerator[str, None]:
-    async with aclosing(batches):
-        async for lines in batches:
-            for line in lines:
-                yield line
-
-
-async def _each_new(watch: AsyncGenerator[Progress, None]) -> AsyncGenerator[str, None]:
-    async with aclosing(watch):
-        async for progress in watch:
-            for line in progress.lines:
-                yield line
