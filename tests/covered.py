@@ -41,7 +41,6 @@ REASONS = {
     r"credentials\.py: if sys\.platform != .win32.: → ": _ELSEWHERE,
     r"emulator/__main__\.py: return 0$": "what is waited for ends by Ctrl-C alone, which types "
     "cannot say",
-    r"pagination\.py: if not place\.done\(\): → ": _IN_ONE_INSTANT,
     r"portal\.py: try:$": "coverage is not told of a thread that `_thread` starts",
     r"portal\.py: (self\.wake\(house\)$|if house\.ask\(call, call\.cancel\): → "
     r"|if not self\.closing:  # else nobody)": _IN_A_STORM,

@@ -40,10 +40,8 @@ CORES = {
 HARMLESS = {
     r"strict=False": "both sides are of one length; the word says so to the reader",
     r"→ OVERLAP": "how much to overlap is a matter of cost, not of truth",
-    r"→ @define\(eq": "windows are never compared",
-    r"init=True": "nobody passes it",
     r"lru_cache": "a cache changes no answer",
-    r"→ raw: bool": "to read what is readable as it is gives the same, only later",
+    r"→ if not keeps_offset": "what one of both ways leaves, the careful reader reads alike",
     r"→ .*, /, (anchored|keeps_offset)": "its callers name it",
     r"→ self.read_time = .*=False": "windows compare moments, in whatever zone they are told",
     r"→ .*len\(self.ids\) (!=|is not)": "a set has no more than its list",
@@ -51,14 +49,14 @@ HARMLESS = {
     r"→ .*window.first != tail": "a job of the tail is no older than the tail's last",
     r"→ .*overlap == 1": "an overlap is never less than 1",
     r"→ if start ": "a page that begins within the first rows is the first, either way",
-    r"→ .*len\(texts\) (!=|is not) len": "there are no more texts than times",
-    r"→ .*len\(set\(map\(len, texts\)\)\) > 1": "no times at all are none to compare, too",
+    r"→ .*times\)} <= {str}": "no times at all are none to compare, too",
+    r"→ .*times\)}\) <= 1": "no times at all are none to compare, too",
     r"→ .*len\(compiled\) (==|is) _MOST": "there are never more than the most",
     r"→ if not TYPE_CHECKING": "what stands there is for type checkers alone",
     r"kw_only=False": "type checkers hold callers to the names",
     r"→ .* if n != 1": "no count is less than 1",
     r"→ .*self.by <= ": "there are two words, and they compare the same",
-    r"→ .*texts >= sorted": "nothing comes before itself sorted",
+    r"→ .*times >= sorted": "nothing comes before itself sorted",
 }
 """What survives, as a pattern of the changed line, and why that is right."""
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashscope_ft.envelope import Row, Rows
-from dashscope_ft.errors import InvalidArgument, ListingInconsistent
+from dashscope_ft.errors import ClientClosed, InvalidArgument, ListingInconsistent
 from dashscope_ft.pagination import AsyncPager
 
 from .changing_list import ChangingList
@@ -394,6 +394,34 @@ async def test_a_walk_that_is_cancelled() -> None:
         await walk
 
     assert not silent.tasks
+
+
+async def test_reads_that_are_cancelled_while_some_have_arrived() -> None:
+    """What arrived before the client was closed still comes; then the walk ends as closed."""
+    calm = ChangingList(500, random=Random(22))
+    batches = calm.pager().batches()
+    first = asyncio.ensure_future(anext(batches))
+    await turns(5)
+    calm.step()
+    calm.step()
+    assert len(await first) == 100
+    await turns(5)
+    page_no, page_size, next_one = min(calm.waiting, key=lambda read: (read[0] - 1) * read[1])
+    next_one.set_result(calm.snapshot(page_no, page_size))
+    await turns(5)
+    for reader in [*calm.tasks]:
+        reader.cancel()
+    await turns(5)
+
+    assert await anext(batches)
+    async with asyncio.timeout(5):
+        with pytest.raises(ClientClosed):
+            await anext(batches)
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 async def test_an_error_in_the_middle_of_a_walk() -> None:

@@ -9,7 +9,6 @@ from typing import Final
 from attrs import frozen
 
 from ..arguments import check_checkpoint, check_filter
-from ..codec import Codec
 from ..connections import Request
 from ..envelope import Reply, malformed
 from ..errors import InvalidArgument, JobFailed, NotFound
@@ -31,9 +30,6 @@ class Checkpoints:
 
     jobs: Jobs[FineTuneJob]
     """The jobs."""
-
-    codec: Codec
-    """What reads checkpoints."""
 
     async def of(self, job_id: str, *, patient: bool = False) -> list[Checkpoint]:
         """
@@ -89,7 +85,7 @@ class Checkpoints:
         name, last = _name(job_id, checkpoint), None
         while vigil.left > 0:
             with vigil.forgiving():
-                view = Checkpoints(self.jobs.within(vigil.left), self.codec)
+                view = Checkpoints(self.jobs.within(vigil.left))
                 named = [
                     each for each in await view.of(job_id, patient=True) if each.checkpoint == name
                 ]
@@ -112,7 +108,7 @@ class Checkpoints:
         for index, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise malformed(f"output[{index}]", reply, "a checkpoint")
-        return [self.codec.checkpoint(row) for row in rows]
+        return [self.jobs.codec.checkpoint(row) for row in rows]
 
 
 def _name(job_id: str, checkpoint: str | Checkpoint) -> str:

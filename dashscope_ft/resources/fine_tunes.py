@@ -58,7 +58,6 @@ class FineTunes:
             rows="jobs",
             time_field="create_time",
         )
-        self._codec = codec
 
     def list(
         self,
@@ -596,7 +595,7 @@ class FineTunes:
     def _checkpoints(self) -> Checkpoints:
         from .checkpoints import Checkpoints
 
-        return Checkpoints(self._jobs, self._codec)
+        return Checkpoints(self._jobs)
 
     async def _cancel(self, job: object, stopping: Stopping | None = None) -> Receipt:
         return await self._change(Operation.CANCEL, self._jobs.id_of(job), stopping)

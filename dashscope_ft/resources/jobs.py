@@ -62,7 +62,7 @@ class Jobs(Generic[Job]):
     """What sends the calls."""
 
     codec: Codec
-    """What reads times."""
+    """What reads times, and what else belongs to a job."""
 
     noun: Noun
     """The word for them in the public face."""
