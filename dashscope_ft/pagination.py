@@ -27,9 +27,10 @@ from .stitching import (
 
 T = TypeVar("T")
 
+_FEW = 8  # requests in flight; with more, the next would wait for the rows of all that came
 _READ_AGAIN = 2  # times that a short page below its own total may be read again
 
-_Place = asyncio.Future[Window[T] | Exception]
+_Place = asyncio.Future[Window[Any] | Exception]
 
 
 class Spawn(Protocol):
@@ -163,14 +164,15 @@ class _Walk(Generic[T]):
         self._listing = listing
         self._limit = limit
         self._most_ahead = listing.concurrency * (2 if keeps_all else 1)
+        self._decodes_early = listing.concurrency <= _FEW
         self._turns = asyncio.Semaphore(listing.concurrency)
         self._largest = listing.page_size
         self._seen: set[str] = set()
         self._given = 0
         self._used = 0  # windows that the chain has asked for or passed
         self._fruitful = 0  # those that brought something new
-        self._tail: Window[T]
-        self._ahead: deque[_Place[T]] = deque()  # windows behind the chain, arrived or not
+        self._tail: Window[Any]
+        self._ahead: deque[_Place] = deque()  # windows behind the chain, arrived or not
         self._readers: list[asyncio.Task[None]] = []
         self._total = 0  # jobs, by the latest reply
         self._horizon = 0  # the index up to which windows are being read
@@ -182,9 +184,10 @@ class _Walk(Generic[T]):
         """
         listing = self._listing
         try:
-            jobs = self._join(await self._read(Span(1, self._largest)), anchored=True)
+            items = self._join(await self._read(Span(1, self._largest)), anchored=True)
             while True:
                 ended = self._tail.is_short
+                jobs = items if self._decodes_early else self._decoded(items)
                 if listing.wanted is not None:
                     jobs = [*filter(listing.wanted, jobs)]
                 self._given += len(jobs)
@@ -194,13 +197,13 @@ class _Walk(Generic[T]):
                     yield jobs
                 if ended:
                     return
-                jobs = await self._advance()
+                items = await self._advance()
         finally:
             await self._stop()
 
-    async def _advance(self) -> list[T]:
+    async def _advance(self) -> list[Any]:
         """
-        Join one more window to the chain, and give its new jobs.
+        Join one more window to the chain, and give its new items.
         """
         while self._ahead:
             window = await self._arrival()
@@ -213,7 +216,7 @@ class _Walk(Generic[T]):
             self._pass()  # all that it shows lies behind
         return await self._bridge(None)
 
-    async def _bridge(self, tied: Window[T] | None) -> list[T]:
+    async def _bridge(self, tied: Window[Any] | None) -> list[Any]:
         """
         Read on from the chain, from further and further back, until a window joins it.
 
@@ -249,7 +252,7 @@ class _Walk(Generic[T]):
         """
         return self._tail.covered - max(0, self._tail.total - self._total)
 
-    def _join(self, window: Window[T], *, anchored: bool = False) -> list[T]:
+    def _join(self, window: Window[Any], *, anchored: bool = False) -> list[Any]:
         """
         Make a window the chain's tail. One at the head of the list needs no link.
         """
@@ -281,7 +284,7 @@ class _Walk(Generic[T]):
             reader.add_done_callback(self._reader_ended)
             self._readers.append(reader)
 
-    def _plan(self) -> tuple[Span, _Place[T]] | None:
+    def _plan(self) -> tuple[Span, _Place] | None:
         """
         Take the next window to read ahead and its place; None where there is none to read yet.
         """
@@ -291,17 +294,17 @@ class _Walk(Generic[T]):
         if span.end <= self._horizon:
             return None
         self._horizon = span.end
-        place: _Place[T] = asyncio.get_running_loop().create_future()
+        place: _Place = asyncio.get_running_loop().create_future()
         self._ahead.append(place)
         return span, place
 
-    async def _read_on(self, span: Span, place: _Place[T]) -> None:
+    async def _read_on(self, span: Span, place: _Place) -> None:
         """
         Read a window, and go on with the next at once rather than at the consumer's next turn.
         """
         while True:
             try:
-                got: Window[T] | Exception = await self._window(span)
+                got: Window[Any] | Exception = await self._window(span)
             except Exception as error:  # noqa: BLE001  it is raised where its place is reached
                 got = error
             if not place.done():
@@ -317,7 +320,7 @@ class _Walk(Generic[T]):
                 if not place.done():
                     place.set_result(ClientClosed("This client was closed during the walk."))
 
-    async def _arrival(self) -> Window[T]:
+    async def _arrival(self) -> Window[Any]:
         """
         Wait for the next window that was read ahead, and leave it in its place.
         """
@@ -326,7 +329,7 @@ class _Walk(Generic[T]):
             raise got
         return got
 
-    async def _read(self, span: Span) -> Window[T]:
+    async def _read(self, span: Span) -> Window[Any]:
         self._use()
         return await self._window(span)
 
@@ -338,7 +341,7 @@ class _Walk(Generic[T]):
         if self._used > 4 * self._fruitful + 20:
             raise self._inconsistent(self._tail.total)
 
-    async def _window(self, span: Span) -> Window[T]:
+    async def _window(self, span: Span) -> Window[Any]:
         """
         Read a window, and again where it contradicts itself.
         """
@@ -348,9 +351,9 @@ class _Walk(Generic[T]):
                 reply = await listing.read(*span)
             if reply.page_size < span.page_size:
                 self._largest = min(self._largest, reply.page_size)
-            # Read at once, while the rows are at hand: models are also smaller to keep waiting.
-            jobs = [*map(listing.decode, reply.rows)]
-            window = Window.of(reply, jobs, listing.time_field, listing.read_time)
+            # Early, the rows are still at hand for the processor, and models wait in less memory.
+            items = self._decoded(reply.rows) if self._decodes_early else reply.rows
+            window: Window[Any] = Window.of(reply, items, listing.time_field, listing.read_time)
             self._total = window.total
             if window.is_short and window.covered < window.total:
                 if again == _READ_AGAIN:
@@ -358,6 +361,9 @@ class _Walk(Generic[T]):
             elif again or not window.repeats_itself:
                 return window
             again += 1
+
+    def _decoded(self, rows: list[Row]) -> list[T]:
+        return [*map(self._listing.decode, rows)]
 
     def _inconsistent(self, total: int) -> ListingInconsistent:
         error = ListingInconsistent(

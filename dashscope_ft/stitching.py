@@ -67,8 +67,8 @@ class Window(NamedTuple, Generic[T]):
     One reply, placed in the list.
     """
 
-    jobs: list[T]
-    """Its rows, as models."""
+    items: list[T]
+    """Its rows, or the models made of them."""
 
     job_ids: list[str]
     """Those of its rows."""
@@ -95,7 +95,7 @@ class Window(NamedTuple, Generic[T]):
     def of(
         cls,
         reply: Rows,
-        jobs: list[T],
+        items: list[T],
         time_field: str,
         read_time: Callable[[str], datetime | None],
     ) -> Window[T]:
@@ -104,7 +104,7 @@ class Window(NamedTuple, Generic[T]):
 
         Args:
             reply: The reply.
-            jobs: Its rows, as models.
+            items: Its rows, or the models made of them.
             time_field: The row's field with the creation time.
             read_time: Reads such a time; raises ValueError where it cannot.
         """
@@ -116,7 +116,7 @@ class Window(NamedTuple, Generic[T]):
             except ValueError:
                 times = []
         return cls(
-            jobs=jobs,
+            items=items,
             job_ids=reply.job_ids,
             span=Span(reply.page_no, reply.page_size),
             total=reply.total or 0,
@@ -202,7 +202,7 @@ def same_order(tail: Window[T], window: Window[T]) -> bool:
 
 def unseen(window: Window[T], seen: set[str], *, anchored: bool) -> list[T]:
     """
-    Give a joined reply's jobs that are new, and note them in `seen`.
+    Give a joined reply's items that are new, and note them in `seen`.
 
     Unless it is anchored at the head of the list, its rows before the first that the chain
     has were not there throughout, but for those of the same second.
@@ -213,10 +213,10 @@ def unseen(window: Window[T], seen: set[str], *, anchored: bool) -> list[T]:
         if window.times:
             begin = window.times.index(window.times[begin])
     fresh = []
-    for job_id, job in zip(window.job_ids[begin:], window.jobs[begin:], strict=True):
+    for job_id, item in zip(window.job_ids[begin:], window.items[begin:], strict=True):
         if job_id not in seen:
             seen.add(job_id)
-            fresh.append(job)
+            fresh.append(item)
     return fresh
 
 
