@@ -29,6 +29,8 @@ from tests.interpreter import run_script
 
 from .conftest import COMMAND, PATIENCE, Run, Terminal, screen
 
+pytestmark = pytest.mark.once
+
 Start = Callable[..., "subprocess.Popen[str]"]
 OnTerminal = Callable[..., Terminal]
 
