@@ -57,7 +57,7 @@ class _Kind:
     """A condition on the raw value, as source: where it does not hold, `read` must look."""
 
     value: str = "{0}"
-    """The value for the model, as source; where it raises, `read` must look."""
+    """The model's value, as source: where it raises ValueError or TypeError, `read` must look."""
 
     names: Mapping[str, Any] = {}
     """What these sources speak of."""

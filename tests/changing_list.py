@@ -52,6 +52,7 @@ class ChangingList:
         self.jobs = list(range(jobs - 1, -1, -1))
         self.throughout = set(self.jobs)
         self.reads: list[tuple[int, int]] = []
+        self.decoded: list[int] = []
         self.tasks: set[asyncio.Task[Any]] = set()
         self.waiting: list[tuple[int, int, asyncio.Future[Rows]]] = []
         self.served: list[tuple[Rows, asyncio.Future[Rows]]] = []
@@ -63,7 +64,7 @@ class ChangingList:
             Listing(
                 read=self.read,
                 spawn=self.spawn,
-                decode=lambda row: int(row["job_id"]),
+                decode=self.decode,
                 wanted=None,
                 time_field="create_time",
                 read_time=datetime.fromisoformat,
@@ -90,6 +91,10 @@ class ChangingList:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    def decode(self, row: Row) -> int:
+        self.decoded.append(int(row["job_id"]))
+        return self.decoded[-1]
 
     async def read(self, page_no: int, page_size: int) -> Rows:
         self.reads.append((page_no, page_size))

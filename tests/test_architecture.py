@@ -211,7 +211,10 @@ def test_a_name_that_is_none() -> None:
         ("from dashscope_ft import FineTuneJob", ["aiohttp", "cattrs"]),
         (
             "from dashscope_ft import AsyncClient; AsyncClient(api_key='sk-1')",
-            [f"dashscope_ft.{name}" for name in ("cleanup", "tail", "training_log", "plot")],
+            [
+                f"dashscope_ft.{name}"
+                for name in ("cleanup", "plot", "resources.checkpoints", "tail", "training_log")
+            ],
         ),
         ("import dashscope_ft.cli", ["aiohttp", "cattrs", "attr", "typer", "rich"]),
         ("import dashscope_ft.emulator.pytest_plugin", ["aiohttp", "cattrs"]),

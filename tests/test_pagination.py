@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -400,13 +400,8 @@ async def test_reads_that_are_cancelled_while_some_have_arrived() -> None:
     """What arrived before the client was closed still comes; then the walk ends as closed."""
     calm = ChangingList(500, random=Random(22))
     batches = calm.pager().batches()
-    first = asyncio.ensure_future(anext(batches))
-    await turns(5)
-    calm.step()
-    calm.step()
-    assert len(await first) == 100
-    await turns(5)
-    page_no, page_size, next_one = min(calm.waiting, key=lambda read: (read[0] - 1) * read[1])
+    await first_batch(calm, batches)
+    page_no, page_size, next_one = min(calm.waiting, key=where)
     next_one.set_result(calm.snapshot(page_no, page_size))
     await turns(5)
     for reader in [*calm.tasks]:
@@ -417,6 +412,35 @@ async def test_reads_that_are_cancelled_while_some_have_arrived() -> None:
     async with asyncio.timeout(5):
         with pytest.raises(ClientClosed):
             await anext(batches)
+
+
+@pytest.mark.parametrize(("concurrency", "early"), [(8, True), (9, False)])
+async def test_when_rows_become_jobs(concurrency: int, early: bool) -> None:
+    """At once with few requests in flight; with many, in turn: the requests go first."""
+    calm = ChangingList(500, random=Random(23))
+    batches = calm.pager(concurrency=concurrency).batches()
+    await first_batch(calm, batches)
+    page_no, page_size, last_one = max(calm.waiting, key=where)
+    last_one.set_result(calm.snapshot(page_no, page_size))
+    await turns(5)
+
+    assert (len(calm.decoded) > 100) is early
+    await batches.aclose()
+
+
+async def first_batch(calm: ChangingList, batches: AsyncGenerator[list[int], None]) -> None:
+    """Walk up to the first page, so that the others are being read."""
+    first = asyncio.ensure_future(anext(batches))
+    await turns(5)
+    calm.step()
+    calm.step()
+    assert len(await first) == 100
+    await turns(5)
+
+
+def where(read: tuple[int, int, object]) -> int:
+    page_no, page_size, _ = read
+    return (page_no - 1) * page_size
 
 
 async def turns(count: int) -> None:
