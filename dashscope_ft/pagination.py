@@ -187,7 +187,7 @@ class _Walk(Generic[T]):
             items = self._join(await self._read(Span(1, self._largest)), anchored=True)
             while True:
                 ended = self._tail.is_short
-                jobs = items if self._decodes_early else self._decoded(items)
+                jobs = self._decoded(items)
                 if listing.wanted is not None:
                     jobs = [*filter(listing.wanted, jobs)]
                 self._given += len(jobs)
@@ -284,27 +284,28 @@ class _Walk(Generic[T]):
             reader.add_done_callback(self._reader_ended)
             self._readers.append(reader)
 
-    def _plan(self) -> tuple[Span, _Place] | None:
+    def _plan(self) -> tuple[Span, int, _Place] | None:
         """
-        Take the next window to read ahead and its place; None where there is none to read yet.
+        Take the next window to read ahead: its span, how many of its rows the one before it is
+        to show as well, and its place. None where there is none to read yet.
         """
         if len(self._ahead) >= self._most_ahead or self._horizon >= self._end:
             return None
         span = next_span(self._horizon, OVERLAP, self._largest)
         if span.end <= self._horizon:
             return None
-        self._horizon = span.end
+        overlap, self._horizon = self._horizon - span.start, span.end
         place: _Place = asyncio.get_running_loop().create_future()
         self._ahead.append(place)
-        return span, place
+        return span, overlap, place
 
-    async def _read_on(self, span: Span, place: _Place) -> None:
+    async def _read_on(self, span: Span, overlap: int, place: _Place) -> None:
         """
         Read a window, and go on with the next at once rather than at the consumer's next turn.
         """
         while True:
             try:
-                got: Window[Any] | Exception = await self._window(span)
+                got: Window[Any] | Exception = await self._window(span, overlap)
             except Exception as error:  # noqa: BLE001  it is raised where its place is reached
                 got = error
             if not place.done():
@@ -312,7 +313,7 @@ class _Walk(Generic[T]):
             planned = None if isinstance(got, Exception) else self._plan()
             if planned is None:
                 return
-            span, place = planned
+            span, overlap, place = planned
 
     def _reader_ended(self, reader: asyncio.Task[None]) -> None:
         if reader.cancelled():
@@ -341,9 +342,13 @@ class _Walk(Generic[T]):
         if self._used > 4 * self._fruitful + 20:
             raise self._inconsistent(self._tail.total)
 
-    async def _window(self, span: Span) -> Window[Any]:
+    async def _window(self, span: Span, overlap: int = 0) -> Window[Any]:
         """
         Read a window, and again where it contradicts itself.
+
+        Args:
+            span: Where it is to lie.
+            overlap: How many of its rows are only read for the link.
         """
         listing, again = self._listing, 0
         while True:
@@ -351,8 +356,10 @@ class _Walk(Generic[T]):
                 reply = await listing.read(*span)
             if reply.page_size < span.page_size:
                 self._largest = min(self._largest, reply.page_size)
-            # Early, the rows are still at hand for the processor, and models wait in less memory.
-            items = self._decoded(reply.rows) if self._decodes_early else reply.rows
+            items: list[Any] = reply.rows
+            if self._decodes_early:
+                # Rows are still at hand for the processor, and models wait in less memory.
+                items = [*items[:overlap], *map(listing.decode, items[overlap:])]
             window: Window[Any] = Window.of(reply, items, listing.time_field, listing.read_time)
             self._total = window.total
             if window.is_short and window.covered < window.total:
@@ -362,8 +369,9 @@ class _Walk(Generic[T]):
                 return window
             again += 1
 
-    def _decoded(self, rows: list[Row]) -> list[T]:
-        return [*map(self._listing.decode, rows)]
+    def _decoded(self, items: list[Any]) -> list[T]:
+        decode = self._listing.decode
+        return [decode(item) if type(item) is dict else item for item in items]
 
     def _inconsistent(self, total: int) -> ListingInconsistent:
         error = ListingInconsistent(

@@ -68,7 +68,7 @@ class Window(NamedTuple, Generic[T]):
     """
 
     items: list[T]
-    """Its rows, or the models made of them."""
+    """Its rows, or the models made of some or all of them."""
 
     job_ids: list[str]
     """Those of its rows."""
@@ -104,7 +104,7 @@ class Window(NamedTuple, Generic[T]):
 
         Args:
             reply: The reply.
-            items: Its rows, or the models made of them.
+            items: Its rows, or the models made of some or all of them.
             time_field: The row's field with the creation time.
             read_time: Reads such a time; raises ValueError where it cannot.
         """

@@ -428,6 +428,16 @@ async def test_when_rows_become_jobs(concurrency: int, early: bool) -> None:
     await batches.aclose()
 
 
+@pytest.mark.parametrize("concurrency", [1, 8, 9])
+async def test_rows_of_the_overlap_become_jobs_once(concurrency: int) -> None:
+    """What two pages show is decoded once, whenever rows become jobs."""
+    calm = ChangingList(1_000, random=Random(24))
+
+    jobs = await calm.walk(concurrency=concurrency)
+
+    assert sorted(calm.decoded, reverse=True) == jobs
+
+
 async def first_batch(calm: ChangingList, batches: AsyncGenerator[list[int], None]) -> None:
     """Walk up to the first page, so that the others are being read."""
     first = asyncio.ensure_future(anext(batches))
