@@ -22,6 +22,7 @@ from .errors import MalformedResponse
 Row = dict[str, Any]
 
 _EXCERPT = 120  # characters of a strange answer that an error keeps
+_LONGEST_INTEGER = 20  # characters; orjson makes floats of larger ones, as far as they go
 
 
 class Reply(NamedTuple):
@@ -62,6 +63,9 @@ class Reply(NamedTuple):
     excerpt: str = ""
     """The beginning of the body, printable."""
 
+    secret: str | None = None
+    """What no error may show, though the payload may repeat it."""
+
 
 def read_reply(
     status: int,
@@ -79,7 +83,7 @@ def read_reply(
         headers: Looked up as `x-request-id` and `Retry-After`.
         body: The whole body; None where it was too large to be read.
         now: The wall clock, seconds since the epoch, for a `Retry-After` that is a date.
-        secret: What a service that repeats it shall not bring into an error.
+        secret: What a service that repeats it shall not bring into an error or a log.
     """
     is_oversized, body = body is None, body or b""
     try:
@@ -89,15 +93,15 @@ def read_reply(
     fields: Row = envelope if isinstance(envelope, dict) else {}
     output = fields.get("output")
     code, message = _failure(fields)
-    failed = status >= 300 or (code is not None and not output)
+    failed = status >= 300 or (code is not None and not _is_usable(output))
     is_strange = failed or not fields
     request_id = fields.get("request_id")
     if not _is_word(request_id):
-        request_id = headers.get("x-request-id")
-    if is_strange and secret:
-        body, message = body.replace(secret.encode(), b"***"), message.replace(secret, "***")
-        code = code and code.replace(secret, "***")
-        request_id = request_id and request_id.replace(secret, "***")
+        # A byte of a header that is no text would come back as what no file or terminal takes.
+        request_id = headers.get("x-request-id", "").encode("ascii", "replace").decode() or None
+    request_id = request_id and _without(secret, request_id)
+    if is_strange:
+        code, message = code and _without(secret, code), _without(secret, message)
     return Reply(
         status=status,
         output=output,
@@ -109,7 +113,8 @@ def read_reply(
         message=(message or _phrase(status)) if failed else "",
         request_id=request_id,
         retry_after=_seconds(headers.get("Retry-After"), now) if failed else None,
-        excerpt=_excerpt(body) if is_strange else "",
+        excerpt=_excerpt(body, secret) if is_strange else "",
+        secret=secret,
     )
 
 
@@ -123,7 +128,7 @@ def malformed(path: str, reply: Reply, expected: str) -> MalformedResponse:
         request_id=reply.request_id,
     )
     error.path = path
-    error.excerpt = reply.excerpt or _excerpt(orjson.dumps(reply.output, default=str))
+    error.excerpt = reply.excerpt or _excerpt(_written(reply.output), reply.secret)
     return error
 
 
@@ -208,10 +213,19 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        # The escape of half a character, or a number beyond all floats, is JSON all the same,
-        # and one odd row must not cost the page.
-        lenient = json.loads(body.decode(), parse_float=_number, parse_constant=_refused)
+        # The escape of half a character, or a number beyond all floats, is JSON all the same, a
+        # byte that is none of UTF-8 nearly so, and one odd row must not cost the page.
+        lenient = json.loads(
+            body.decode("utf-8", "replace"),
+            parse_float=_number,
+            parse_int=_integer,
+            parse_constant=_refused,
+        )
         return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _integer(text: str) -> int | float | str:
+    return int(text) if len(text) <= _LONGEST_INTEGER else _number(text)
 
 
 def _number(text: str) -> float | str:
@@ -271,6 +285,28 @@ def _is_word(value: object) -> bool:
     return type(value) is str and bool(value)
 
 
-def _excerpt(body: bytes) -> str:
+def _is_usable(output: object) -> bool:
+    """
+    Tell whether a payload holds more than counts, which say nothing beside a failing code.
+    """
+    if isinstance(output, dict):
+        return any(value for value in output.values() if type(value) is not int)
+    return bool(output)
+
+
+def _written(output: object) -> bytes:
+    try:
+        return orjson.dumps(output)
+    except TypeError:
+        return b"nested too deeply to be shown"
+
+
+def _without(secret: str | None, text: str) -> str:
+    return text.replace(secret, "***") if secret else text
+
+
+def _excerpt(body: bytes, secret: str | None) -> str:
+    # The secret goes first: what is cut in two is not found any more.
+    body = body.replace(secret.encode(), b"***") if secret else body
     text = body[: 4 * _EXCERPT].decode("utf-8", "replace")
     return "".join(char if char.isprintable() else " " for char in text)[:_EXCERPT]

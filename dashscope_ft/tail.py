@@ -75,17 +75,23 @@ def read_log_page(reply: Reply) -> LogPage:
     Find the lines in an answer. What is not text is written as JSON.
 
     Raises:
-        MalformedResponse: There is no list of lines.
+        MalformedResponse: There is no list of lines, or one of them cannot be written.
     """
-    output = {} if reply.output is None else reply.output
+    output = {} if reply.output is None and reply.has_output else reply.output
     if not isinstance(output, dict):
         raise malformed("output", reply, "a log")
-    lines = [] if output.get("logs") is None else output["logs"]
+    lines = output.get("logs")
+    if lines is None and (not output or output.keys() & {"logs", "total"}):
+        lines = []
     if not isinstance(lines, list):
         raise malformed("output.logs", reply, "a list")
+    try:
+        texts = [line if isinstance(line, str) else orjson.dumps(line).decode() for line in lines]
+    except TypeError:
+        raise malformed("output.logs", reply, "a list of lines") from None
     total = output.get("total")
     return LogPage(
-        [line if isinstance(line, str) else orjson.dumps(line).decode() for line in lines],
+        texts,
         total if type(total) is int and total >= 0 else None,
         reply.request_id,
     )

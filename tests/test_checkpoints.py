@@ -82,6 +82,16 @@ async def test_no_checkpoints_and_odd_ones() -> None:
     assert [first.value.path, second.value.path] == ["output[0]", "output"]
 
 
+@pytest.mark.parametrize("body", [5, [1], {}, None, "x", {"foo": 1}], ids=str)
+async def test_an_answer_that_is_no_list_of_checkpoints(body: object) -> None:
+    """
+    What is JSON of another shape is never taken for a job without checkpoints.
+    """
+    async with scripted(Answer(body)) as server:
+        with pytest.raises(MalformedResponse):
+            await server.client().fine_tunes.checkpoints("ft-1")
+
+
 async def test_exporting_a_checkpoint() -> None:
     """
     An export is acknowledged at once, and waited for until the model has its name.

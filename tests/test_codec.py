@@ -498,10 +498,20 @@ def test_a_date_to_wait_for_is_one_of_utc(zone: str, monkeypatch: pytest.MonkeyP
     assert reply.retry_after == 7.0
 
 
-@pytest.mark.parametrize("odd", [b'"half a \\ud83d"', b"1e400", b"-1e400"])
-def test_what_is_json_but_not_for_every_reader(odd: bytes) -> None:
+@pytest.mark.parametrize(
+    ("odd", "read"),
+    [
+        (b'"half a \\ud83d"', "half a ?"),
+        (b"1e400", "1e400"),
+        (b"-1e400", "-1e400"),
+        (b"1" + b"0" * 400, "1" + "0" * 400),
+        (b"1" + b"0" * 5000, "1" + "0" * 5000),
+        (b'"no \xff text"', "no \N{REPLACEMENT CHARACTER} text"),
+    ],
+)
+def test_what_is_json_but_not_for_every_reader(odd: bytes, read: str) -> None:
     """
-    The escape of half a character, or a number beyond all bounds, costs no other value.
+    Half a character, a byte that is no text, a number beyond all bounds: no other value is lost.
     """
     whole = {"job_id": "ft-1", "job_name": "a whole \U0001f600", "usage": 2**60}
     row = orjson.dumps(whole)[:-1] + b', "odd": ' + odd + b"}"
@@ -509,7 +519,7 @@ def test_what_is_json_but_not_for_every_reader(odd: bytes) -> None:
 
     [job] = read_rows(reply, "jobs", page_no=1, page_size=20).rows
 
-    assert job.pop("odd") in ("half a ?", "1e400", "-1e400")
+    assert job.pop("odd") == read
     assert job == whole
     assert orjson.loads(orjson.dumps(job)) == whole
 
@@ -578,6 +588,16 @@ def test_the_ways_to_say_no(body: Any, code: str | None, message: str) -> None:
 
     assert reply.failed
     assert (reply.code, reply.message, reply.request_id) == (code, message, "r-header")
+
+
+def test_a_request_id_that_is_no_text() -> None:
+    """
+    Whatever a header holds, its request id can be printed and written to a file.
+    """
+    header = b"r-\xff\xfe".decode("utf-8", "surrogateescape")
+    reply = read_reply(404, {"x-request-id": header}, b"", now=0.0)
+
+    assert reply.request_id == "r-??"
 
 
 def test_the_request_id_of_the_body_counts() -> None:

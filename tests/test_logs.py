@@ -278,6 +278,32 @@ async def test_the_last_lines_never_come() -> None:
         assert len(server.requests) <= 4 * (1 + 4)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [5, [1], {}, None, "x", {"foo": 1}, {"output": {"foo": 1}}, {"output": {"logs": {}}}],
+    ids=str,
+)
+async def test_an_answer_that_is_no_log(body: object) -> None:
+    """
+    What is JSON of another shape is never taken for a log without lines.
+    """
+    async with scripted(Answer(body)) as server:
+        with pytest.raises(MalformedResponse):
+            [line async for line in server.client().fine_tunes.logs("ft-1")]
+
+
+async def test_a_line_too_deep_to_be_written() -> None:
+    """
+    It is an error, not a line that is lost.
+    """
+    deep = b'{"output": {"logs": [' + b"[" * 300 + b"]" * 300 + b'], "total": 1}}'
+    async with scripted(Answer(deep)) as server:
+        with pytest.raises(MalformedResponse) as caught:
+            [line async for line in server.client().fine_tunes.logs("ft-1")]
+
+    assert caught.value.path == "output.logs"
+
+
 async def test_a_gateway_that_knows_no_logs() -> None:
     """
     A 404 that is not the service's own says nothing of the log, and ends the following.

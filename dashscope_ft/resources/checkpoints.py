@@ -102,7 +102,7 @@ class Checkpoints:
         raise vigil.late(f"{name} of {job_id} was not exported", last)
 
     def _read(self, reply: Reply) -> list[Checkpoint]:
-        rows = [] if reply.output is None else reply.output
+        rows = [] if reply.output is None and reply.has_output else reply.output
         if not isinstance(rows, list):
             raise malformed("output", reply, "a list of checkpoints")
         for index, row in enumerate(rows):
