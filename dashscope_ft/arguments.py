@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import re
 import sys
+from inspect import iscoroutinefunction
+from operator import index
+from typing import Any
 
 from .errors import ConfigurationError, InvalidArgument
 
@@ -55,6 +58,16 @@ def check_page_size(value: object, *, lowest: int = 1) -> int:
     return whole("page_size", value, lowest, 100, InvalidArgument)
 
 
+def check_count(name: str, value: object) -> int:
+    """
+    Give a number of things back.
+
+    Raises:
+        InvalidArgument: Where it is not a whole number from 0.
+    """
+    return whole(name, value, 0, sys.maxsize, InvalidArgument)
+
+
 def check_filter(name: str, value: object) -> str | None:
     """
     Give a filter's value back; None stands for no filter.
@@ -83,6 +96,21 @@ def check_seconds(name: str, value: object) -> float:
     return seconds(name, value, InvalidArgument)
 
 
+def check_callback(name: str, value: object) -> None:
+    """
+    Refuse what cannot be called back; None stands for nothing to call.
+
+    Raises:
+        TypeError: Where it cannot be called, or where nobody would await what it gives.
+    """
+    if value is None:
+        return
+    if not callable(value):
+        raise TypeError(f"{name} is a {type(value).__name__}; it must be a function.")
+    if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
+        raise TypeError(f"{name} is an async function; it must be a plain one.")
+
+
 def whole(
     name: str,
     value: object,
@@ -93,23 +121,33 @@ def whole(
     """
     Give a whole number within bounds back, or raise `error`; True is none.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
-        return int(value)
+    number = _integer(value)
+    if number is not None and lowest <= number <= highest:
+        return number
     bounds = f"from {lowest}" if highest >= 2**31 - 1 else f"from {lowest} to {highest}"
-    raise error(f"{name} must be a whole number {bounds}, not {shown(value)}.")
+    given = value if number is None else number
+    raise error(f"{name} must be a whole number {bounds}, not {shown(given)}.")
 
 
 def seconds(name: str, value: object, error: type[ConfigurationError | InvalidArgument]) -> float:
     """
     Give a number of seconds back, finite and above 0, or raise `error`.
     """
-    if (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and 0 < value <= sys.float_info.max
-    ):
-        return float(value)
-    raise error(f"{name} must be a finite number of seconds above 0, not {shown(value)}.")
+    number = value if isinstance(value, float) else _integer(value)
+    if number is not None and 0 < number <= sys.float_info.max:
+        return float(number)
+    given = value if number is None else number
+    raise error(f"{name} must be a finite number of seconds above 0, not {shown(given)}.")
+
+
+def _integer(value: Any) -> int | None:
+    """
+    Give an integer of any class, such as one of NumPy's, as an `int`; None for what is none.
+    """
+    try:
+        return None if isinstance(value, bool) else index(value)
+    except TypeError:
+        return None
 
 
 def _segment(kind: str, value: object) -> str:

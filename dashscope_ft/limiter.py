@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import TypeAlias
 
 from attrs import define
@@ -62,7 +63,7 @@ class _Pace:
 
 class Limiter:
     """
-    One for a client: listing, deleting and polling wait in the same line.
+    One for a client, on each event loop: listing, deleting and polling wait in the same line.
 
     Args:
         concurrency: How many requests may be in flight at most.
@@ -129,6 +130,15 @@ class Limiter:
         self._in_flight -= 1
         if self._line or self._again:
             self._let_in()
+
+    def vacated(self) -> Limiter:
+        """
+        Give one of the same pace with nobody in it, for use on another event loop.
+        """
+        limiter = copy(self)
+        limiter._in_flight, limiter._door_taken = 0, False
+        limiter._again, limiter._line = deque(), deque()
+        return limiter
 
     def admitted(self) -> None:
         """

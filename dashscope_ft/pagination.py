@@ -11,8 +11,9 @@ from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from weakref import WeakSet
 
+from .arguments import check_count
 from .envelope import Row, Rows
-from .errors import ClientClosed, InvalidArgument, ListingInconsistent
+from .errors import ClientClosed, ListingInconsistent
 from .stitching import (
     OVERLAP,
     Link,
@@ -124,8 +125,8 @@ class AsyncPager(Generic[T]):
             ListingInconsistent: The listing could not be proven complete, and `limit` jobs
                 were not reached before that.
         """
-        if limit is not None and (type(limit) is not int or limit < 0):
-            raise InvalidArgument(f"limit is {limit!r}; it must be a number of jobs, or None.")
+        if limit is not None:
+            limit = check_count("limit", limit)
         jobs: list[T] = []
         if limit == 0:
             return jobs
@@ -364,7 +365,7 @@ class _Walk(Generic[T]):
             self._total = window.total
             if window.is_short and window.covered < window.total:
                 if again == _READ_AGAIN:
-                    raise self._inconsistent(window.total)
+                    raise self._inconsistent(window.total, window.ids)
             elif again or not window.repeats_itself:
                 return window
             again += 1
@@ -373,13 +374,16 @@ class _Walk(Generic[T]):
         decode = self._listing.decode
         return [decode(item) if type(item) is dict else item for item in items]
 
-    def _inconsistent(self, total: int) -> ListingInconsistent:
+    def _inconsistent(
+        self, total: int, unlinked: frozenset[str] = frozenset()
+    ) -> ListingInconsistent:
+        seen = len(self._seen | unlinked)
         error = ListingInconsistent(
-            f"The listing could not be proven complete: {len(self._seen)} jobs were seen, and "
+            f"The listing could not be proven complete: {seen} jobs were seen, and "
             f"the service counts {total}.",
             hint="List again when fewer jobs come and go.",
         )
-        error.seen = len(self._seen)
+        error.seen = seen
         error.total = total
         return error
 

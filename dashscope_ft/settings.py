@@ -83,6 +83,13 @@ class Settings:
         """
         return urlsplit(self.base_url).netloc
 
+    @property
+    def proxy_host(self) -> str | None:
+        """
+        The proxy's host, with the port where it isn't the usual one; None where there is no proxy.
+        """
+        return urlsplit(self.proxy).netloc.rpartition("@")[2] if self.proxy else None
+
     def __copy__(self) -> Settings:
         return self
 
@@ -118,7 +125,8 @@ def resolve(
     Look up what was not given, check everything, and give the settings back.
 
     An explicit value is never replaced by the environment; an empty variable counts as unset.
-    Where two variables disagree, one `UserWarning` says which were used.
+    Where two variables disagree, or `region` and the URL of a variable do, one `UserWarning` says
+    which were used.
 
     Args:
         api_key: The key; else `DASHSCOPE_API_KEY`, else the file that

@@ -120,7 +120,7 @@ class _Shared:
 
     connections: Connections
     new_limiter: Callable[[], Limiter]
-    limiter: Limiter = field(init=False)
+    limiters: dict[asyncio.AbstractEventLoop, Limiter] = field(init=False)
     budget: RetryBudget = field(init=False)
     closed: bool = False
     tasks: set[asyncio.Task[Any]] = field(factory=set)
@@ -136,6 +136,21 @@ class _Shared:
         if self.process != os.getpid():
             self._start()
         return self
+
+    def limiter_here(self) -> Limiter:
+        """
+        Give the running loop's limiter: no loop can wake who waits on another.
+
+        One for the loop after a closed one, so that a pace once found is kept.
+        """
+        loop = asyncio.get_running_loop()
+        limiter = self.limiters.get(loop)
+        if limiter is None:
+            limiter = self.new_limiter()
+            for closed in [other for other in self.limiters if other.is_closed()]:
+                limiter = self.limiters.pop(closed, limiter).vacated()
+            self.limiters[loop] = limiter
+        return limiter
 
     def ended(self, task: asyncio.Task[Any]) -> None:
         """
@@ -159,7 +174,7 @@ class _Shared:
         await self.connections.aclose()
 
     def _start(self) -> None:
-        self.limiter = self.new_limiter()
+        self.limiters = {}
         self.budget = RetryBudget()
         self.process = os.getpid()
 
@@ -220,19 +235,15 @@ class Transport:
 
         Args:
             call: What to ask.
-            within: Seconds for all of it, from its turn at the limiter; else the settings'.
+            within: Seconds for all of it, from now on: it belongs to a call whose time is running.
+                Else the settings', from its turn at the limiter.
             max_attempts: How often to send it at most; else the settings'.
 
         Raises:
             DashScopeError: Any error of the tree but those of jobs, plans and listings.
             CancelledError: With a note where what it interrupts may have happened all the same.
         """
-        effort = _Effort(
-            self,
-            call,
-            self.settings.deadline if within is None else within,
-            max_attempts or self.settings.max_attempts,
-        )
+        effort = _Effort(self, call, within, max_attempts or self.settings.max_attempts)
         try:
             return await effort.run()
         except DashScopeError as error:
@@ -276,16 +287,17 @@ class _Effort(Generic[T]):
     """
 
     def __init__(
-        self, transport: Transport, call: Call[T], deadline: float, max_attempts: int
+        self, transport: Transport, call: Call[T], within: float | None, max_attempts: int
     ) -> None:
         self._transport = transport
         self._shared = transport.shared.here()
+        self._limiter = self._shared.limiter_here()
         self._call = call
-        self._deadline = deadline
+        self._deadline = transport.settings.deadline if within is None else within
         self._most = max_attempts
         self._history = History()
         self._waits = waits(transport.jitter)
-        self._ends_at: float | None = None
+        self._ends_at = None if within is None else transport.clock() + within
         self._spent = 0
         self._looked = False
         self._last: DashScopeError | None = None
@@ -323,7 +335,7 @@ class _Effort(Generic[T]):
         Wait for a turn, send once, and say what came of it.
         """
         await self._enter()
-        limiter, transport = self._shared.limiter, self._transport
+        limiter, transport = self._limiter, self._transport
         try:
             if self._shared.closed:
                 raise self._end(_closed())
@@ -351,7 +363,7 @@ class _Effort(Generic[T]):
         return self._success(got) if evidence is None else self._refusal(evidence, got)
 
     async def _enter(self) -> None:
-        limiter, again = self._shared.limiter, self._ends_at is not None
+        limiter, again = self._limiter, self._ends_at is not None
         if limiter.enter_at_once():
             return
         error: DashScopeError = _closed()
@@ -375,7 +387,9 @@ class _Effort(Generic[T]):
         if self._shared.closed:
             return _Setback(got.evidence, _closed())
         kind = DeadlineExceeded if got.timed_out else ConnectionFailed
-        text = f"{got.reason}. {self._transport.asked} was asked."
+        proxy = self._transport.settings.proxy_host
+        way = f" through the proxy {proxy}" if proxy else ""
+        text = f"{got.reason}. {self._transport.asked} was asked{way}."
         error = kind(text, attempts=self._history.attempts)
         error.retryable = not got.lasts
         return _Setback(got.evidence, error)
@@ -404,7 +418,8 @@ class _Effort(Generic[T]):
             value = self._call.read(reply)
         except MalformedResponse as error:
             error.attempts = self._history.attempts
-            return _Setback(Evidence.OTHER_SHAPE, error)
+            # The traceback's locals hold the answer, and with it whatever that repeats.
+            return _Setback(Evidence.OTHER_SHAPE, error.with_traceback(None))
         self._shared.budget.earn(self._spent or 1)
         return value
 

@@ -56,7 +56,7 @@ class Vigil:
         self._deadline = check_seconds("deadline", deadline)
         self._clock = clock
         self._sleep = sleep
-        self._ends_at = clock() + deadline
+        self._ends_at = clock() + self._deadline
         self._blip: DashScopeError | None = None
 
     @property

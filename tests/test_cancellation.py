@@ -354,7 +354,7 @@ async def held(scene: Scene, strike: Strike) -> Counter[str]:
     shared = scene.client._transport.shared
 
     def count() -> Counter[str]:
-        limiter = shared.limiter
+        limiter = shared.limiter_here()
         return Counter(
             tasks=sum(not task.done() for task in strike.tasks) + len(shared.tasks),
             sockets=abs(scene.connections - scene.pooled),

@@ -126,7 +126,7 @@ async def test_closing_while_a_pause_lasts(ask: Ask) -> None:
         client = server.client(real_time=True)
         asked = asyncio.ensure_future(ask(client))
         await server.arrived(1)
-        while client._transport.shared.limiter._in_flight:
+        while client._transport.shared.limiter_here()._in_flight:
             await asyncio.sleep(0)
 
         assert type(await closed_during(asked, client)) is ClientClosed
@@ -258,7 +258,7 @@ async def test_closing_while_a_job_is_waited_for(ask: Ask, requests: int) -> Non
         client = server.client(real_time=True)
         asked = asyncio.ensure_future(ask(client))
         await server.arrived(requests)
-        while client._transport.shared.limiter._in_flight:
+        while client._transport.shared.limiter_here()._in_flight:
             await asyncio.sleep(0)
         await turns(20)
 
@@ -381,7 +381,7 @@ async def test_cancelling_at_every_instant() -> None:
             assert len(done) == 4
             assert all(call.cancelled() for call in cancelled)
 
-        assert client._transport.shared.limiter._in_flight == 0
+        assert client._transport.shared.limiter_here()._in_flight == 0
         with suppress(DashScopeError):
             await get(client)
 
@@ -429,6 +429,62 @@ async def test_several_loops_in_turn() -> None:
 
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
         assert len(server.requests) == 12
+
+
+async def test_several_loops_at_the_same_time() -> None:
+    """
+    Loops in two threads have a line each, so that whoever waits is woken on the own loop.
+    """
+    async with scripted(job()) as server:
+        ended = await undisturbed(
+            """
+            import asyncio, sys, threading
+            from dashscope_ft import AsyncClient
+
+            client = AsyncClient(base_url=sys.argv[1], api_key="sk-1", concurrency=1)
+
+            async def use():
+                for _ in range(20):
+                    await asyncio.gather(*(client.fine_tunes.get("ft-1") for _ in range(3)))
+
+            threads = [
+                threading.Thread(target=asyncio.run, args=(use(),), daemon=True) for _ in range(2)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(20)
+            print(sum(thread.is_alive() for thread in threads), "hang")
+            """,
+            server.url,
+        )
+
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0 hang\n", "")
+        assert len(server.requests) == 120
+
+
+async def test_a_loop_that_is_closed_with_calls_pending() -> None:
+    """
+    Who was in flight or in line there keeps nobody waiting on the next loop.
+    """
+    async with scripted(Silence(), job()) as server:
+        ended = await undisturbed(
+            """
+            import asyncio, gc, sys, warnings
+            from dashscope_ft import AsyncClient
+
+            client = AsyncClient(base_url=sys.argv[1], api_key="sk-1", concurrency=1)
+            loop = asyncio.new_event_loop()
+            calls = [loop.create_task(client.fine_tunes.get("ft-1")) for _ in range(3)]
+            loop.run_until_complete(asyncio.sleep(0.1))
+            loop.close()
+            asyncio.run(client.fine_tunes.get("ft-1"))
+            print("done")
+            """,
+            server.url,
+        )
+
+        assert (ended.returncode, ended.stdout) == (0, "done\n")
 
 
 async def test_a_client_that_is_never_closed() -> None:

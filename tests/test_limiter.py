@@ -352,6 +352,27 @@ def test_a_limit_that_is_gone(concurrency: int) -> None:
     assert service.admitted(40, 45) == pytest.approx(5 * concurrency / LATENCY, rel=0.05)
 
 
+def test_a_pace_is_kept_on_the_next_loop() -> None:
+    """
+    What was learned of the service is known there; who was in flight is not waited for.
+    """
+
+    async def run() -> None:
+        limiter = limiter_of(2)
+        await limiter.enter(PATIENCE)
+        await limiter.enter(PATIENCE)
+        throttle(limiter, retry_after=30)
+
+        moved = limiter.vacated()
+
+        with pytest.raises(Throttled):
+            await moved.enter(patience=1)
+        await moved.enter(PATIENCE)
+        assert now() >= 30
+
+    drive(run())
+
+
 # The gate
 
 

@@ -159,6 +159,16 @@ async def test_deleting_inside_the_loop(jobs: int, share: float, page_size: int)
     assert not doomed & set(changing.jobs)
 
 
+async def test_a_first_page_below_its_total() -> None:
+    """What it showed was seen, though it proves nothing."""
+    lying = ChangingList(30, random=Random(6))
+    lying.distort = lambda rows: rows._replace(total=500)
+    with pytest.raises(ListingInconsistent, match="30 jobs were seen") as caught:
+        await lying.walk()
+
+    assert caught.value.seen == 30
+
+
 @pytest.mark.parametrize("cap", [20, 37, 50, 99])
 async def test_a_service_that_caps_the_page_size(cap: int) -> None:
     """A page echoed with a smaller size is placed by that size, and so are the next."""

@@ -81,6 +81,7 @@ ENDS: dict[str, Act] = {
     "repeated_at_the_cut": Answer(b"x" * 100 + KEY.encode()),
     "repeated_in_code": refusal(400, f"Bad.{KEY}"),
     "repeated_in_request_id": Answer({"code": "X", "request_id": KEY}, 400),
+    "repeated_in_success": Answer({"request_id": KEY, "output": {"odd": "x" * 90 + KEY}}),
     "repeated_in_header": Answer(b"", 502, headers={"x-request-id": KEY}),
     "repeated_in_nested_error": Answer({"error": {"message": KEY, "type": KEY}}, 400),
     "repeated_where_it_redirects": Answer(b"", 302, headers={"Location": f"/?{KEY}"}),

@@ -90,7 +90,7 @@ def test_interrupts_of_a_tight_loop(model_studio: Emulator, record_property: Fig
         end = time.monotonic() + 20
         while (left := client._portal.call(tasks) - at_rest) and time.monotonic() < end:
             time.sleep(0.01)  # a walk that was left may still be ending
-        limiter = client._inner._transport.shared.limiter
+        [limiter] = client._inner._transport.shared.limiters.values()
         print(json.dumps({
             "raised": alarm.raised, "reached": reached, "swallowed": alarm.swallowed,
             "calls": calls, "answers": answers, "turns": limiter._in_flight, "tasks": left,

@@ -4,6 +4,7 @@ What a call comes to: repeated, looked into, refused, in doubt, or out of time.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -64,6 +65,7 @@ LOST: dict[str, Act] = {
     "html": PAGE_OF_HTML,
     "other_shape": OTHER_SHAPE,
     "empty": Answer(b""),
+    "too_deep": Answer(b'{"output":' + b"[" * 300 + b"]" * 300 + b"}"),
 }
 
 every_loss = pytest.mark.parametrize("loss", LOST.values(), ids=LOST)
@@ -326,6 +328,43 @@ async def test_a_cancellation_that_a_service_in_trouble_puts_off() -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("ask", "answer"),
+    [(cancel, HangUp()), (delete, refusal(400, "UnsupportedOperation"))],
+    ids=["cancel", "delete"],
+)
+async def test_a_look_goes_before_calls_that_have_not_begun(ask: Ask, answer: Act) -> None:
+    """
+    The time of the call that looks is running, that of those in line is not.
+    """
+    look = "GET /fine-tunes/ft-1"
+    async with scripted(answer, EMPTY_PAGE, job("SUCCEEDED"), EMPTY_PAGE) as server:
+        client = server.client(concurrency=1)
+        asked = asyncio.ensure_future(ended(ask(client)))
+        await asyncio.sleep(0)
+        await asyncio.gather(*(page(client) for _ in range(4)))
+
+        assert type(await asked) is StateConflict
+        assert [sent.startswith(look) for sent in server.sent[1:4]] == [False, True, False]
+
+
+async def test_a_look_that_gets_no_turn_in_time() -> None:
+    """
+    A call whose time is over says what it knows, however long others are in flight.
+    """
+    async with scripted(refusal(400, "UnsupportedOperation"), Silence()) as server:
+        client = server.client(concurrency=1, deadline=0.3, real_time=True)
+        asked = asyncio.ensure_future(ended(delete(client)))
+        await asyncio.sleep(0)
+        other = asyncio.ensure_future(page(client.with_options(deadline=60)))
+        error = await asked
+        other.cancel()
+
+        assert type(error) is StateConflict
+        assert error.job_status is None
+        assert len(server.requests) == 2
+
+
 async def test_a_second_cancellation_that_finds_the_job_ended() -> None:
     """
     A refusal for its state after a doubt may be the doubt's own work: the job is looked at.
@@ -481,6 +520,8 @@ async def test_success_with_an_error_inside() -> None:
         {"code": "Throttling", "message": "slow down", "request_id": "r"},
         {"code": "Throttling", "message": "slow down", "output": {}},
         {"error": {"code": "Throttling", "message": "slow down"}},
+        {"code": "Throttling", "message": "slow down", "output": {"jobs": [], "total": 0}},
+        {"code": "Throttling", "message": "slow down", "output": {"jobs": None, "page_no": 1}},
     ):
         async with scripted(Answer(body)) as server:
             error = await ended(page(server.client()))
@@ -1029,6 +1070,10 @@ async def test_a_proxy(status: int, passes: bool) -> None:
         assert "proxy-authorization" in asked.headers
         assert "authorization" not in asked.headers
         assert f"HTTP {status}" in str(error)
+        assert (
+            f"'intl' at studio.example was asked through the proxy 127.0.0.1:{proxy.port}"
+            in str(error)
+        )
         assert "secret" not in str(error)
         assert error.attempts == 1
         assert error.retryable is passes
