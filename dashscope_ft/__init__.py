@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # as checkers read it; typing's own costs more than all t
 if TYPE_CHECKING:
     from .bulk import AsyncOutcomes as AsyncOutcomes
     from .cleanup import Plan as Plan
+    from .cleanup import PlanEntry as PlanEntry
     from .cleanup import Selection as Selection
     from .client import AsyncClient as AsyncClient
     from .creation import Creation as Creation
@@ -45,9 +46,13 @@ if TYPE_CHECKING:
     from .models import Receipt as Receipt
     from .models import Report as Report
     from .pagination import AsyncPager as AsyncPager
+    from .resources.fine_tunes import FineTunes as FineTunes
+    from .resources.imports import Imports as Imports
     from .sync import Client as Client
     from .sync import Outcomes as Outcomes
     from .sync import Pager as Pager
+    from .sync import SyncFineTunes as SyncFineTunes
+    from .sync import SyncImports as SyncImports
     from .tail import Progress as Progress
     from .training_log import MetricRecord as MetricRecord
     from .training_log import MetricSeries as MetricSeries
@@ -57,7 +62,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "bulk": ("AsyncOutcomes",),
-    "cleanup": ("Plan", "Selection"),
+    "cleanup": ("Plan", "PlanEntry", "Selection"),
     "client": ("AsyncClient",),
     "creation": ("Creation",),
     "errors": (
@@ -96,13 +101,16 @@ _HOME = {
         "Report",
     ),
     "pagination": ("AsyncPager",),
-    "sync": ("Client", "Outcomes", "Pager"),
+    "resources.fine_tunes": ("FineTunes",),
+    "resources.imports": ("Imports",),
+    "sync": ("Client", "Outcomes", "Pager", "SyncFineTunes", "SyncImports"),
     "tail": ("Progress",),
     "training_log": ("MetricRecord", "MetricSeries", "TrainingLog"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = sorted(_MODULE)  # pyright: ignore[reportUnsupportedDunderAll]
+if not TYPE_CHECKING:  # checkers read the imports above; of a computed list they make none
+    __all__ = sorted(_MODULE)
 
 
 def __getattr__(name: str) -> object:
@@ -118,4 +126,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULE})

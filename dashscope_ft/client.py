@@ -4,21 +4,22 @@ The client for asyncio.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from aiohttp import TraceConfig
+
+from .arguments import shown
 from .codec import Codec
 from .connections import Connections
 from .credentials import concealed
+from .errors import ConfigurationError
 from .resources.fine_tunes import FineTunes
 from .resources.imports import Imports
 from .settings import resolve, with_changes
 from .transport import Transport
-
-if TYPE_CHECKING:
-    from aiohttp import TraceConfig
 
 
 class AsyncClient:
@@ -93,7 +94,11 @@ class AsyncClient:
             time_zone=time_zone,
             proxy=proxy,
         )
-        connections = Connections(settings, ssl_context=ssl_context, trace_configs=trace_configs)
+        connections = Connections(
+            settings,
+            ssl_context=_checked_ssl_context(ssl_context),
+            trace_configs=_checked_traces(trace_configs),
+        )
         self._set_up(Transport(settings, connections), Codec(settings.time_zone))
 
     @classmethod
@@ -186,3 +191,23 @@ class AsyncClient:
             f"{type(self).__name__}(region={settings.region!r}, "
             f"base_url={settings.base_url!r}{workspace})"
         )
+
+
+def _checked_ssl_context(context: object) -> SSLContext | None:
+    if context is None or isinstance(context, SSLContext):
+        return context
+    raise ConfigurationError(f"ssl_context must be an ssl.SSLContext, not {shown(context)}.")
+
+
+def _checked_traces(configs: object) -> tuple[TraceConfig, ...]:
+    if not isinstance(configs, Iterable):
+        raise ConfigurationError(
+            f"trace_configs must be a list of aiohttp.TraceConfig, not {shown(configs)}."
+        )
+    traces = tuple(configs)  # once: each session needs all of them
+    for trace in traces:
+        if not isinstance(trace, TraceConfig):
+            raise ConfigurationError(
+                f"trace_configs must hold aiohttp.TraceConfig only, not {shown(trace)}."
+            )
+    return traces

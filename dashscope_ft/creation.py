@@ -96,14 +96,17 @@ def fine_tune_fields(
     Check what a fine-tuning job is to be created from.
 
     Raises:
-        InvalidArgument: Something is missing, empty, too long or not JSON.
+        InvalidArgument: Something is missing, empty, too long, said twice or not JSON.
     """
-    fields = _present(
+    fields = _fields(
+        extra,
         model=_needed("model", model),
-        training_file_ids=_ids("training_file_ids", training_file_ids),
-        training_datasets=_objects("training_datasets", training_datasets),
-        validation_file_ids=_ids("validation_file_ids", validation_file_ids),
-        validation_datasets=_objects("validation_datasets", validation_datasets),
+        training_file_ids=_some("training_file_ids", _ids("training_file_ids", training_file_ids)),
+        training_datasets=_some(
+            "training_datasets", _objects("training_datasets", training_datasets)
+        ),
+        validation_file_ids=_ids("validation_file_ids", validation_file_ids) or None,
+        validation_datasets=_objects("validation_datasets", validation_datasets) or None,
         hyper_parameters=_object("hyper_parameters", hyper_parameters),
         training_type=_text("training_type", training_type),
         job_name=_text("job_name", job_name),
@@ -115,7 +118,7 @@ def fine_tune_fields(
     )
     if not ("training_file_ids" in fields or "training_datasets" in fields):
         raise InvalidArgument("Give training_file_ids or training_datasets.")
-    return fields | (_object("extra", extra) or {})
+    return fields
 
 
 def import_fields(
@@ -132,7 +135,7 @@ def import_fields(
     Check what an import job is to be created from.
 
     Raises:
-        InvalidArgument: Something is missing, too long or not as documented.
+        InvalidArgument: Something is missing, too long, said twice or not as documented.
     """
     if weight_type not in ("full", "lora"):
         raise InvalidArgument(f"weight_type is {weight_type!r}; it must be 'full' or 'lora'.")
@@ -142,14 +145,14 @@ def import_fields(
             f"object_key is {folder!r}; it must be a folder, ending in '/', and not the "
             "bucket's root."
         )
-    fields = _present(
+    return _fields(
+        extra,
         model_name=_needed("model_name", model_name),
         display_name=_short("display_name", display_name, _LONGEST_DISPLAY_NAME),
         source=_needed("source", source),
         weight_type=weight_type,
         storage_info={"bucket_name": _needed("bucket_name", bucket_name), "object_key": folder},
     )
-    return fields | (_object("extra", extra) or {})
 
 
 def body(fields: Fields) -> bytes:
@@ -166,8 +169,13 @@ def body(fields: Fields) -> bytes:
     raise InvalidArgument(f"The fields cannot be sent as JSON: {reason}.")
 
 
-def _present(**fields: Any) -> Fields:
-    return {name: value for name, value in fields.items() if value is not None}
+def _fields(extra: Mapping[str, Any] | None, /, **known: Any) -> Fields:
+    others = _object("extra", extra) or {}
+    if twice := [name for name in known if name in others]:
+        raise InvalidArgument(
+            f"extra names {', '.join(twice)}, for which there are keywords; use those."
+        )
+    return {name: value for name, value in known.items() if value is not None} | others
 
 
 def _text(name: str, value: object) -> str | None:
@@ -216,9 +224,13 @@ def _several(
     listed = [*values]  # once: an iterator has nothing left for a second look
     if not all(map(is_one, listed)):
         raise InvalidArgument(f"{name} must be {kind}.")
-    if not listed:
-        raise InvalidArgument(f"{name} is empty; leave it out, or name at least one.")
     return listed
+
+
+def _some(name: str, values: list[T] | None) -> list[T] | None:
+    if values is not None and not values:
+        raise InvalidArgument(f"{name} is empty; leave it out, or name at least one.")
+    return values
 
 
 def _agrees(name: str, asked: Any, told: Fields) -> bool:

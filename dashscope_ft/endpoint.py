@@ -25,6 +25,7 @@ REGIONS: Final = {
 _REGION_BY_WORD = {word: name for name, (id_, _) in REGIONS.items() for word in (name, id_)}
 _REGION_BY_HOST = {host: name for name, (_, host) in REGIONS.items()}
 
+_URL_VARIABLES = ("DASHSCOPE_BASE_URL", "DASHSCOPE_HTTP_BASE_URL")
 _API_PATH = "/api/v1"
 _WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _GATEWAY = re.compile(r"([a-z0-9][a-z0-9_-]*)\.([a-z0-9-]+)\.maas\.aliyuncs\.com")
@@ -40,7 +41,7 @@ def find_endpoint(
     disagreements: list[str],
 ) -> tuple[str, str]:
     """
-    Give base URL and region, and note where variables disagree.
+    Give base URL and region, and note where variables disagree, with each other or with `region`.
 
     An argument is never replaced by the environment; a URL goes before a region.
     """
@@ -49,14 +50,15 @@ def find_endpoint(
     if base_url is not None:
         source, url = "base_url", _checked_url(base_url, "base_url")
     elif chosen is not None:
+        disagreements += [
+            f"{name} points elsewhere than region {chosen}: "
+            f"the argument region is used, {name} is not."
+            for name in environ.found(*_URL_VARIABLES)
+            if not _is_in_region(environ[name], chosen)
+        ]
         return _region_url(chosen), chosen
     else:
-        source = _preferred(
-            environ,
-            ("DASHSCOPE_BASE_URL", "DASHSCOPE_HTTP_BASE_URL"),
-            _comparable_url,
-            disagreements,
-        )
+        source = _preferred(environ, _URL_VARIABLES, _comparable_url, disagreements)
         url = _checked_url(environ[source], source) if source else ""
 
     known = _region_of_url(url)
@@ -116,6 +118,13 @@ def _region_of_url(url: str) -> str | None:
     host = urlsplit(url).hostname or ""
     gateway = _GATEWAY.fullmatch(host)
     return _REGION_BY_WORD.get(gateway[2]) if gateway else _REGION_BY_HOST.get(host)
+
+
+def _is_in_region(text: str, region: str) -> bool:
+    try:
+        return _region_of_url(_checked_url(text, "")) == region
+    except ConfigurationError:
+        return False
 
 
 def find_workspace(

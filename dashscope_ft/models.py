@@ -397,6 +397,13 @@ class Report:
                 errors[0].add_note(note)
             raise errors[0]
 
+    def __repr__(self) -> str:
+        # Not the outcomes: a notebook would show thousands of jobs.
+        return (
+            f"Report(selected={self.selected}, done={self.done}, skipped={self.skipped}, "
+            f"failed={self.failed}, reasons={self.reasons!r})"
+        )
+
     def _count(self, result: Result) -> int:
         return sum(outcome.result == result for outcome in self.outcomes)
 

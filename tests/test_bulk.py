@@ -747,3 +747,18 @@ async def test_a_report_can_be_pickled() -> None:
     report = await run(service, ["ft-a", "ft-b"]).report()
 
     assert pickle.loads(pickle.dumps(report)).reasons == report.reasons
+
+
+async def test_a_report_is_shown_in_a_line() -> None:
+    """
+    Its counts are shown and no job, and two reports of the same are still equal.
+    """
+    report = await run(
+        Service(errors={"ft-a": NotFound("gone\n", code="NotFound")}), ["ft-a", "ft-b", "ft-c"]
+    ).report()
+
+    assert repr(report) == (
+        "Report(selected=3, done=2, skipped=0, failed=1, reasons={'confirmed': 2, 'NotFound': 1})"
+    )
+    assert report == Report(outcomes=report.outcomes)
+    assert report != Report(outcomes=report.outcomes[1:])

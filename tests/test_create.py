@@ -61,6 +61,32 @@ async def test_what_is_not_given_is_not_sent() -> None:
     assert server.requests[0].json == {"model": "qwen3-8b", "training_file_ids": ["file-1"]}
 
 
+async def test_no_files_to_validate_with() -> None:
+    """
+    An empty list of them, as the service itself answers, is none given, and is not sent.
+    """
+    async with scripted(CREATED) as server:
+        await server.client().fine_tunes.create(
+            model="qwen3-8b",
+            training_file_ids=["file-1"],
+            validation_file_ids=[],
+            validation_datasets=(),
+        )
+
+    assert server.requests[0].json == {"model": "qwen3-8b", "training_file_ids": ["file-1"]}
+
+
+async def test_what_extra_is_not_for() -> None:
+    """
+    A field that has a keyword is not set by `extra`, and the error names it.
+    """
+    async with living() as life:
+        with pytest.raises(InvalidArgument, match="extra names model, job_name, for which there"):
+            await life.job(extra={"job_name": "a", "model": "qwen-max", "new": 1})
+
+    assert not life.asked
+
+
 async def test_files_from_an_iterator() -> None:
     """
     Ids that can be read only once are all sent; an iterator without any is refused.
@@ -106,7 +132,10 @@ async def test_an_import_in_full() -> None:
         {"training_file_ids": [""]},
         {"training_datasets": {"file_id": "file-1"}},
         {"training_datasets": ["file-1"]},
-        {"validation_file_ids": []},
+        {"validation_file_ids": [""]},
+        {"training_datasets": []},
+        {"extra": {"new": 1, "model": "qwen-max"}},
+        {"extra": {"job_name": None}},
         {"hyper_parameters": [("n_epochs", 3)]},
         {"hyper_parameters": {"learning_rate": float("nan")}},
         {"hyper_parameters": {"learning_rate": object()}},
@@ -148,6 +177,8 @@ async def test_a_job_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> N
         {"display_name": 5},
         {"object_key": 5},
         {"extra": 5},
+        {"extra": {"model_name": "qwen-max"}},
+        {"extra": {"storage_info": {"bucket_name": "another"}}},
     ],
 )
 async def test_an_import_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> None:

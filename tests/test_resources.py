@@ -21,6 +21,8 @@ from dashscope_ft import (
     MalformedResponse,
     NotFound,
     OutcomeUnknown,
+    Plan,
+    Selection,
     StateConflict,
 )
 from dashscope_ft.emulator import Emulator, Fault, ManualClock
@@ -620,3 +622,51 @@ async def test_a_creation_that_cannot_be(
 
     assert caught.value.__context__ is None
     assert studio.journal.connections == 0
+
+
+@pytest.mark.parametrize("noun", ["fine_tunes", "imports"])
+async def test_what_is_no_plan_or_selection(
+    studio: Emulator, client: AsyncClient, noun: str
+) -> None:
+    """
+    It is a TypeError that says what would be right, before anything is sent.
+    """
+    jobs: Any = getattr(client, noun)
+    plan: Plan = await jobs.plan(Selection())
+    studio.journal.clear()
+    bad: Any
+    for bad in ("plan.json", None, plan.to_dict(), Selection()):
+        with pytest.raises(TypeError, match=r"it must be a Plan: Plan\.load") as caught:
+            await jobs.apply(bad)
+        assert str(caught.value).startswith(f"plan is a {type(bad).__name__};")
+    for bad in (None, "x", {}, plan):
+        with pytest.raises(TypeError, match="it must be a Selection") as caught:
+            await jobs.plan(bad)
+        assert str(caught.value).startswith(f"selection is a {type(bad).__name__};")
+
+    assert len(studio.journal) == 0
+
+
+async def unawaited(_: object) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("callback", [5, unawaited])
+@pytest.mark.parametrize("noun", ["fine_tunes", "imports"])
+async def test_a_callback_that_cannot_be(
+    studio: Emulator, client: AsyncClient, noun: str, callback: Any
+) -> None:
+    """
+    What cannot be called, or would have to be awaited, is a TypeError before anything is sent.
+    """
+    studio.seed(jobs=3, imports=3, statuses=["FAILED"], import_statuses=["FAILED"])
+    jobs: Any = getattr(client, noun)
+    plan = await jobs.plan(Selection())
+    studio.journal.clear()
+    with pytest.raises(TypeError, match="on_outcome is a"):
+        await jobs.apply(plan, max_percent=100, on_outcome=callback)
+    with pytest.raises(TypeError, match="on_look is a"):
+        await jobs.wait_many([plan.entries[0].job_id], on_look=callback)
+
+    assert len(plan.entries) == 3
+    assert len(studio.journal) == 0

@@ -9,6 +9,7 @@ import traceback
 import warnings
 from datetime import UTC, timedelta
 from enum import Enum
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dashscope_ft.arguments import (
+    check_callback,
+    check_count,
     check_filter,
     check_job_id,
     check_page_no,
@@ -314,7 +317,8 @@ class TestRegion:
         """
         An explicit region decides the host, whatever base URL is in the environment.
         """
-        settings = settings_of({"DASHSCOPE_BASE_URL": "http://127.0.0.1:1"}, region="cn")
+        with pytest.warns(UserWarning, match="the argument region is used"):
+            settings = settings_of({"DASHSCOPE_BASE_URL": "http://127.0.0.1:1"}, region="cn")
 
         assert settings.base_url == "https://dashscope.aliyuncs.com/api/v1"
 
@@ -630,9 +634,54 @@ class TestDisagreement:
             "DASHSCOPE_WORKSPACE": "llm-1",
         }
 
-        settings = settings_of(environ, region="intl", workspace="llm-2")
+        settings = settings_of(environ, base_url="http://localhost:2", workspace="llm-2")
+        of_region = settings_of({"DASHSCOPE_REGION": "us"}, region="intl")
 
-        assert (settings.region, settings.workspace) == ("intl", "llm-2")
+        assert (settings.host, settings.workspace) == ("localhost:2", "llm-2")
+        assert of_region.region == "intl"
+
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {"DASHSCOPE_BASE_URL": "http://127.0.0.1:8000/intl"},
+            {"DASHSCOPE_HTTP_BASE_URL": "http://127.0.0.1:8000/intl"},
+            {"DASHSCOPE_BASE_URL": "https://dashscope.aliyuncs.com/api/v1"},
+            {"DASHSCOPE_BASE_URL": "https://llm-1.cn-beijing.maas.aliyuncs.com"},
+            {"DASHSCOPE_BASE_URL": "https://user:hunter2@dashscope-intl.aliyuncs.com"},
+            {"DASHSCOPE_BASE_URL": "http://["},
+            {
+                "DASHSCOPE_BASE_URL": "http://localhost:1",
+                "DASHSCOPE_HTTP_BASE_URL": "http://localhost:2",
+            },
+        ],
+    )
+    def test_of_a_region_and_a_variable_that_points_elsewhere(
+        self, environ: dict[str, str]
+    ) -> None:
+        """
+        A region that was given is used, and a warning names the variable that is not, without
+        showing what is in it.
+        """
+        with pytest.warns(UserWarning, match="the argument region is used") as shown:
+            settings = settings_of(environ, region="intl")
+
+        [warning] = shown
+        assert settings.base_url == "https://dashscope-intl.aliyuncs.com/api/v1"
+        assert warning.filename == __file__
+        for name, url in environ.items():
+            assert f"{name} is not" in str(warning.message)
+            assert url not in str(warning.message)
+
+    @pytest.mark.parametrize(
+        "url", ["https://dashscope.aliyuncs.com", "https://llm-1.cn-beijing.maas.aliyuncs.com/"]
+    )
+    def test_none_with_a_variable_of_the_same_region(self, url: str) -> None:
+        """
+        A region that was given, and a variable with a URL of that region, agree.
+        """
+        environ = {"DASHSCOPE_BASE_URL": url, "DASHSCOPE_HTTP_BASE_URL": url}
+
+        assert settings_of(environ, region="cn-beijing").region == "cn"
 
 
 class TestProxy:
@@ -702,6 +751,18 @@ NOT_SECONDS = [0, -1, 0.0, float("inf"), float("nan"), 10**400, True, "30", None
 NOT_WHOLE = [True, False, 1.0, "1", None, float("nan")]
 
 
+class Integer:
+    """
+    An integer as NumPy's are: of a class of its own, and usable wherever an index is.
+    """
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
 class TestBounds:
     def test_defaults(self) -> None:
         """
@@ -748,6 +809,19 @@ class TestBounds:
         assert (low.max_attempts, low.concurrency, low.page_size) == (1, 1, 20)
         assert type(low.timeout) is float
         assert (high.concurrency, high.page_size) == (1000, 100)
+
+    def test_integers_of_other_classes(self) -> None:
+        """
+        An integer is one whatever its class, and is told by its value where it is out of bounds.
+        """
+        names = ("timeout", "deadline", "max_attempts", "concurrency", "page_size")
+        settings = settings_of(**{name: Integer(20) for name in names})
+
+        assert {getattr(settings, name) for name in names} == {20}
+        assert type(settings.timeout) is type(settings.deadline) is float
+        assert type(settings.max_attempts) is type(settings.page_size) is int
+        assert "not 0." in refusal_of(page_size=Integer(0))
+        assert "not 0." in refusal_of(timeout=Integer(0))
 
     @pytest.mark.parametrize("zone", ["UTC", 8, timedelta(hours=8)])
     def test_time_zone_refused(self, zone: Any) -> None:
@@ -885,6 +959,46 @@ class TestArguments:
         assert check_page_size(20, lowest=20) == 20
         with pytest.raises(InvalidArgument, match="from 20 to 100"):
             check_page_size(19, lowest=20)
+
+    def test_pages_of_other_integers(self) -> None:
+        """
+        Pages are counted by integers of any class, and by plain ones from then on.
+        """
+        number: Any = Integer(20)
+
+        for checked in (check_page_no(number), check_page_size(number, lowest=20)):
+            assert type(checked) is int
+            assert checked == 20
+
+    @pytest.mark.parametrize("value", [-1, *NOT_WHOLE])
+    def test_count_refused(self, value: Any) -> None:
+        """
+        A number of things is a whole number, and may be none.
+        """
+        assert [check_count("limit", number) for number in (0, 7, Integer(7))] == [0, 7, 7]
+        with pytest.raises(InvalidArgument, match="limit must be a whole number from 0, not"):
+            check_count("limit", value)
+
+    def test_callback(self) -> None:
+        """
+        What is called back is anything that can be called, but nobody would await it.
+        """
+
+        async def tell(_: object) -> None: ...
+
+        class Teller:
+            async def __call__(self, _: object) -> None: ...
+
+        told: list[object] = []
+
+        for callback in (None, print, told.append, str, lambda _: None):
+            check_callback("on_outcome", callback)
+        for wrong in (5, "print"):
+            with pytest.raises(TypeError, match="; it must be a function"):
+                check_callback("on_outcome", wrong)
+        for unawaited in (tell, partial(tell, 1), Teller()):
+            with pytest.raises(TypeError, match="on_outcome is an async function"):
+                check_callback("on_outcome", unawaited)
 
     @pytest.mark.parametrize("value", ["", "a\n", "\x1b[31m", "a" * 257, "\ud800", "\u202e"])
     def test_filter_refused(self, value: str) -> None:

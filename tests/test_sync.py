@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from aiohttp import TraceConfig
 
 from dashscope_ft import (
     AsyncClient,
@@ -116,6 +117,54 @@ def test_wrong_settings() -> None:
     assert "<Client without settings>" in shown
     assert "sk-very-secret" not in "".join(shown)
     assert "atlantis" in told
+
+
+@pytest.mark.parametrize("face", [AsyncClient, Client])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ssl_context": "x"},
+        {"ssl_context": True},
+        {"trace_configs": None},
+        {"trace_configs": 5},
+        {"trace_configs": "abc"},
+        {"trace_configs": TraceConfig()},
+        {"trace_configs": [TraceConfig(), None]},
+    ],
+)
+def test_connections_that_cannot_be_set_up(face: Any, wrong: dict[str, Any]) -> None:
+    """
+    Neither what to trust nor what to trace is left for the first call to stumble over.
+    """
+    [name] = wrong
+    with pytest.raises(ConfigurationError, match=f"{name} must"):
+        face(api_key="sk-1", **wrong)
+
+
+def test_traces_from_an_iterator(model_studio: Emulator) -> None:
+    """
+    Traces that can be read only once are at work in every session.
+    """
+    seen: list[str] = []
+    trace = TraceConfig()
+
+    async def note(*_: object) -> None:
+        seen.append("request")
+
+    trace.on_request_start.append(note)
+    traces: Any = (each for each in [trace])
+    client = AsyncClient(
+        base_url=model_studio.url, api_key=model_studio.key(), trace_configs=traces
+    )
+
+    async def ask() -> None:
+        await client.fine_tunes.page()
+        await client.aclose() if len(seen) == 2 else None
+
+    asyncio.run(ask())
+    asyncio.run(ask())
+
+    assert len(seen) == 2
 
 
 def test_unknown_settings() -> None:
@@ -311,6 +360,32 @@ def test_a_clean_up(client: Client, model_studio: Emulator) -> None:
 
     assert report.done == report.selected == len(told) == 5
     assert client.fine_tunes.page().total == 10
+
+
+@pytest.mark.parametrize("noun", ["fine_tunes", "imports"])
+def test_a_clean_up_of_what_is_none(client: Client, model_studio: Emulator, noun: str) -> None:
+    """
+    What is no plan, no selection or no plain function is refused before anything is sent.
+    """
+
+    async def unawaited(_: object) -> None:
+        raise AssertionError
+
+    jobs: Any = getattr(client, noun)
+    plan = jobs.plan(Selection())
+    model_studio.journal.clear()
+    for bad in ("plan.json", None, plan.to_dict()):
+        with pytest.raises(TypeError, match="must be a Plan"):
+            jobs.apply(bad)
+        with pytest.raises(TypeError, match="must be a Selection"):
+            jobs.plan(bad)
+    for callback in (5, unawaited):
+        with pytest.raises(TypeError, match="on_outcome"):
+            jobs.apply(plan, on_outcome=callback)
+        with pytest.raises(TypeError, match="on_look"):
+            jobs.wait_many(["job-1"], on_look=callback)
+
+    assert len(model_studio.journal) == 0
 
 
 def test_a_view(client: Client, model_studio: Emulator) -> None:

@@ -182,6 +182,14 @@ class Plan:
             )
         return plan
 
+    def __repr__(self) -> str:
+        # Not the jobs: a notebook would show thousands of them.
+        return (
+            f"Plan(noun={self.noun!r}, base_url={self.base_url!r}, workspace={self.workspace!r}, "
+            f"created={self.created.isoformat()!r}, deletes={len(self.entries)}, "
+            f"listed={self.listed!r})"
+        )
+
     def _content(self) -> dict[str, Any]:
         return {
             "format": _FORMAT,

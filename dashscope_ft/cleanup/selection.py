@@ -69,7 +69,10 @@ def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _words(value: str | Iterable[str]) -> frozenset[str]:
-    return frozenset(_texts(value))
+    words = frozenset(_texts(value))
+    if not words:
+        raise InvalidArgument("status names none; left out, it is FAILED and CANCELED.")
+    return words
 
 
 def _check_bound(_: object, attribute: Any, value: object) -> None:
@@ -106,7 +109,8 @@ class Selection:
     told where the rule needs it.
 
     Raises:
-        InvalidArgument: A time without a zone, a negative age or number, an empty pattern.
+        InvalidArgument: A time without a zone, a negative age or number, an empty pattern, no
+            status.
     """
 
     status: frozenset[str] = field(

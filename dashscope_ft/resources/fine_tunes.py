@@ -195,15 +195,15 @@ class FineTunes:
             model: The model to tune.
             training_file_ids: The files to train on.
             training_datasets: The newer form of `training_file_ids`; one of the two is needed.
-            validation_file_ids: The files to validate with.
-            validation_datasets: The newer form of `validation_file_ids`.
+            validation_file_ids: The files to validate with; an empty list is none given.
+            validation_datasets: The newer form of `validation_file_ids`, likewise.
             hyper_parameters: Such as `n_epochs`, `batch_size`, `learning_rate`; sent untouched.
             training_type: `sft`, `efficient_sft`, `cpt`, `dpo_full`, `dpo_lora`.
             job_name: The job's name; its id where None.
             model_name: The result's display name.
             finetuned_output_suffix: At most 8 characters of the result's name.
             priority: The job's place in the queue.
-            extra: Fields that are newer than this library.
+            extra: Fields that are newer than this library; none that has a keyword.
             wait_for_capacity: Seconds to wait for running jobs to end, where they are too many;
                 None not to wait. A quota of kept jobs is never waited for.
 
@@ -323,8 +323,9 @@ class FineTunes:
             poll_interval: Seconds between two looks at all of them.
             deadline: Seconds for all of it.
             check: Whether a job that failed or was cancelled is an error, once all have ended.
-            on_look: Called after each look with the last status of each job that has not ended,
-                None before it is known; on the client's own event loop, as `on_outcome` is.
+            on_look: A plain function, called after each look with the last status of each job
+                that has not ended, None before it is known; on the client's own event loop, as
+                `on_outcome` is.
 
         Returns:
             The finished jobs in the order given, each once.
@@ -534,6 +535,7 @@ class FineTunes:
             selection: Which jobs are to go.
 
         Raises:
+            TypeError: It is no `Selection`; nothing was sent.
             ListingInconsistent: The listing could not be proven complete.
             DashScopeError: A request failed.
 
@@ -563,13 +565,17 @@ class FineTunes:
             max_deletes: How many jobs the plan may delete.
             max_percent: How many of a hundred listed jobs it may delete.
             cancel_running: Whether to cancel a planned job that still runs, and then delete it.
-            on_outcome: Called with each `Outcome` as it ends, on the client's own event loop: in
-                the blocking client on another thread, where a blocking call to it is an error.
+            on_outcome: A plain function, called with each `Outcome` as it ends, on the client's
+                own event loop: in the blocking client on another thread, where a blocking call
+                to it is an error. What the journal has settled before is told again. A run that
+                ends early tells what comes of jobs that are under way, and not of all that
+                were never begun: those are in the report alone.
 
         Returns:
             A report in which every planned job stands exactly once.
 
         Raises:
+            TypeError: `plan` is no `Plan`, or `on_outcome` no plain function; nothing was sent.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
 

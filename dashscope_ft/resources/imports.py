@@ -176,7 +176,7 @@ class Imports:
             object_key: The folder in it, ending in `/`, not the bucket's root.
             display_name: A name of your own, at most 50 characters.
             source: Where the weights lie; the service knows `oss` only.
-            extra: Fields that are newer than this library.
+            extra: Fields that are newer than this library; none that has a keyword.
 
         Returns:
             The job as the service describes it; its `model_name` is the generated one.
@@ -276,8 +276,9 @@ class Imports:
             poll_interval: Seconds between two looks at all of them.
             deadline: Seconds for all of it.
             check: Whether a job that failed is an error, once all have ended.
-            on_look: Called after each look with the last status of each job that has not ended,
-                None before it is known; on the client's own event loop, as `on_outcome` is.
+            on_look: A plain function, called after each look with the last status of each job
+                that has not ended, None before it is known; on the client's own event loop, as
+                `on_outcome` is.
 
         Returns:
             The finished jobs in the order given, each once.
@@ -326,6 +327,7 @@ class Imports:
             selection: Which jobs are to go.
 
         Raises:
+            TypeError: It is no `Selection`; nothing was sent.
             ListingInconsistent: The listing could not be proven complete.
             DashScopeError: A request failed.
 
@@ -355,13 +357,17 @@ class Imports:
             max_deletes: How many jobs the plan may delete.
             max_percent: How many of a hundred listed jobs it may delete.
             cancel_running: Takes no effect: the service cannot cancel an import.
-            on_outcome: Called with each `Outcome` as it ends, on the client's own event loop: in
-                the blocking client on another thread, where a blocking call to it is an error.
+            on_outcome: A plain function, called with each `Outcome` as it ends, on the client's
+                own event loop: in the blocking client on another thread, where a blocking call
+                to it is an error. What the journal has settled before is told again. A run that
+                ends early tells what comes of jobs that are under way, and not of all that
+                were never begun: those are in the report alone.
 
         Returns:
             A report in which every planned job stands exactly once.
 
         Raises:
+            TypeError: `plan` is no `Plan`, or `on_outcome` no plain function; nothing was sent.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
 

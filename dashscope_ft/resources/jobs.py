@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from attrs import evolve, frozen
 
-from ..arguments import check_job_id, check_page_no, check_page_size
+from ..arguments import check_callback, check_job_id, check_page_no, check_page_size
 from ..bulk import AsyncOutcomes, Stopping, act_on_many
 from ..codec import Codec
 from ..connections import Request
@@ -172,6 +172,7 @@ class Jobs(Generic[Job]):
         """
         if isinstance(jobs, str):
             raise TypeError("jobs is a string; it must be several ids or jobs.")
+        check_callback("on_look", on_look)
         vigil = self.vigil(poll_interval, deadline)
         if isinstance(jobs, AsyncIterable):
             jobs = [job async for job in jobs]
@@ -249,8 +250,10 @@ class Jobs(Generic[Job]):
         """
         Plan a clean-up from a complete walk.
         """
-        from ..cleanup import make_plan
+        from ..cleanup import Selection, make_plan
 
+        if not isinstance(selection, Selection):
+            raise TypeError(f"selection is a {type(selection).__name__}; it must be a Selection.")
         settings = self.transport.settings
         return await make_plan(
             self.noun,
@@ -274,8 +277,14 @@ class Jobs(Generic[Job]):
         """
         Carry a plan out.
         """
-        from ..cleanup import Patience, apply_plan
+        from ..cleanup import Patience, Plan, apply_plan
 
+        if not isinstance(plan, Plan):
+            raise TypeError(
+                f"plan is a {type(plan).__name__}; it must be a Plan: "
+                "Plan.load(path) reads a saved one."
+            )
+        check_callback("on_outcome", on_outcome)
         transport = self.transport
         return await apply_plan(
             plan,

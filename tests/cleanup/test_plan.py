@@ -7,10 +7,12 @@ import stat
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+import orjson
 import pytest
 from attrs import evolve
 
@@ -433,3 +435,31 @@ async def test_a_summary_escapes_what_the_service_said() -> None:
     assert all(char.isprintable() or char == "\n" for char in text)
     assert "\\x1b[2J" in text
     assert r"m\r\nx\u3164" in text
+
+
+async def test_a_plan_is_shown_in_a_line() -> None:
+    """
+    What it is about is shown and no job; it is still compared and pickled with all of them.
+    """
+    plan = await planned()
+
+    assert repr(plan) == (
+        f"Plan(noun='fine_tunes', base_url='{URL}', workspace='ws-1', "
+        "created='2026-11-20T12:00:00+00:00', deletes=5, listed=20)"
+    )
+    assert pickle.loads(pickle.dumps(plan)) == plan
+    assert evolve(plan, entries=plan.entries[1:]) != plan
+
+
+async def test_a_saved_plan_without_a_status_is_refused(tmp_path: Path) -> None:
+    """
+    Rules without one select nothing: whoever saved it, and with whatever digest, it is no plan.
+    """
+    path = tmp_path / "plan.json"
+    plan = await planned()
+    content = plan._content() | {"selection": plan.selection.to_dict() | {"status": []}}
+    digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    path.write_text(json.dumps(content | {"digest": digest}))
+
+    with pytest.raises(PlanRefused, match="not a plan as it was saved"):
+        Plan.load(path)
