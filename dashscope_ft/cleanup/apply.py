@@ -148,6 +148,7 @@ async def apply_plan(
         PlanRefused: The plan was made elsewhere or too long ago, or the journal is not its own
             or in use. Nothing was deleted.
         GuardExceeded: The plan names too many jobs. Nothing was deleted.
+        InvalidArgument: The journal is no regular file. Nothing was deleted.
         OSError: The journal cannot be written. Nothing was deleted after that.
     """
     check_place(plan, noun=noun, base_url=base_url, workspace=workspace, now=now())
@@ -220,7 +221,8 @@ class _Application:
         Say that the job was left alone, unless a deletion of it was begun before.
         """
         if self._journal.may_have("delete", job_id):
-            return failed("delete", job_id, interruption(job_id), job=job)
+            doubt = _unwritten(job_id) if self._journal.broken else interruption(job_id)
+            return failed("delete", job_id, doubt, job=job)
         return _skip(job_id, "not_attempted", error=error, job=job)
 
     async def _outcome(self, entry: PlanEntry, stopping: Stopping) -> Outcome:
@@ -326,6 +328,13 @@ def _skip(
     job_id: str, reason: str, *, error: DashScopeError | None = None, job: Job | None = None
 ) -> Outcome:
     return skipped("delete", job_id, reason, error=error, job=job)
+
+
+def _unwritten(job_id: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"What came of {job_id} could not be written to the journal.",
+        hint="Applied again, the plan goes on with a look at the job.",
+    )
 
 
 def _in_words(report: Report) -> str:

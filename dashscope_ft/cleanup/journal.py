@@ -9,6 +9,7 @@ is done, so that only the last one can be torn, and a line without its end never
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,13 +20,25 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import orjson
 
 from dashscope_ft import errors
-from dashscope_ft.errors import DashScopeError, PlanRefused
+from dashscope_ft.errors import DashScopeError, InvalidArgument, PlanRefused
 from dashscope_ft.models import Outcome
 
 if TYPE_CHECKING:
     from dashscope_ft.models import Action
 
 _FORMAT: Final = 1
+
+
+class JournalUnwritable(OSError):
+    """
+    A line could not be written: the disk is full, say.
+    """
+
+    def __str__(self) -> str:
+        return (
+            f"The journal {self.filename} cannot be written: {self.strerror}."
+            " See to that, then apply the plan again: it goes on with what is left."
+        )
 
 
 class Journal:
@@ -40,6 +53,7 @@ class Journal:
         now: The aware present time.
 
     Raises:
+        InvalidArgument: The path is of no regular file but of a directory or a device, say.
         PlanRefused: The file is in use by another process, or is another plan's journal, damaged,
             or no journal.
         OSError: The file cannot be read or written.
@@ -56,9 +70,10 @@ class Journal:
         self._outcomes: dict[str, Outcome] = {}
         self._intents: defaultdict[str, set[Action]] = defaultdict(set)
         self._file: int | None = None
+        self._path = "" if path is None else os.fspath(path)
         self._broken = False
         if path is not None:
-            self._open(os.fspath(path), {"journal": _FORMAT, "plan": plan_digest})
+            self._open(self._path, {"journal": _FORMAT, "plan": plan_digest})
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +88,13 @@ class Journal:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+    @property
+    def broken(self) -> bool:
+        """
+        Whether a line could not be written, so that more was done than is known here.
+        """
+        return self._broken
 
     def standing(self, job_id: str) -> Outcome | None:
         """
@@ -120,12 +142,17 @@ class Journal:
             return
         line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
         self._broken = True
-        while line:
-            line = line[os.write(self._file, line) :]
-        os.fsync(self._file)
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+            os.fsync(self._file)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise JournalUnwritable(error.errno, reason, self._path) from error
         self._broken = False
 
     def _open(self, path: str, header: dict[str, Any]) -> None:
+        _check_regular(path)
         # Else Windows ends lines in two bytes, and what is cut off by length is not what was torn.
         binary: int = getattr(os, "O_BINARY", 0)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o600)
@@ -144,9 +171,11 @@ class Journal:
             if not whole:
                 self._append(header)
                 _sync_folder(path)
-        except BaseException:
+        except BaseException as error:
             self._file = None
             os.close(file)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = path
             raise
 
     def _replay(self, text: bytes, header: dict[str, Any], path: str) -> None:
@@ -179,6 +208,16 @@ def _refusal(path: str, text: str) -> PlanRefused:
     return PlanRefused(
         f"The journal {path} {text}.", hint="Nothing was deleted; name another file."
     )
+
+
+def _check_regular(path: str) -> None:
+    # Before it is opened, since that waits for another side of a pipe, and a device has no end.
+    with suppress(OSError):  # opening tells
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise InvalidArgument(
+                f"The journal {path} is no regular file.",
+                hint="Nothing was deleted; name another file.",
+            )
 
 
 def _lock(file: int, path: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashscope_ft import GuardExceeded, Outcome, PlanRefused, Report
 from dashscope_ft.cleanup.guards import check_guards, check_place
-from dashscope_ft.cleanup.journal import Journal
+from dashscope_ft.cleanup.journal import Journal, JournalUnwritable
 from dashscope_ft.cleanup.rehearsal import rehearse
 
 from .account import Account
@@ -122,10 +122,16 @@ def check_bounds(plan: Plan, *, max_deletes: int, max_percent: float) -> None:
 
 
 def _check_digest(plan: Plan, digest: str) -> None:
-    if len(digest) < _SHORTEST_DIGEST or not plan.digest.startswith(digest.lower()):
+    if len(digest) < _SHORTEST_DIGEST:
         raise PlanRefused(
-            f"--digest {digest} is not this plan's, which begins {plan.digest[:_SHORTEST_DIGEST]}.",
-            hint=f"Look at the plan; then give {_SHORTEST_DIGEST} characters of it, or more.",
+            f"--digest is too short with {len(digest)} characters.",
+            hint=f"Give {_SHORTEST_DIGEST} of them, or more.",
+        )
+    if not plan.digest.startswith(digest.lower()):
+        # The right one would spare somebody the look at the plan.
+        raise PlanRefused(
+            f"--digest {digest} is not this plan's.",
+            hint="Look at the plan: --dry-run without --digest shows it on a terminal.",
         )
 
 
@@ -193,7 +199,8 @@ async def _applied(
             so_far = vars(error).get("report")
             if isinstance(so_far, Report):  # else nothing was begun
                 account.close(so_far)
-                say(terms.resume)
+                if not isinstance(error, JournalUnwritable):  # which says itself how to go on
+                    say(terms.resume)
             raise
         account.close(report)
     if report.failed:

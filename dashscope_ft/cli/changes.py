@@ -70,9 +70,12 @@ def change(
     run: AsyncOutcomes,
     *,
     yes: bool,
+    missing_ok: bool = False,
 ) -> Work:
     """
     Ask for confirmation, then give back the run over the jobs, to be awaited.
+
+    Where a deletion leaves jobs out, it says how to go on without failing for those that are gone.
 
     Raises:
         InvalidArgument: An id is none.
@@ -83,11 +86,18 @@ def change(
     ids = [check_job_id(job_id) for job_id in dict.fromkeys(job_ids)]
     place = session.place(client)
     confirm(f"{action.capitalize()} {noun.count(len(ids))} in {place}?", ids, yes=yes)
-    return _account(session, client, action, run, ids)
+    tolerant = "" if missing_ok else " with --missing-ok"
+    resume = f"The same command{tolerant} goes on with what is left." if action == "delete" else ""
+    return _account(session, client, action, run, ids, resume)
 
 
 async def _account(
-    session: Session, client: AsyncClient, action: Action, run: AsyncOutcomes, ids: Sequence[str]
+    session: Session,
+    client: AsyncClient,
+    action: Action,
+    run: AsyncOutcomes,
+    ids: Sequence[str],
+    resume: str,
 ) -> int:
     from dashscope_ft import Report
 
@@ -118,6 +128,8 @@ async def _account(
         finally:
             if len(ids) > 1:
                 say(_summary(action, report))
+            if resume and "not_attempted" in report.reasons:
+                say(resume)
     return exit_code(report)
 
 

@@ -41,7 +41,10 @@ MaxDeletes = Annotated[
     int, Option(min=0, metavar="N", help="Refuse a plan that deletes more jobs.")
 ]
 MaxPercent = Annotated[
-    float, Option(min=0, metavar="N", help="Refuse a plan that deletes more of a hundred listed.")
+    float,
+    Option(
+        min=0, max=100, metavar="N", help="Refuse a plan that deletes more of a hundred listed."
+    ),
 ]
 CancelRunning = Annotated[
     bool,
@@ -88,6 +91,7 @@ def plan_cleanup(
     session = session.refined(output=output)
     _check_file(save)
     selection = selection_of(
+        what,
         status=status,
         model=model,
         name=name,
@@ -147,7 +151,7 @@ def apply_cleanup(
     _check_cancelling(plan.noun, cancel_running)
     journal = journal or _journal_beside(file, plan)
     if not dry_run and not journal.exists():
-        _check_place(journal)
+        _check_place("--journal", journal)
     terms = Terms(
         max_deletes=max_deletes,
         max_percent=max_percent,
@@ -199,6 +203,7 @@ def run_cleanup(
         )
     _check_file(save)
     selection = selection_of(
+        what,
         status=status,
         model=model,
         name=name,
@@ -248,6 +253,8 @@ def _planned(client: AsyncClient, what: What, selection: Selection, save: Path |
     if code := run(make()):
         raise Exit(code)
     [plan] = made
+    if selection.protect and all(group.reason != "protected" for group in plan.stays):
+        say("Note: --protect protects nothing: no job listed has such an id, name or result.")
     if save is not None:
         plan.save(save)
     return plan
@@ -261,16 +268,23 @@ def _check_file(save: Path | None) -> None:
         return
     if str(save) in set(Output):
         raise BadParameter(f"-o names the plan's file here; for {save} say --output {save}.")
-    _check_place(save)
+    _check_place("-o", save)
 
 
-def _check_place(file: Path) -> None:
+def _check_place(option: str, file: Path) -> None:
     """
     Refuse, before anything is asked or sent, a file that cannot be made.
     """
     folder = file.parent
-    if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise BadParameter(f"There is no place for a file {file}.")
+    if file.is_dir():
+        fault = f"{file} is a directory; name a file."
+    elif not folder.is_dir():
+        fault = f"The directory {folder} does not exist."
+    elif not os.access(folder, os.W_OK):
+        fault = f"The directory {folder} cannot be written to."
+    else:
+        return
+    raise BadParameter(fault, param_hint=f"'{option}'")
 
 
 def _check_cancelling(noun: str, cancel_running: bool) -> None:

@@ -25,7 +25,9 @@ class Gauge:
         self._progress = progress
         self._failed = 0
         self._line = (
-            progress.add_task(words, total=total, completed=settled, failed=0) if progress else None
+            progress.add_task(words, total=total, completed=settled, settled=settled, failed=0)
+            if progress
+            else None
         )
 
     def count(self, *, failed: bool) -> None:
@@ -108,15 +110,17 @@ class _Facts(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         text = Text(f"{task.completed:,.0f} of {task.total or 0:,.0f}", no_wrap=True)
-        speed = task.finished_speed or task.speed
-        if self._rate and speed is not None:
+        # rich's own is that of a burst at first, which a resumed run begins with.
+        elapsed = task.finished_time or task.elapsed
+        speed = (task.completed - task.fields["settled"]) / elapsed if elapsed else 0
+        if self._rate and speed:
             text.append(f"  {speed:.1f}/s")
         failed = task.fields["failed"]
         text.append(f"  {failed:,} failed", "red" if failed else "")
         if task.finished:
             text.append(f"  in {_minutes(task.finished_time or 0)}")
-        elif task.time_remaining is not None:
-            text.append(f"  {_minutes(task.time_remaining)} left")
+        elif speed:
+            text.append(f"  {_minutes((task.remaining or 0) / speed)} left")
         return text
 
 

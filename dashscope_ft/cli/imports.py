@@ -12,7 +12,7 @@ from .changes import Confirmed, JobIds, MissingOk, Work, change
 from .command import Session, command, group
 from .listing import ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
-from .rules import statuses_of
+from .rules import What, statuses_of
 
 IMPORT = Noun(
     word="import job",
@@ -55,7 +55,8 @@ async def list_imports(
     List import jobs, newest first: all of them, or an error.
     """
     async with session.client() as client:
-        pager = client.imports.list(status=statuses_of(status) or None, model_name=model_name)
+        words = statuses_of(What.IMPORTS, status) or None
+        pager = client.imports.list(status=words, model_name=model_name)
         await show_listing(session, pager, noun=IMPORT, limit=limit, output=output)
 
 
@@ -79,4 +80,4 @@ def delete_imports(
     """
     client = session.client()
     run = client.imports.delete_many(job_ids, missing_ok=missing_ok)
-    return change(session, client, "delete", IMPORT, job_ids, run, yes=yes)
+    return change(session, client, "delete", IMPORT, job_ids, run, yes=yes, missing_ok=missing_ok)

@@ -13,7 +13,7 @@ from .changes import Confirmed, JobIds, MissingOk, Work, change
 from .command import Session, command, group
 from .listing import ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
-from .rules import statuses_of
+from .rules import What, statuses_of
 
 
 def _given_name(row: Mapping[str, Any]) -> Any:
@@ -69,7 +69,7 @@ async def list_jobs(
     List fine-tuning jobs, newest first: all of them, or an error.
     """
     async with session.client() as client:
-        pager = client.fine_tunes.list(model=model, status=statuses_of(status) or None)
+        pager = client.fine_tunes.list(model=model, status=statuses_of(What.JOBS, status) or None)
         await show_listing(session, pager, noun=JOB, limit=limit, output=output)
 
 
@@ -103,4 +103,4 @@ def delete_jobs(
     """
     client = session.client()
     run = client.fine_tunes.delete_many(job_ids, missing_ok=missing_ok)
-    return change(session, client, "delete", JOB, job_ids, run, yes=yes)
+    return change(session, client, "delete", JOB, job_ids, run, yes=yes, missing_ok=missing_ok)

@@ -5,7 +5,7 @@ Which jobs a clean-up is about, as options.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -69,6 +69,7 @@ _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta
 
 
 def selection_of(
+    what: What,
     *,
     status: list[str] | None,
     model: list[str] | None,
@@ -88,30 +89,48 @@ def selection_of(
     """
     from dashscope_ft import Selection
 
-    words = statuses_of(status, therefore="; it may go all the same")
+    words = statuses_of(what, status, therefore="; it may go all the same")
+    before, after = bound_of("--older-than", older_than), bound_of("--newer-than", newer_than)
+    if before is not None and after is not None:
+        now = datetime.now(UTC)
+        if _moment(after, now) >= _moment(before, now):
+            raise InvalidArgument(
+                f"No job can be both --older-than {older_than} and --newer-than {newer_than}."
+            )
     return Selection(
         **({"status": words} if words else {}),
         model=model or (),
         name=name or (),
         creator=creator or (),
-        older_than=bound_of("--older-than", older_than),
-        newer_than=bound_of("--newer-than", newer_than),
+        older_than=before,
+        newer_than=after,
         by="create_time" if by is By.CREATED else "end_time",
         keep_latest=keep_latest,
         protect=protect or (),
     )
 
 
-def statuses_of(status: list[str] | None, *, therefore: str = "") -> set[str]:
+def statuses_of(what: What, status: list[str] | None, *, therefore: str = "") -> set[str]:
     """
-    Read the words for statuses, and note which of them nobody knows.
+    Read the words for statuses, and note which of them such jobs are not known to have.
     """
-    from dashscope_ft.cleanup.facts import KNOWN_STATUSES
-
     words = {word.upper() for word in status or ()}
-    for word in sorted(words - KNOWN_STATUSES):
-        say(f"Note: {word} is no status that is known{therefore}.")
+    for word in sorted(words - known_statuses(what) - {""}):  # no word at all is refused later
+        say(f"Note: {word} is no status that {what} are known to have{therefore}.")
     return words
+
+
+def known_statuses(what: What) -> frozenset[str]:
+    """
+    Give the words for the states of a kind of job, and the spellings read as one of them.
+    """
+    from dashscope_ft import ImportStatus, JobStatus
+
+    if what is What.IMPORTS:
+        unfinished = {ImportStatus.PENDING, ImportStatus.RUNNING}
+        return ImportStatus.FINISHED | unfinished | ImportStatus.SPELLINGS.keys()
+    unfinished = {JobStatus.PENDING, JobStatus.QUEUING, JobStatus.RUNNING, JobStatus.CANCELING}
+    return JobStatus.FINISHED | unfinished
 
 
 def bound_of(option: str, text: str | None) -> timedelta | datetime | None:
@@ -138,3 +157,12 @@ def bound_of(option: str, text: str | None) -> timedelta | datetime | None:
             f" or a date such as 2026-01-31, not {text!r}."
         )
     return bound
+
+
+def _moment(bound: timedelta | datetime, now: datetime) -> datetime:
+    if isinstance(bound, datetime):
+        return bound
+    try:
+        return now - bound
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)

@@ -47,14 +47,16 @@ codecs.register_error(_ESCAPES, _escape)
 
 def prepare_streams() -> None:
     """
-    Make all streams take any text, whatever their encoding; one that is closed goes nowhere.
+    Make all streams take any text, whatever their encoding; where one is closed, words go nowhere,
+    and data cannot be written.
     """
     global _unread
     _unread = False
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # In this order each gets the number that nobody else must have: its own.
-            nowhere = open(os.open(os.devnull, os.O_RDWR), mode, closefd=False)  # noqa: SIM115
+            access = os.O_WRONLY if name == "stderr" else os.O_RDONLY
+            nowhere = open(os.open(os.devnull, access), mode, closefd=False)  # noqa: SIM115
             setattr(sys, name, nowhere)
     if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
         # PYTHONUNBUFFERED would lose, of a long text, what a pipe does not take at once.

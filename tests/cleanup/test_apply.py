@@ -402,6 +402,37 @@ async def test_a_journal_that_cannot_be_written_stops_the_run(
     assert vars(caught.value)["report"].reasons == {"not_attempted": 8, "confirmed": 1}
 
 
+async def test_answers_that_came_when_the_disk_was_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    They are told as missing in the journal, and as no interruption, which nobody made.
+    """
+    world = a_world(*["FAILED"] * 9)
+    plan = await a_plan(world)
+    written = 0
+
+    def full(_: int) -> None:
+        nonlocal written
+        written += 1
+        if written > 5:
+            raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", full)
+
+    with pytest.raises(OSError, match=r"journal .* cannot be written: disk full") as caught:
+        await applied(world, plan, journal=tmp_path / "journal")
+
+    report = vars(caught.value)["report"]
+    assert (report.selected, report.reasons["unknown_outcome"]) == (9, 3)
+    for outcome in report.outcomes:
+        if outcome.reason == "unknown_outcome":
+            assert str(outcome.error) == (
+                f"What came of {outcome.job_id} could not be written to the journal."
+                " Applied again, the plan goes on with a look at the job."
+            )
+
+
 async def test_cancelling_starts_no_deletion(tmp_path: Path) -> None:
     """
     A cancelled run sends no deletion after that, ends those it sent, and writes them down.

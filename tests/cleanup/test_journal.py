@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import pickle
 import stat
 import subprocess
 import sys
@@ -11,8 +13,14 @@ from typing import Any
 
 import pytest
 
-from dashscope_ft.cleanup.journal import Journal
-from dashscope_ft.errors import NotFound, OutcomeUnknown, PermissionDenied, PlanRefused
+from dashscope_ft.cleanup.journal import Journal, JournalUnwritable
+from dashscope_ft.errors import (
+    InvalidArgument,
+    NotFound,
+    OutcomeUnknown,
+    PermissionDenied,
+    PlanRefused,
+)
 from dashscope_ft.models import Outcome
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -333,6 +341,77 @@ def test_nothing_follows_a_line_that_failed(path: Path, monkeypatch: pytest.Monk
     with opened(path) as journal:
         assert journal.may_have("delete", "ft-1")
         assert not journal.may_have("delete", "ft-2")
+
+
+def test_a_disk_that_is_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The error names the journal and keeps the system's number; the journal knows that it lacks a
+    line.
+    """
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with opened(path) as journal:
+        assert not journal.broken
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(JournalUnwritable) as caught:
+            journal.intend("delete", "ft-1")
+
+        assert journal.broken
+    assert caught.value.errno == errno.ENOSPC
+    assert str(caught.value) == (
+        f"The journal {path} cannot be written: No space left on device."
+        " See to that, then apply the plan again: it goes on with what is left."
+    )
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_disk_that_fails_as_a_journal_is_opened(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The error names the file, whatever could not be done with it.
+    """
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "ftruncate", fail)
+
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        opened(path)
+
+    assert caught.value.filename == str(path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link to a device"])
+def test_what_is_no_regular_file_is_refused_unopened(path: Path, kind: str) -> None:
+    """
+    A pipe would be waited for, and a device such as /dev/full never ends.
+    """
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path = Path("/dev/full")
+    else:
+        path.symlink_to(os.devnull)
+
+    with pytest.raises(InvalidArgument, match=rf"^The journal {path} is no regular file\. "):
+        opened(path)
+
+
+def test_a_link_to_a_journal_is_followed(path: Path, written: bytes) -> None:
+    """
+    The file may lie elsewhere.
+    """
+    link = path.with_name("link")
+    link.symlink_to(path)
+    with opened(link) as journal:
+        assert journal.standing("ft-1")
+    assert path.read_bytes() == written
 
 
 def test_a_journal_in_memory() -> None:

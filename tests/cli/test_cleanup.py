@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
 import io
 import json
 import os
@@ -262,8 +263,51 @@ def test_a_status_that_is_not_known(studio: Emulator, run: Run) -> None:
     done = run("cleanup", "plan", "--status", "faild")
 
     assert done.returncode == 0
-    assert done.stderr.startswith("Note: FAILD ")
+    assert done.stderr == (
+        "Note: FAILD is no status that jobs are known to have; it may go all the same.\n"
+    )
     assert "GOES: 0 of 5" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "possible"),
+    [
+        ("2d", "1d", False),
+        ("2d", "48h", False),
+        ("1d", "2d", True),
+        ("2026-01-31", "2026-02-01", False),
+        ("2026-02-01", "2026-01-31", True),
+        ("1d", "2100-01-01", False),
+        ("999999999d", "999999999d", False),
+    ],
+)
+def test_ages_between_which_there_is_nothing(
+    run: Run, older: str, newer: str, possible: bool
+) -> None:
+    """
+    A range that no job can be in is refused.
+    """
+    done = run("cleanup", "plan", "--older-than", older, "--newer-than", newer)
+    words = f"Error: No job can be both --older-than {older} and --newer-than {newer}.\n"
+
+    assert done.returncode == (0 if possible else 2)
+    assert done.stderr == ("" if possible else words)
+
+
+def test_a_protection_of_nothing(studio: Emulator, run: Run) -> None:
+    """
+    Where no pattern of `--protect` fits any job, one may be mistyped, and that is noted.
+    """
+    studio.seed(jobs=3, statuses=["FAILED"])
+    [kept] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    mistyped = run("cleanup", "plan", "--protect", f"{kept}x")
+    right = run("cleanup", "plan", "--protect", kept, "--protect", "another")
+
+    assert (mistyped.returncode, right.returncode) == (0, 0)
+    assert mistyped.stderr == (
+        "Note: --protect protects nothing: no job listed has such an id, name or result.\n"
+    )
+    assert right.stderr == ""
 
 
 def test_a_plan_on_a_terminal(studio: Emulator, terminal: OnTerminal) -> None:
@@ -391,6 +435,50 @@ def test_applying_without_a_terminal_and_without_the_digest(
 
 
 @pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("{digest:.8}", "--digest is too short with 8 characters. Give 12 of them, or more."),
+        (
+            "0" * 12,
+            "--digest 000000000000 is not this plan's."
+            " Look at the plan: --dry-run without --digest shows it on a terminal.",
+        ),
+    ],
+)
+def test_a_digest_that_does_not_name_the_plan(
+    studio: Emulator,
+    run: Run,
+    planned: Callable[..., Plan],
+    plan_file: Path,
+    given: str,
+    words: str,
+) -> None:
+    """
+    It is too short or another's; the right one is not told to who did not look at the plan.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    digest = planned().digest
+    done = run("cleanup", "apply", str(plan_file), "--yes", "--digest", given.format(digest=digest))
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == f"Error: {words}\n"
+
+
+def test_where_to_look_at_a_plan(
+    studio: Emulator, terminal: OnTerminal, planned: Callable[..., Plan], plan_file: Path
+) -> None:
+    """
+    A dry run on a terminal shows it, with its digest.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    digest = planned().digest
+    shown = terminal("cleanup", "apply", str(plan_file), "--dry-run", *UNBOUNDED)
+
+    assert shown.finish() == 0
+    assert f"digest {digest[:12]}" in shown.words
+
+
+@pytest.mark.parametrize(
     "options", [["--max-deletes", "4"], ["--max-percent", "99"], ["--max-deletes", "0"]]
 )
 def test_a_plan_beyond_a_guard(
@@ -468,12 +556,14 @@ def test_a_plan_that_is_refused(
         ["plan", "-o", "json"],
         ["plan", "-o", "/no/such/place/plan.json"],
         ["plan", "--older-than", "6m"],
+        ["plan", "--older-than", "2d", "--newer-than", "1d"],
         ["plan", "--keep-latest", "-1"],
         ["plan", "--model", ""],
         ["plan", "--by", "name"],
         ["apply"],
         ["apply", "/no/such/plan.json"],
         ["run", "--max-deletes", "many"],
+        ["run", "--dry-run", "--max-percent", "101"],
         ["run", "imports", "--cancel-running"],
         [],
     ],
@@ -487,6 +577,22 @@ def test_wrong_usage(studio: Emulator, run: Run, arguments: list[str]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr
     assert "Traceback" not in done.stderr
+    assert not studio.journal.requests
+
+
+def test_a_plan_without_a_place(studio: Emulator, run: Run, tmp_path: Path) -> None:
+    """
+    The option is named, and whether the directory is missing or is what was named.
+    """
+    missing = tmp_path / "missing"
+    for file, words in (
+        (missing / "plan.json", f"The directory {missing} does not exist."),
+        (tmp_path, f"{tmp_path} is a directory; name a file."),
+    ):
+        done = run("cleanup", "plan", "-o", str(file))
+
+        assert done.returncode == 2
+        assert done.stderr.endswith(f"Error: Invalid value for '-o': {words}\n")
     assert not studio.journal.requests
 
 
@@ -512,7 +618,9 @@ def test_a_journal_without_a_place(
     done = applied("--journal", str(journal))
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"There is no place for a file {journal}." in done.stderr
+    fault = "does not exist" if folder == "missing" else "cannot be written to"
+    words = f"Invalid value for '--journal': The directory {journal.parent} {fault}.\n"
+    assert done.stderr.endswith(words)
     assert not studio.journal.requests
 
 
@@ -531,6 +639,68 @@ def test_a_journal_that_cannot_be_opened(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"Error: [Errno 2] No such file or directory: '{journal}'\n"
     assert not studio.journal.requests
+
+
+def test_a_journal_that_is_no_regular_file(
+    studio: Emulator, applied: Callable[..., Ran], planned: Callable[..., Plan], tmp_path: Path
+) -> None:
+    """
+    It is refused before anything is asked or sent, and nobody waits for what writes to a pipe.
+    """
+    studio.seed(jobs=5, statuses=["FAILED"])
+    planned()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = applied("--journal", str(pipe))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"Error: The journal {pipe} is no regular file. Nothing was deleted; name another file.\n"
+    )
+    assert not studio.journal.requests
+
+
+def test_a_journal_for_which_the_disk_is_full(
+    studio: Emulator,
+    applied: Callable[..., Ran],
+    planned: Callable[..., Plan],
+    plan_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    The error names the file and the way on; of an interruption nobody speaks; the same command
+    goes on.
+    """
+    ids = studio.seed(jobs=20, statuses=["FAILED"])
+    planned()
+    synced = 0
+
+    def fill(_: int) -> None:
+        nonlocal synced
+        synced += 1
+        if synced > 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fill)
+        done = applied("--output", "json")
+    [journal] = plan_file.parent.glob("*.journal")
+    report = json.loads(done.stdout)
+    unsure = [each for each in report["outcomes"] if each["reason"] == "unknown_outcome"]
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"Error: The journal {journal} cannot be written: No space left on device. See to that,"
+        " then apply the plan again: it goes on with what is left."
+    )
+    assert "same command" not in done.stderr
+    assert unsure
+    assert all("could not be written to the journal" in each["error"] for each in unsure)
+    assert "Interrupted" not in done.stdout + done.stderr
+    assert report["selected"] == 20
+
+    assert applied().returncode == 0
+    assert sorted(studio.account().books.deleted) == sorted(ids)
 
 
 def test_an_empty_plan(
@@ -813,6 +983,26 @@ async def test_a_bar_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) ->
         shown = stderr.getvalue()
 
     assert re.findall(r"0 of 40.*", shown) == ["0 of 40  0 failed"]
+
+
+async def test_a_bar_of_a_run_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Rate and time left are of what this run did: neither of what was done before it, nor of a
+    burst that it began with.
+    """
+    stderr = screen(monkeypatch)
+    now = 0.0
+    monkeypatch.setattr("rich.console.monotonic", lambda: now)
+    monkeypatch.setattr("dashscope_ft.cli.terminal._PATIENCE", 0)
+    with gauge("Deleting", total=500, settled=400) as meter:
+        for moment in (4.9, 5.0):
+            now = moment
+            for _ in range(5):
+                meter.count(failed=False)
+        await asyncio.sleep(0.001)
+        shown = stderr.getvalue()
+
+    assert set(re.findall(r"410 of 500.*", shown)) == {"410 of 500  2.0/s  0 failed  0:45 left"}
 
 
 # Interrupts

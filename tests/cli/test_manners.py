@@ -21,9 +21,11 @@ from typing import Any
 import pytest
 
 import dashscope_ft
+from dashscope_ft import ImportStatus, JobStatus
 from dashscope_ft.cli import main
+from dashscope_ft.cli.rules import What, known_statuses
 from dashscope_ft.cli.terminal import ask, prepare_streams, steps
-from dashscope_ft.emulator import Emulator, Fault
+from dashscope_ft.emulator import Emulator, Fault, Pace
 from dashscope_ft.emulator.__main__ import main as emulator_main
 from tests.interpreter import run_script
 
@@ -122,6 +124,53 @@ def test_filters_and_a_limit(studio: Emulator, run: Run) -> None:
     assert {(row["status"], row["model"]) for row in rows} == {("FAILED", "qwen3-8b")}
 
 
+@pytest.mark.parametrize(
+    ("noun", "word", "noted"),
+    [
+        ("jobs", "SUCCEEDED", False),
+        ("jobs", "SUCCESSED", True),
+        ("imports", "SUCCEEDED", False),
+        ("imports", "SUCCESSED", False),
+        ("imports", "QUEUING", True),
+        ("jobs", "FALIED", True),
+    ],
+)
+def test_a_status_of_another_noun(run: Run, noun: str, word: str, noted: bool) -> None:
+    """
+    A word is noted if it is none that such jobs are known to have, be it one of the others'.
+    """
+    note = f"Note: {word} is no status that {noun} are known to have.\n"
+    done = run(noun, "list", "--status", word)
+
+    assert done.returncode == 0
+    assert done.stderr.startswith(note) is noted
+    assert ("Note" in done.stderr) is noted
+
+
+@pytest.mark.parametrize(("noun", "words"), [("jobs", JobStatus), ("imports", ImportStatus)])
+def test_every_status_is_known(noun: str, words: type) -> None:
+    """
+    No word of a noun is without its place among those that are known.
+    """
+    all_words = {word for name, word in vars(words).items() if name.isupper() and name == word}
+
+    assert all_words
+    assert all_words <= known_statuses(What(noun))
+
+
+@pytest.mark.parametrize(
+    "command", [["jobs", "list"], ["imports", "list"], ["cleanup", "plan"]], ids=" ".join
+)
+def test_an_empty_status(run: Run, command: list[str]) -> None:
+    """
+    It is refused, and not noted before.
+    """
+    done = run(*command, "--status", "")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ")
+
+
 def test_imports(studio: Emulator, run: Run) -> None:
     """
     Import jobs are listed and shown like the others.
@@ -204,7 +253,7 @@ def test_a_reader_that_never_was(
 @pytest.mark.parametrize(
     ("command", "closed", "code", "lines"),
     [
-        ("jobs list", ">&-", 0, (0, 1)),
+        ("imports list", ">&-", 0, (0, 1)),
         ("jobs list", "2>&-", 0, (3, 0)),
         ("jobs delete ft-1", "<&-", 3, (0, 1)),
     ],
@@ -232,6 +281,26 @@ def test_a_stream_that_is_closed(
     assert done.returncode == code
     assert (done.stdout.count("\n"), done.stderr.count("\n")) == lines
     assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["jobs list", "jobs list -o json", "--version"])
+def test_data_for_a_closed_stdout(
+    studio: Emulator, environment: dict[str, str], command: str
+) -> None:
+    """
+    What cannot be written is not lost in silence.
+    """
+    studio.seed(jobs=2)
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$@" >&-', "bash", *COMMAND, *command.split()],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: [Errno 9] Bad file descriptor: 'stdout'\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
@@ -505,7 +574,10 @@ def test_a_reader_that_leaves_during_deletions(
 
     assert done.returncode == 141
     assert 1 <= deleted < len(ids)
-    assert done.stderr == f"{deleted} deleted, {len(ids) - deleted} not attempted.\n"
+    assert done.stderr == (
+        f"{deleted} deleted, {len(ids) - deleted} not attempted.\n"
+        "The same command with --missing-ok goes on with what is left.\n"
+    )
 
 
 # Errors
@@ -700,7 +772,44 @@ def test_a_signal_during_deletions(
     )
     assert 1 <= len(deleted) < len(ids)
     assert len(studio.journal.of("fine_tunes.delete")) == len(deleted)
-    assert stderr == f"{len(deleted)} deleted, {len(ids) - len(deleted)} not attempted.\n"
+    assert stderr == (
+        f"{len(deleted)} deleted, {len(ids) - len(deleted)} not attempted.\n"
+        "The same command with --missing-ok goes on with what is left.\n"
+    )
+
+
+def test_going_on_after_a_signal_during_deletions(studio: Emulator, start: Start, run: Run) -> None:
+    """
+    The command that was named deletes the rest, and a job that is gone is no failure.
+    """
+    ids = studio.seed(imports=20, import_statuses=["FAILED"])
+    command = ["imports", "delete", "--yes", "--missing-ok", *ids]
+    studio.inject(Fault(operation="imports.delete", delay=0.5, times=None))
+    process = start(*command)
+    studio.journal.first(lambda request: request.operation == "imports.delete").result(PATIENCE)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    studio.faults.clear()
+    again = run(*command)
+
+    assert stderr.endswith("The same command goes on with what is left.\n")
+    assert (again.returncode, again.stderr) == (0, "20 deleted.\n")
+    assert sorted(studio.account().books.deleted) == sorted(ids)
+
+
+def test_a_signal_during_cancellations(studio: Emulator, start: Start) -> None:
+    """
+    Nothing is said of going on: a job that is cancelled already would fail.
+    """
+    studio.account().pace = Pace(running=3_600, canceling=3_600)
+    ids = studio.seed(jobs=20, statuses=["RUNNING"])
+    studio.inject(Fault(operation="fine_tunes.cancel", delay=0.5, times=None))
+    process = start("jobs", "cancel", "--yes", *ids)
+    studio.journal.first(lambda request: request.operation == "fine_tunes.cancel").result(PATIENCE)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=PATIENCE)
+
+    assert stderr.endswith(" not attempted.\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -781,7 +890,7 @@ def test_streams_that_are_no_files(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert streams[0].getvalue().startswith("job_id,")
-    assert streams[1].getvalue() == "Note: FIALED is no status that is known.\n"
+    assert streams[1].getvalue() == "Note: FIALED is no status that jobs are known to have.\n"
 
 
 def test_a_stdin_that_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
