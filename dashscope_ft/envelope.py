@@ -213,13 +213,10 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        # The escape of half a character, or a number beyond all floats, is JSON all the same, a
-        # byte that is none of UTF-8 nearly so, and one odd row must not cost the page.
+        # The escape of half a character, or a number beyond all floats, is JSON all the same,
+        # and one odd row must not cost the page.
         lenient = json.loads(
-            body.decode("utf-8", "replace"),
-            parse_float=_number,
-            parse_int=_integer,
-            parse_constant=_refused,
+            body.decode(), parse_float=_number, parse_int=_integer, parse_constant=_refused
         )
         return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
 

@@ -342,7 +342,7 @@ CONTENT_FAULTS = [
         NOT_JSON,
         {word: spoiled(inserted(b'"usage": ' + word.encode())) for word in ("NaN", "-Infinity")},
     ),
-    Fault("number of 5,000 digits", NOT_JSON, one(spoiled(inserted(b'"usage": ' + b"9" * 5000)))),
+    Fault("number of 5,000 digits", FINE, one(spoiled(inserted(b'"usage": ' + b"9" * 5000)))),
     Fault(
         "100,000 levels",
         NOT_JSON,
