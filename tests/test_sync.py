@@ -579,6 +579,38 @@ def test_a_second_ctrl_c_in_a_run() -> None:
     assert (end.stdout, end.stderr, end.returncode) == ("interrupted\n0 done 8 unknown\n", "", 0)
 
 
+def test_a_second_ctrl_c_in_a_clean_up() -> None:
+    """
+    It carries the report as the first does, with what is in doubt.
+    """
+    end = run_script(
+        STUDIO,
+        """
+        from dashscope_ft import Selection
+        studio.seed(jobs=60, statuses=["FAILED"])
+        studio.inject(Fault(operation="fine_tunes.delete", answer_delay=60, times=None))
+        plan = client.fine_tunes.plan(Selection())
+        calls = client._portal._house.calls
+        first = interrupt_at("fine_tunes.delete", in_flight=8)
+        def interrupt_again():
+            first.join()
+            while not any(call.task and call.task.cancelling() for call in [*calls]):
+                time.sleep(0.001)
+            interrupt()
+        second = threading.Thread(target=interrupt_again)
+        second.start()
+        try:
+            client.fine_tunes.apply(plan, max_deletes=60, max_percent=100)
+        except KeyboardInterrupt as interrupted:
+            print(dict(interrupted.report.reasons))
+        second.join()
+        """,
+    )
+
+    told = "{'not_attempted': 52, 'unknown_outcome': 8}\n"
+    assert (end.stdout, end.stderr, end.returncode) == (told, "", 0)
+
+
 CLIENT = """
 import asyncio, atexit, gc, os, signal, sys, threading, time
 from dashscope_ft import Client, ClientClosed
