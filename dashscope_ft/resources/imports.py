@@ -368,6 +368,7 @@ class Imports:
 
         Raises:
             TypeError: `plan` is no `Plan`, or `on_outcome` no plain function; nothing was sent.
+            InvalidArgument: `journal` is no regular file; nothing was deleted.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
 
