@@ -109,8 +109,7 @@ _HOME = {
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
-if not TYPE_CHECKING:  # checkers read the imports above; of a computed list they make none
-    __all__ = sorted(_MODULE)
+globals()["__all__"] = sorted(_MODULE)  # so that checkers read the imports above instead
 
 
 def __getattr__(name: str) -> object:
