@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 _LOOK_UP: Final = 0.5  # seconds after which a wait looks for an interrupt it slept through
 _EXIT_GRACE: Final = 1.0  # seconds that the interpreter's exit waits for what is in flight
-_LAST_WORDS: Final = 0.1  # seconds in which a call that is cancelled twice can say what came of it
+_LAST_WORDS: Final = 1.0  # seconds in which a call that is cancelled twice can say what came of it
 
 
 class Portal:
@@ -65,8 +65,8 @@ class Portal:
         Call *function* on the loop and wait for what it returns.
 
         An interrupt, such as Ctrl-C, cancels the call, waits until it has wound up, and
-        goes on to the caller. A second one cancels it again, and waits for a tenth of a second
-        at most. What the call's cancellation carried is carried by the interrupt, too.
+        goes on to the caller. A second one cancels it again, and waits for a second at most.
+        What the call's cancellation carried is carried by the interrupt, too.
 
         Raises:
             ClientClosed: The portal was closed before or during the call.
