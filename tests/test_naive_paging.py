@@ -254,7 +254,7 @@ async def test_a_total_that_is_never_reached(record_property: Record) -> None:
     record_property(
         "figure",
         f"A total of {total:,} over 250 jobs: naive paging was still reading after {pages:,} "
-        f"pages, the walk raised after {len(walked.reads)}, with {caught.value.seen} jobs proven.",
+        f"pages, the walk raised after {len(walked.reads)}, with {caught.value.seen} jobs seen.",
     )
 
 
