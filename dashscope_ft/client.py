@@ -4,22 +4,21 @@ The client for asyncio.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
 from ssl import SSLContext
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from aiohttp import TraceConfig
-
-from .arguments import shown
 from .codec import Codec
 from .connections import Connections
 from .credentials import concealed
-from .errors import ConfigurationError
 from .resources.fine_tunes import FineTunes
 from .resources.imports import Imports
 from .settings import resolve, with_changes
 from .transport import Transport
+
+if TYPE_CHECKING:
+    from aiohttp import TraceConfig
 
 
 class AsyncClient:
@@ -96,8 +95,8 @@ class AsyncClient:
         )
         connections = Connections(
             settings,
-            ssl_context=_checked_ssl_context(ssl_context),
-            trace_configs=_checked_traces(trace_configs),
+            ssl_context=ssl_context,
+            trace_configs=trace_configs,
         )
         self._set_up(Transport(settings, connections), Codec(settings.time_zone))
 
@@ -191,23 +190,3 @@ class AsyncClient:
             f"{type(self).__name__}(region={settings.region!r}, "
             f"base_url={settings.base_url!r}{workspace})"
         )
-
-
-def _checked_ssl_context(context: object) -> SSLContext | None:
-    if context is None or isinstance(context, SSLContext):
-        return context
-    raise ConfigurationError(f"ssl_context must be an ssl.SSLContext, not {shown(context)}.")
-
-
-def _checked_traces(configs: object) -> tuple[TraceConfig, ...]:
-    if not isinstance(configs, Iterable):
-        raise ConfigurationError(
-            f"trace_configs must be a list of aiohttp.TraceConfig, not {shown(configs)}."
-        )
-    traces = tuple(configs)  # once: each session needs all of them
-    for trace in traces:
-        if not isinstance(trace, TraceConfig):
-            raise ConfigurationError(
-                f"trace_configs must hold aiohttp.TraceConfig only, not {shown(trace)}."
-            )
-    return traces

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from ssl import SSLContext, SSLError
 from types import TracebackType
@@ -25,8 +25,10 @@ from attrs import define, field
 from yarl import URL
 
 from . import __version__
+from .arguments import shown
 from .credentials import Secret
 from .envelope import Reply, read_reply
+from .errors import ConfigurationError
 from .retry import Evidence
 from .settings import Settings
 
@@ -135,6 +137,9 @@ class Connections:
         settings: Where to connect, as whom, and how often at once.
         ssl_context: What to trust; the system's authorities where None.
         trace_configs: The caller's own traces.
+
+    Raises:
+        ConfigurationError: The context or a trace is none.
     """
 
     def __init__(
@@ -145,8 +150,8 @@ class Connections:
         trace_configs: Sequence[TraceConfig] = (),
     ) -> None:
         self._settings = settings
-        self._ssl_context = ssl_context
-        self._trace_configs = trace_configs
+        self._ssl_context = _checked_ssl_context(ssl_context)
+        self._trace_configs = _checked_traces(trace_configs)
         self._proxy = URL(settings.proxy) if settings.proxy else None
         self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
         self.waits = Waits()
@@ -380,3 +385,23 @@ def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower() if error.errno > 0 else "the host has no address"
     return type(error).__name__
+
+
+def _checked_ssl_context(context: object) -> SSLContext | None:
+    if context is None or isinstance(context, SSLContext):
+        return context
+    raise ConfigurationError(f"ssl_context must be an ssl.SSLContext, not {shown(context)}.")
+
+
+def _checked_traces(configs: object) -> tuple[TraceConfig, ...]:
+    if not isinstance(configs, Iterable):
+        raise ConfigurationError(
+            f"trace_configs must be a list of aiohttp.TraceConfig, not {shown(configs)}."
+        )
+    traces = tuple(configs)  # once: each session needs all of them
+    for trace in traces:
+        if not isinstance(trace, TraceConfig):
+            raise ConfigurationError(
+                f"trace_configs must hold aiohttp.TraceConfig only, not {shown(trace)}."
+            )
+    return traces

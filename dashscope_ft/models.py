@@ -33,6 +33,7 @@ class JobStatus:
     CANCELED: Final = "CANCELED"
 
     FINISHED: Final = frozenset({SUCCEEDED, FAILED, CANCELED})
+    KNOWN: Final = FINISHED | {PENDING, QUEUING, RUNNING, CANCELING}
 
 
 class ImportStatus:
@@ -46,6 +47,7 @@ class ImportStatus:
     FAILED: Final = "FAILED"
 
     FINISHED: Final = frozenset({SUCCESSED, FAILED})
+    KNOWN: Final = FINISHED | {PENDING, RUNNING}
     SPELLINGS: Final[Mapping[str, str]] = {"SUCCEEDED": SUCCESSED}
     """What is read as another word."""
 

@@ -40,7 +40,7 @@ RANK = {name: rank for rank, line in enumerate(LAYERS.split("\n")) for name in l
 KNOWN_TO_EMULATOR = {"models", "portal", "settings"}
 
 FOREIGN = {
-    "aiohttp": {"client", "connections"},  # a caller's traces are checked before they are used
+    "aiohttp": {"connections"},
     "yarl": {"connections"},
     "cattrs": {"codec"},
     "backoff": {"retry", "transport"},

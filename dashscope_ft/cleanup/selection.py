@@ -272,9 +272,9 @@ class Selection:
         if time is None:
             return "undecidable", f"{self.by} not told"
         verb = _WORDS[self.by]
-        if self.older_than is not None and not time < _moment(self.older_than, now):
+        if self.older_than is not None and not time < moment_of(self.older_than, now):
             return "age", f"not {verb} {_bound(self.older_than, 'more than', 'before')}"
-        if self.newer_than is not None and not time > _moment(self.newer_than, now):
+        if self.newer_than is not None and not time > moment_of(self.newer_than, now):
             return "age", f"not {verb} {_bound(self.newer_than, 'less than', 'after')}"
         return None
 
@@ -336,7 +336,10 @@ def _why_unmatched(
     return rule, f"another {rule}"
 
 
-def _moment(bound: timedelta | datetime, now: datetime) -> datetime:
+def moment_of(bound: timedelta | datetime, now: datetime) -> datetime:
+    """
+    Give the moment that a bound is: an age is counted back from now.
+    """
     if isinstance(bound, datetime):
         return bound
     try:

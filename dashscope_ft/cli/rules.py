@@ -88,12 +88,13 @@ def selection_of(
         InvalidArgument: An option says what cannot be meant.
     """
     from dashscope_ft import Selection
+    from dashscope_ft.cleanup.selection import moment_of
 
     words = statuses_of(what, status, therefore="; it may go all the same")
     before, after = bound_of("--older-than", older_than), bound_of("--newer-than", newer_than)
     if before is not None and after is not None:
         now = datetime.now(UTC)
-        if _moment(after, now) >= _moment(before, now):
+        if moment_of(after, now) >= moment_of(before, now):
             raise InvalidArgument(
                 f"No job can be both --older-than {older_than} and --newer-than {newer_than}."
             )
@@ -127,10 +128,8 @@ def known_statuses(what: What) -> frozenset[str]:
     from dashscope_ft import ImportStatus, JobStatus
 
     if what is What.IMPORTS:
-        unfinished = {ImportStatus.PENDING, ImportStatus.RUNNING}
-        return ImportStatus.FINISHED | unfinished | ImportStatus.SPELLINGS.keys()
-    unfinished = {JobStatus.PENDING, JobStatus.QUEUING, JobStatus.RUNNING, JobStatus.CANCELING}
-    return JobStatus.FINISHED | unfinished
+        return ImportStatus.KNOWN | ImportStatus.SPELLINGS.keys()
+    return JobStatus.KNOWN
 
 
 def bound_of(option: str, text: str | None) -> timedelta | datetime | None:
@@ -157,12 +156,3 @@ def bound_of(option: str, text: str | None) -> timedelta | datetime | None:
             f" or a date such as 2026-01-31, not {text!r}."
         )
     return bound
-
-
-def _moment(bound: timedelta | datetime, now: datetime) -> datetime:
-    if isinstance(bound, datetime):
-        return bound
-    try:
-        return now - bound
-    except OverflowError:
-        return datetime.min.replace(tzinfo=UTC)

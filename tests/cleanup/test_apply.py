@@ -377,6 +377,18 @@ async def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
     assert (await first).done == 1
 
 
+def fill_disk(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
+    written = 0
+
+    def full(_: int) -> None:
+        nonlocal written
+        written += 1
+        if written > after:
+            raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", full)
+
+
 async def test_a_journal_that_cannot_be_written_stops_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,15 +397,7 @@ async def test_a_journal_that_cannot_be_written_stops_the_run(
     """
     world = a_world(*["FAILED"] * 9)
     plan = await a_plan(world)
-    written = 0
-
-    def full(_: int) -> None:
-        nonlocal written
-        written += 1
-        if written > 4:
-            raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", full)
+    fill_disk(monkeypatch, after=4)
 
     with pytest.raises(OSError, match=r"disk full|nothing may follow") as caught:
         await applied(world, plan, journal=tmp_path / "journal", concurrency=1)
@@ -410,15 +414,7 @@ async def test_answers_that_came_when_the_disk_was_full(
     """
     world = a_world(*["FAILED"] * 9)
     plan = await a_plan(world)
-    written = 0
-
-    def full(_: int) -> None:
-        nonlocal written
-        written += 1
-        if written > 5:
-            raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", full)
+    fill_disk(monkeypatch, after=5)
 
     with pytest.raises(OSError, match=r"journal .* cannot be written: disk full") as caught:
         await applied(world, plan, journal=tmp_path / "journal")
