@@ -143,6 +143,9 @@ class Rows(NamedTuple):
     job_ids: list[str]
     """Those of the rows."""
 
+    times: list[Any]
+    """Their creation times, whatever they are; None where there is none."""
+
     page_no: int
     """The page's number, as the service echoes it, else as asked."""
 
@@ -156,13 +159,14 @@ class Rows(NamedTuple):
     """The service's id of the request."""
 
 
-def read_rows(reply: Reply, key: str, *, page_no: int, page_size: int) -> Rows:
+def read_rows(reply: Reply, key: str, time_field: str, *, page_no: int, page_size: int) -> Rows:
     """
     Find the rows of a listing.
 
     Args:
         reply: A success.
         key: Where under `output` the rows lie.
+        time_field: A row's field with the creation time.
         page_no: What was asked for; the reply's own word wins.
         page_size: Likewise.
 
@@ -189,6 +193,7 @@ def read_rows(reply: Reply, key: str, *, page_no: int, page_size: int) -> Rows:
     return Rows(
         rows=rows,
         job_ids=job_ids,
+        times=[row.get(time_field) for row in rows],
         page_no=_count(output.get("page_no"), 1) or page_no,
         page_size=_count(output.get("page_size"), 1) or page_size,
         total=_count(output.get("total"), 0),

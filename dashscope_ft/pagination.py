@@ -8,6 +8,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, MutableSet
 from contextlib import aclosing
+from datetime import datetime
+from itertools import takewhile
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from weakref import WeakSet
 
@@ -57,17 +59,14 @@ class Listing(NamedTuple, Generic[T]):
     spawn: Spawn
     """Starts a read ahead of time."""
 
-    decode: Callable[[Row], T]
-    """Makes a row a model."""
+    decode: Callable[[list[Row]], list[T]]
+    """Makes rows models."""
 
     wanted: Callable[[T], bool] | None
     """Whether a model passes the caller's filters; None where there are none."""
 
-    time_field: str
-    """The row's field with the creation time."""
-
-    read_time: Callable[[str], Any]
-    """Reads such a time."""
+    read_time: Callable[[str], datetime]
+    """Reads a creation time; raises ValueError where it cannot."""
 
     page_size: int
     """The largest page to ask for."""
@@ -360,8 +359,8 @@ class _Walk(Generic[T]):
             items: list[Any] = reply.rows
             if self._decodes_early:
                 # Rows are still at hand for the processor, and models wait in less memory.
-                items = [*items[:overlap], *map(listing.decode, items[overlap:])]
-            window: Window[Any] = Window.of(reply, items, listing.time_field, listing.read_time)
+                items = [*items[:overlap], *listing.decode(items[overlap:])]
+            window: Window[Any] = Window.of(reply, items, listing.read_time)
             self._total = window.total
             if window.is_short and window.covered < window.total:
                 if again == _READ_AGAIN:
@@ -371,8 +370,8 @@ class _Walk(Generic[T]):
             again += 1
 
     def _decoded(self, items: list[Any]) -> list[T]:
-        decode = self._listing.decode
-        return [decode(item) if type(item) is dict else item for item in items]
+        rows = [*takewhile(_is_row, items)]  # what was decoded early stands behind the others
+        return [*self._listing.decode(rows), *items[len(rows) :]]
 
     def _inconsistent(
         self, total: int, unlinked: frozenset[str] = frozenset()
@@ -397,3 +396,7 @@ class _Walk(Generic[T]):
             reader.cancel()
         if self._readers:
             await asyncio.wait(self._readers)
+
+
+def _is_row(item: Any) -> bool:
+    return type(item) is dict

@@ -82,48 +82,30 @@ class Window(NamedTuple, Generic[T]):
     ids: frozenset[str]
     """The `job_ids`, for a quick look."""
 
-    times: list[str]
-    """Creation times as text, where all are readable and newest first; else empty."""
+    sent_times: list[Any]
+    """Their creation times, whatever the service sent."""
 
-    first: datetime | None
-    """The time of its first row."""
-
-    last: datetime | None
-    """The time of its last row."""
+    read_time: Callable[[str], datetime]
+    """Reads such a time; raises ValueError where it cannot."""
 
     @classmethod
-    def of(
-        cls,
-        reply: Rows,
-        items: list[T],
-        time_field: str,
-        read_time: Callable[[str], datetime | None],
-    ) -> Window[T]:
+    def of(cls, reply: Rows, items: list[T], read_time: Callable[[str], datetime]) -> Window[T]:
         """
         Place a reply.
 
         Args:
             reply: The reply.
             items: Its rows, or the models made of some or all of them.
-            time_field: The row's field with the creation time.
-            read_time: Reads such a time; raises ValueError where it cannot.
+            read_time: Reads a creation time; raises ValueError where it cannot.
         """
-        times = _comparable([row.get(time_field) for row in reply.rows])
-        first = last = None
-        if times:
-            try:
-                first, last = read_time(times[0]), read_time(times[-1])
-            except ValueError:
-                times = []
         return cls(
             items=items,
             job_ids=reply.job_ids,
             span=Span(reply.page_no, reply.page_size),
             total=reply.total or 0,
             ids=frozenset(reply.job_ids),
-            times=times,
-            first=first,
-            last=last,
+            sent_times=reply.times,
+            read_time=read_time,
         )
 
     @property
@@ -148,13 +130,27 @@ class Window(NamedTuple, Generic[T]):
         return len(self.job_ids) < self.span.page_size
 
     @property
+    def times(self) -> list[str]:
+        """
+        The `sent_times` where all are readable, written alike and newest first; else empty.
+        """
+        times = self.sent_times
+        if {*map(type, times)} != {str} or len({*map(len, times)}) > 1:
+            return []
+        try:
+            self.read_time(times[0])
+            self.read_time(times[-1])
+        except ValueError:
+            return []
+        return times if times == sorted(times, reverse=True) else []
+
+    @property
     def last_group(self) -> int:
         """
         The index at which the jobs of its last row's second begin.
         """
-        if not self.times:
-            return self.covered
-        return self.span.start + self.times.index(self.times[-1])
+        times = self.times
+        return self.span.start + times.index(times[-1]) if times else self.covered
 
 
 def link(tail: Window[T], seen: set[str], window: Window[T]) -> Link:
@@ -169,16 +165,20 @@ def link(tail: Window[T], seen: set[str], window: Window[T]) -> Link:
         seen: The jobs of all its windows.
         window: The reply.
     """
+    newest = window.sent_times[:1]
+    # A time that differs from the first is an older one, or times say nothing and any job will do.
+    for job_id, time in zip(window.job_ids, window.sent_times, strict=True):
+        if job_id in seen and [time] != newest:
+            return Link.PROVEN
     known = window.ids & seen
     if not known:
         return Link.NONE
-    if window.first is None or tail.last is None:
-        return Link.PROVEN
-    oldest = max(map(window.job_ids.index, known))
-    if window.times[oldest] < window.times[0]:
+    begins, ends = window.times, tail.times
+    if not begins or not ends:
         return Link.PROVEN
     # Or, where the chain ends with older jobs, that any of them is in its last window.
-    if window.first > tail.last and not tail.ids.isdisjoint(known):
+    newer = window.read_time(begins[0]) > tail.read_time(ends[-1])
+    if newer and not tail.ids.isdisjoint(known):
         return Link.PROVEN
     return Link.TIED
 
@@ -210,8 +210,8 @@ def unseen(window: Window[T], seen: set[str], *, anchored: bool) -> list[T]:
     begin = 0
     if not anchored:
         begin = next(place for place, job_id in enumerate(window.job_ids) if job_id in seen)
-        if window.times:
-            begin = window.times.index(window.times[begin])
+        if begin and (times := window.times):
+            begin = times.index(times[begin])
     fresh = []
     for job_id, item in zip(window.job_ids[begin:], window.items[begin:], strict=True):
         if job_id not in seen:
@@ -252,11 +252,3 @@ def _furthest(start: int, largest: int) -> Span:
         return Span(1, largest)
     spans = (Span(start // size + 1, size) for size in range(largest, 0, -1))
     return max(spans, key=lambda span: span.end)
-
-
-def _comparable(times: list[Any]) -> list[str]:
-    """
-    Give the texts back where their order is that of time, newest first.
-    """
-    alike = {*map(type, times)} == {str} and len({*map(len, times)}) == 1
-    return times if alike and times == sorted(times, reverse=True) else []

@@ -66,7 +66,6 @@ class ChangingList:
                 spawn=self.spawn,
                 decode=self.decode,
                 wanted=None,
-                time_field="create_time",
                 read_time=datetime.fromisoformat,
                 page_size=page_size,
                 concurrency=concurrency,
@@ -92,9 +91,10 @@ class ChangingList:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def decode(self, row: Row) -> int:
-        self.decoded.append(int(row["job_id"]))
-        return self.decoded[-1]
+    def decode(self, rows: list[Row]) -> list[int]:
+        jobs = [int(row["job_id"]) for row in rows]
+        self.decoded += jobs
+        return jobs
 
     async def read(self, page_no: int, page_size: int) -> Rows:
         self.reads.append((page_no, page_size))
@@ -128,10 +128,12 @@ class ChangingList:
         self.change()
         size = min(page_size, self.cap)
         start = (page_no - 1) * size
+        rows = [self.row(job) for job in self.jobs[start : start + size]]
         return self.distort(
             Rows(
-                rows=[self.row(job) for job in self.jobs[start : start + size]],
-                job_ids=[str(job) for job in self.jobs[start : start + size]],
+                rows=rows,
+                job_ids=[row["job_id"] for row in rows],
+                times=[row["create_time"] for row in rows],
                 page_no=page_no,
                 page_size=size,
                 total=len(self.jobs),

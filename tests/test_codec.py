@@ -127,7 +127,12 @@ every_model = pytest.mark.parametrize("model", DOCUMENTED, ids=lambda model: mod
 
 
 def decode(model: Model, row: dict[str, Any], codec: Codec = CODEC) -> Any:
-    return codec.fine_tune_job(row) if model is FineTuneJob else codec.import_job(row)
+    [job] = decode_all(model, [row], codec)
+    return job
+
+
+def decode_all(model: Model, rows: list[dict[str, Any]], codec: Codec = CODEC) -> list[Any]:
+    return [*(codec.fine_tune_jobs if model is FineTuneJob else codec.import_jobs)(rows)]
 
 
 def expected(kind: str, value: Any) -> tuple[bool, Any]:
@@ -303,13 +308,13 @@ def test_compiling_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     A reader is compiled for 64 orders of keys at most, and for none with more than 64 keys.
     """
     compiled: list[int] = []
-    compile_one = codec_module._compile
+    compile_one = codec_module._Readers._compiled
 
-    def counted(*arguments: Any) -> Any:
-        compiled.append(len(arguments[3]))
-        return compile_one(*arguments)
+    def counted(readers: Any, shape: tuple[str, ...]) -> Any:
+        compiled.append(len(shape))
+        return compile_one(readers, shape)
 
-    monkeypatch.setattr(codec_module, "_compile", counted)
+    monkeypatch.setattr(codec_module._Readers, "_compiled", counted)
     wide, many = Codec(CHINA), Codec(CHINA)
     for keys in (64, 65, 64, 65, 90):
         row = {"job_id": "ft-1"} | {f"new field {index}": index for index in range(keys - 1)}
@@ -333,8 +338,10 @@ def test_an_odd_row_in_a_page(model: Model, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, 4))
     page = [*usual[:place], data.draw(rows(model)), *usual[place:]]
     body = orjson.dumps({"output": {key: page, "total": 5}})
-    found = read_rows(read_reply(200, {}, body, now=0.0), key, page_no=1, page_size=10)
-    jobs = [decode(model, row) for row in found.rows]
+    found = read_rows(
+        read_reply(200, {}, body, now=0.0), key, "create_time", page_no=1, page_size=10
+    )
+    jobs = decode_all(model, found.rows)
     del jobs[place]
 
     assert jobs == [decode(model, row) for row in usual]
@@ -398,7 +405,7 @@ def test_times_without_a_zone() -> None:
     row = {"job_id": "ft-1", "create_time": "2024-07-01 12:00:00"}
 
     for zone in (CHINA, UTC, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Shanghai")):
-        job = Codec(zone).fine_tune_job(row)
+        [job] = Codec(zone).fine_tune_jobs([row])
 
         assert job.create_time == datetime(2024, 7, 1, 12, tzinfo=zone)
         assert job.create_time is not None
@@ -412,9 +419,9 @@ def test_times_with_a_zone() -> None:
     since it is given back without one.
     """
     row = {"job_id": "im-1", "gmt_create": "2024-01-01T12:00:00.000+00:00"}
-    imported = CODEC.import_job(row)
-    job = CODEC.fine_tune_job({"job_id": "ft-1", "create_time": "2024-10-29T16:53:00Z"})
-    checkpoint = CODEC.checkpoint({"create_time": "2024-10-29T16:53:00.5Z"})
+    [imported] = CODEC.import_jobs([row])
+    [job] = CODEC.fine_tune_jobs([{"job_id": "ft-1", "create_time": "2024-10-29T16:53:00Z"}])
+    [checkpoint] = CODEC.checkpoints([{"create_time": "2024-10-29T16:53:00.5Z"}])
 
     assert imported.gmt_create == datetime(2024, 1, 1, 12, tzinfo=UTC)
     assert imported.to_dict() == row
@@ -431,7 +438,7 @@ def test_any_time_and_back(time: datetime) -> None:
     text = time.isoformat(" ")
     row = {"job_id": "ft-1", "create_time": text}
 
-    assert CODEC.fine_tune_job(row).to_dict() == row
+    assert CODEC.fine_tune_jobs([row])[0].to_dict() == row
 
 
 async def test_the_zone_of_a_client() -> None:
@@ -452,7 +459,7 @@ def test_an_import_that_succeeded_in_either_spelling() -> None:
     `SUCCEEDED` and `SUCCESSED` are one word.
     """
     for spelling in ("SUCCEEDED", "SUCCESSED"):
-        job = CODEC.import_job({"job_id": "im-1", "status": spelling})
+        [job] = CODEC.import_jobs([{"job_id": "im-1", "status": spelling}])
 
         assert job.status == "SUCCESSED"
         assert job.is_finished
@@ -516,7 +523,7 @@ def test_what_is_json_but_not_for_every_reader(odd: bytes, read: str) -> None:
     row = orjson.dumps(whole)[:-1] + b', "odd": ' + odd + b"}"
     reply = read_reply(200, {}, b'{"output": {"jobs": [' + row + b"]}}", now=0.0)
 
-    [job] = read_rows(reply, "jobs", page_no=1, page_size=20).rows
+    [job] = read_rows(reply, "jobs", "create_time", page_no=1, page_size=20).rows
 
     assert job.pop("odd") == read
     assert job == whole
@@ -550,7 +557,7 @@ def test_any_envelope_at_all(envelope: dict[str, Any]) -> None:
         assert reply.code
         return
     try:
-        found = read_rows(reply, "jobs", page_no=3, page_size=20)
+        found = read_rows(reply, "jobs", "create_time", page_no=3, page_size=20)
     except MalformedResponse as error:
         assert error.path is not None
         assert error.path.startswith("output")

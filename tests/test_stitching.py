@@ -48,11 +48,12 @@ def window(
     reply = Rows(
         rows=rows,
         job_ids=[str(job) for job in jobs],
+        times=[*times],
         page_no=page_no,
         page_size=page_size,
         total=total,
     )
-    return Window.of(reply, [*jobs], "create_time", datetime.fromisoformat)
+    return Window.of(reply, [*jobs], datetime.fromisoformat)
 
 
 def ids(jobs: Sequence[int]) -> set[str]:

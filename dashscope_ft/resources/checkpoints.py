@@ -108,7 +108,7 @@ class Checkpoints:
         for index, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise malformed(f"output[{index}]", reply, "a checkpoint")
-        return [self.jobs.codec.checkpoint(row) for row in rows]
+        return self.jobs.codec.checkpoints(rows)
 
 
 def _name(job_id: str, checkpoint: str | Checkpoint) -> str:

@@ -53,7 +53,7 @@ class FineTunes:
             codec=codec,
             noun="fine_tunes",
             model=FineTuneJob,
-            decode=codec.fine_tune_job,
+            decode=codec.fine_tune_jobs,
             path="/fine-tunes",
             rows="jobs",
             time_field="create_time",

@@ -38,7 +38,7 @@ class Imports:
             codec=codec,
             noun="imports",
             model=ImportJob,
-            decode=codec.import_job,
+            decode=codec.import_jobs,
             path="/custom_models/import",
             rows="list",
             time_field="gmt_create",

@@ -70,8 +70,8 @@ class Jobs(Generic[Job]):
     model: type[Job]
     """The class of its jobs."""
 
-    decode: Callable[[Row], Job]
-    """Makes a row one of them."""
+    decode: Callable[[list[Row]], list[Job]]
+    """Makes rows such jobs."""
 
     path: str
     """Where they lie, below the base URL."""
@@ -327,7 +327,7 @@ class Jobs(Generic[Job]):
             raise malformed("output.job_id", reply, "a non-empty string")
         if job_id is not None and row["job_id"] != job_id:
             raise malformed("output.job_id", reply, job_id)
-        return self.decode(row)
+        return self.decode([row])[0]
 
     async def page(
         self,
@@ -344,7 +344,7 @@ class Jobs(Generic[Job]):
         rows = await self._rows(
             check_page_no(page_no), check_page_size(page_size), query, patient=patient
         )
-        items = [job for row in rows.rows if wanted(job := self.decode(row))]
+        items = [job for job in self.decode(rows.rows) if wanted(job)]
         least = (rows.page_no - 1) * rows.page_size + len(rows.rows)
         return Page(
             items=items,
@@ -371,7 +371,6 @@ class Jobs(Generic[Job]):
                 spawn=self.transport.spawn,
                 decode=self.decode,
                 wanted=wanted,
-                time_field=self.time_field,
                 read_time=self.codec.read_time,
                 page_size=settings.page_size
                 if page_size is None
@@ -387,7 +386,9 @@ class Jobs(Generic[Job]):
             what=f"Listing page {page_no} of {self.path[1:]}",
             operation=Operation.READ,
             request=Request(method="GET", path=self.path, query=sent),
-            read=lambda reply: read_rows(reply, self.rows, page_no=page_no, page_size=page_size),
+            read=lambda reply: read_rows(
+                reply, self.rows, self.time_field, page_no=page_no, page_size=page_size
+            ),
             patient=patient,
         )
         return await self.transport.send(call)
