@@ -113,11 +113,11 @@ def is_python(path: str, version: str) -> bool:
 
 def installation(python: Path, environment: Path) -> list[str | Path]:
     """
-    Give the command that makes an environment with the project and its tools in it.
+    Give the command that makes an environment with the project and what its tests take.
     """
     script = (
         f"{python} -m venv --without-pip {environment} && "
-        f"{pip()} --python {environment} install -q -e '.[dev]'"
+        f"{pip()} --python {environment} install -q -e '.[test]'"
     )
     return ["sh", "-c", script]
 

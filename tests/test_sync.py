@@ -478,15 +478,16 @@ def test_several_loops_in_turn(model_studio: Emulator) -> None:
 
 
 STUDIO = """
-import threading, time
+import asyncio, itertools, threading, time
 from dashscope_ft import Client
 from dashscope_ft.emulator import Emulator, Fault
 from tests.interrupts import interrupt
 studio = Emulator().__enter__()
 client = Client(base_url=studio.url, api_key=studio.key())
-def interrupt_at(operation, in_flight=1):
+def interrupt_at(operation, arrival=1):
+    arrivals = itertools.count(1)
     reached = studio.journal.first(
-        lambda request: request.operation == operation and request.in_flight >= in_flight
+        lambda request: request.operation == operation and next(arrivals) == arrival
     )
     def press():
         reached.result(30)
@@ -556,7 +557,7 @@ def test_a_second_ctrl_c_in_a_run() -> None:
         ids = studio.seed(jobs=60, statuses=["FAILED"])
         studio.inject(Fault(operation="fine_tunes.delete", answer_delay=60, times=None))
         run = client.fine_tunes.delete_many(ids)
-        first = interrupt_at("fine_tunes.delete", in_flight=8)
+        first = interrupt_at("fine_tunes.delete", arrival=8)
         def interrupt_again():
             first.join()
             while not run._inner._stopping:
@@ -590,12 +591,14 @@ def test_a_second_ctrl_c_in_a_clean_up() -> None:
         studio.seed(jobs=60, statuses=["FAILED"])
         studio.inject(Fault(operation="fine_tunes.delete", answer_delay=60, times=None))
         plan = client.fine_tunes.plan(Selection())
-        calls = client._portal._house.calls
-        first = interrupt_at("fine_tunes.delete", in_flight=8)
+        house = client._portal._house
+        first = interrupt_at("fine_tunes.delete", arrival=8)
         def interrupt_again():
             first.join()
-            while not any(call.task and call.task.cancelling() for call in [*calls]):
+            while not any(call.task and call.task.cancelling() for call in [*house.calls]):
                 time.sleep(0.001)
+            for _ in range(5):  # the loop's turns, in which the run hears of it
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), house._loop).result()
             interrupt()
         second = threading.Thread(target=interrupt_again)
         second.start()

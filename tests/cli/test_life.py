@@ -15,6 +15,8 @@ from dashscope_ft.emulator import Emulator, Fault, Pace
 
 from .conftest import COMMAND, PATIENCE, Run, Terminal
 
+pytestmark = pytest.mark.once
+
 CREATE = ("jobs", "create", "--model", "qwen3-8b", "--training-file", "file-1")
 IMPORT = (
     *("imports", "create", "--model-name", "qwen3-8b", "--weight-type", "lora"),
