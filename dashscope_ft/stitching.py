@@ -165,10 +165,9 @@ def link(tail: Window[T], seen: set[str], window: Window[T]) -> Link:
         seen: The jobs of all its windows.
         window: The reply.
     """
-    newest = window.sent_times[:1]
-    # A time that differs from the first is an older one, or times say nothing and any job will do.
     for job_id, time in zip(window.job_ids, window.sent_times, strict=True):
-        if job_id in seen and [time] != newest:
+        # Another time than the first is an older one, or times say nothing and any job will do.
+        if job_id in seen and time != window.sent_times[0]:
             return Link.PROVEN
     known = window.ids & seen
     if not known:
