@@ -23,7 +23,8 @@ PACKAGE = Path(dashscope_ft.__file__).parent
 # From the ground up. A module knows what stands above it; those of a line don't know each other.
 LAYERS = """
 characters daemons errors
-arguments credentials envelope limiter models portal training_log
+credentials envelope limiter models portal training_log
+arguments
 codec endpoint outcomes plot retry stitching waiting
 bulk pagination settings tail
 cleanup connections creation

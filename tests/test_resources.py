@@ -198,6 +198,20 @@ async def test_rows_that_name_no_model() -> None:
         assert walked == list(page)
 
 
+async def test_a_status_in_another_case(studio: Emulator, client: AsyncClient) -> None:
+    """
+    A known word in another case would find no job, and is refused before anything is sent.
+    """
+    with pytest.raises(InvalidArgument, match="status 'failed' must be 'FAILED'"):
+        client.fine_tunes.list(status={"failed", "CANCELED"})
+    with pytest.raises(InvalidArgument, match="status 'Succeeded' must be 'SUCCEEDED'"):
+        client.imports.list(status="Succeeded")
+    with pytest.raises(InvalidArgument, match="status 'running' must be 'RUNNING'"):
+        await client.imports.page(status="running")
+
+    assert len(studio.journal) == 0
+
+
 async def test_a_status_is_never_sent_by_a_walk(studio: Emulator, client: AsyncClient) -> None:
     """
     Statuses are compared here, one or several, since they change while a walk is under way.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
+from dashscope_ft.arguments import check_case
 from dashscope_ft.errors import InvalidArgument
 from dashscope_ft.models import ImportStatus, JobStatus
 
@@ -72,6 +73,7 @@ def _words(value: str | Iterable[str]) -> frozenset[str]:
     words = frozenset(_texts(value))
     if not words:
         raise InvalidArgument("status names none; left out, it is FAILED and CANCELED.")
+    check_case(words)
     return words
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from attrs import evolve, frozen
 
-from ..arguments import check_callback, check_job_id, check_page_no, check_page_size
+from ..arguments import check_callback, check_case, check_job_id, check_page_no, check_page_size
 from ..bulk import AsyncOutcomes, Stopping, act_on_many
 from ..codec import Codec
 from ..connections import Request
@@ -439,7 +439,7 @@ def words(status: str | Collection[str] | None) -> frozenset[str] | None:
     Give the status words of a filter as a set; None where there is no filter.
 
     Raises:
-        InvalidArgument: A word is empty, or there is none.
+        InvalidArgument: A word is empty, or a known one in another case, or there is none.
         TypeError: It is neither a word nor several.
     """
     if status is None:
@@ -449,5 +449,6 @@ def words(status: str | Collection[str] | None) -> frozenset[str] | None:
         raise TypeError("status is a word or several, such as 'FAILED' or {'FAILED', 'CANCELED'}.")
     if not chosen or "" in chosen:
         raise InvalidArgument("status is empty; it must be a word or several, or None for all.")
+    check_case(chosen)
     # An enum's member is equal to its word, but not found by it in a set.
     return frozenset(map(str.__str__, chosen))

@@ -319,6 +319,16 @@ def test_rules_that_are_none(rules: dict[str, Any]) -> None:
         Selection(**rules)
 
 
+@pytest.mark.parametrize("status", ["failed", ["CANCELED", "Failed"]])
+def test_a_status_in_another_case(status: Any) -> None:
+    """
+    It would select nothing either, so it is refused, with the word that was meant.
+    """
+    with pytest.raises(InvalidArgument, match=r"status '[Ff]ailed' must be 'FAILED'"):
+        Selection(status=status)
+    assert Selection(status="Archived").status == {"Archived"}
+
+
 @pytest.mark.parametrize("none", [None, [], (), set[str](), iter(())])
 def test_no_status_at_all(none: Any) -> None:
     """
