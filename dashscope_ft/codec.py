@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, TypeVar, cast
 
 import attrs
 from attrs import frozen
@@ -32,16 +32,18 @@ class Codec:
     def __init__(self, time_zone: tzinfo) -> None:
         self.read_time = _time_kind(time_zone, keeps_offset=True).read
         self.converter = BaseConverter()
-        self.converter.register_structure_hook_factory(
-            _is_list_of_models, lambda models: _list_reader(get_args(models)[0], time_zone)
-        )
-        self.fine_tune_jobs = self._reader(list[FineTuneJob])
-        self.import_jobs = self._reader(list[ImportJob])
-        self.checkpoints = self._reader(list[Checkpoint])
+        self.fine_tune_jobs = self._reader(list[FineTuneJob], _Readers(FineTuneJob, time_zone))
+        self.import_jobs = self._reader(list[ImportJob], _Readers(ImportJob, time_zone))
+        self.checkpoints = self._reader(list[Checkpoint], _Readers(Checkpoint, time_zone))
 
-    def _reader(self, models: type[list[T]]) -> Callable[[list[Row]], list[T]]:
-        # Not wrapped to hand the type over: the hook knows it.
-        return cast(Callable[[list[Row]], list[T]], self.converter.get_structure_hook(models))
+    def _reader(
+        self, models: type[list[T]], readers: _Readers[T]
+    ) -> Callable[[list[Row]], list[T]]:
+        def structure(rows: list[Row], _: object = None) -> list[T]:
+            return [readers[tuple(row)](row) for row in rows]
+
+        self.converter.register_structure_hook_func(lambda kind: kind == models, structure)
+        return structure
 
 
 @frozen
@@ -61,19 +63,6 @@ class _Kind:
 
     names: Mapping[str, Any] = {}
     """What these sources speak of."""
-
-
-def _is_list_of_models(kind: Any) -> bool:
-    return get_origin(kind) is list and attrs.has(get_args(kind)[0])
-
-
-def _list_reader(model: type[T], time_zone: tzinfo) -> Callable[..., list[T]]:
-    readers = _Readers(model, time_zone)
-
-    def structure(rows: list[Row], _: object = None) -> list[T]:
-        return [readers[tuple(row)](row) for row in rows]
-
-    return structure
 
 
 class _Readers(dict[tuple[str, ...], Callable[[Row], T]]):

@@ -102,6 +102,7 @@ def test_what_a_window_tells_of_itself(jobs: list[int], short: bool, repeats: bo
         ["2026-01-01T00:00:01", "2026-01-01T00:00:02"],
         ["yesterday", "the day"],
         ["2026-01-01T00:00:01", "1926-??-01T00:00:00"],
+        ["2026-??-01T00:00:00", "2026-01-01T00:00:01"],
     ],
 )
 def test_times_that_say_nothing(times: list[Any]) -> None:
