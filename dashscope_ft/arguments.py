@@ -6,16 +6,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
 from inspect import iscoroutinefunction
 from operator import index
 from typing import Any
 
 from .errors import ConfigurationError, InvalidArgument
-from .models import ImportStatus, JobStatus
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-_STATUSES = JobStatus.KNOWN | ImportStatus.KNOWN | ImportStatus.SPELLINGS.keys()
 
 
 def check_job_id(value: object) -> str:
@@ -87,18 +84,6 @@ def check_filter(name: str, value: object) -> str | None:
         raise InvalidArgument(f"{name} must be 1 to 256 printable characters, not {shown(value)}.")
     # A plain string, whatever an enum's own `__str__` says.
     return str.__str__(value)
-
-
-def check_case(statuses: Iterable[str]) -> None:
-    """
-    Refuse statuses that are known ones but for their case: no job would ever have them.
-
-    Raises:
-        InvalidArgument: One of them is.
-    """
-    for status in statuses:
-        if status not in _STATUSES and status.upper() in _STATUSES:
-            raise InvalidArgument(f"status {status!r} must be {status.upper()!r}.")
 
 
 def check_seconds(name: str, value: object) -> float:

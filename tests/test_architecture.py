@@ -23,8 +23,7 @@ PACKAGE = Path(dashscope_ft.__file__).parent
 # From the ground up. A module knows what stands above it; those of a line don't know each other.
 LAYERS = """
 characters daemons errors
-credentials envelope limiter models portal training_log
-arguments
+arguments credentials envelope limiter models portal training_log
 codec endpoint outcomes plot retry stitching waiting
 bulk pagination settings tail
 cleanup connections creation

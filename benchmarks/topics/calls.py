@@ -38,10 +38,10 @@ async def measure(lab: Lab) -> None:
                 "official_sync": _blocking(sdk.get, job_ids),
                 "official_classic": _blocking(classic.get, job_ids),
             },
-            lab.rounds(15),
+            lab.rounds(11),
             perf_counter,
         )
-        cost = await in_turn({"get": _awaiting(bare.get, job_ids)}, lab.rounds(15), process_time)
+        cost = await in_turn({"get": _awaiting(bare.get, job_ids)}, lab.rounds(11), process_time)
         shared = await in_turn(
             {
                 "ours_threads": _threaded(client.get, job_ids),

@@ -46,7 +46,7 @@ async def _jobs(lab: Lab) -> None:
 async def _flights(lab: Lab) -> None:
     url = lab.server.url(lab.jobs(10_000), latency=LATENCY)
     near = lab.server.url(100)
-    job_ids = ids(lab.jobs(500))
+    job_ids = ids(lab.jobs(300))
     speeds = {}
     for flights in FLIGHTS:
         async with AsyncExitStack() as stack:

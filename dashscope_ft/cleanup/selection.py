@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from dashscope_ft.arguments import check_case
 from dashscope_ft.errors import InvalidArgument
-from dashscope_ft.models import ImportStatus, JobStatus
+from dashscope_ft.models import ImportStatus, JobStatus, check_case
 
 from .facts import KNOWN_STATUSES, Facts
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from attrs import evolve, frozen
 
-from ..arguments import check_callback, check_case, check_job_id, check_page_no, check_page_size
+from ..arguments import check_callback, check_job_id, check_page_no, check_page_size
 from ..bulk import AsyncOutcomes, Stopping, act_on_many
 from ..codec import Codec
 from ..connections import Request
 from ..creation import Creation, Fields, body, sought
 from ..envelope import Reply, Row, Rows, malformed, read_rows
 from ..errors import InvalidArgument, OutcomeUnknown
-from ..models import Action, FineTuneJob, ImportJob, Outcome, Page, Receipt, Report
+from ..models import Action, FineTuneJob, ImportJob, Outcome, Page, Receipt, Report, check_case
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
 from ..settings import with_changes
