@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Collection, Iterable
 from inspect import iscoroutinefunction
 from operator import index
 from typing import Any
@@ -84,6 +85,18 @@ def check_filter(name: str, value: object) -> str | None:
         raise InvalidArgument(f"{name} must be 1 to 256 printable characters, not {shown(value)}.")
     # A plain string, whatever an enum's own `__str__` says.
     return str.__str__(value)
+
+
+def check_case(statuses: Iterable[str], known: Collection[str]) -> None:
+    """
+    Refuse statuses that are known ones but for their case: no job would ever have them.
+
+    Raises:
+        InvalidArgument: One of them is.
+    """
+    for status in statuses:
+        if status not in known and status.upper() in known:
+            raise InvalidArgument(f"status {status!r} must be {status.upper()!r}.")
 
 
 def check_seconds(name: str, value: object) -> float:

@@ -8,13 +8,13 @@ absent or cannot be read is None, and the raw value of the latter stays in `extr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from attrs import define, field, fields, frozen
 
-from .errors import DashScopeError, InvalidArgument
+from .errors import DashScopeError
 
 T = TypeVar("T")
 
@@ -52,17 +52,8 @@ class ImportStatus:
     """What is read as another word."""
 
 
-def check_case(statuses: Iterable[str]) -> None:
-    """
-    Refuse statuses that are known ones but for their case: no job would ever have them.
-
-    Raises:
-        InvalidArgument: One of them is.
-    """
-    known = JobStatus.KNOWN | ImportStatus.KNOWN | ImportStatus.SPELLINGS.keys()
-    for status in statuses:
-        if status not in known and status.upper() in known:
-            raise InvalidArgument(f"status {status!r} must be {status.upper()!r}.")
+KNOWN_STATUSES: Final = JobStatus.KNOWN | ImportStatus.KNOWN
+"""The words for the state of a job of either kind."""
 
 
 @define

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Noun: TypeAlias = Literal["fine_tunes", "imports"]
 
-KNOWN_STATUSES: Final = JobStatus.KNOWN | ImportStatus.KNOWN
 FINISHED: Final = JobStatus.FINISHED | ImportStatus.FINISHED
 
 _FINE_TUNE_NAMES = frozenset({"job_name", "model_name", "finetuned_output"})

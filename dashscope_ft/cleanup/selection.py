@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
+from dashscope_ft.arguments import check_case
 from dashscope_ft.errors import InvalidArgument
-from dashscope_ft.models import ImportStatus, JobStatus, check_case
+from dashscope_ft.models import KNOWN_STATUSES, ImportStatus, JobStatus
 
-from .facts import KNOWN_STATUSES, Facts
+from .facts import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,7 @@ def _words(value: str | Iterable[str]) -> frozenset[str]:
     words = frozenset(_texts(value))
     if not words:
         raise InvalidArgument("status names none; left out, it is FAILED and CANCELED.")
-    check_case(words)
+    check_case(words, KNOWN_STATUSES)
     return words
 
 

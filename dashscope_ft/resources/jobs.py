@@ -19,14 +19,23 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from attrs import evolve, frozen
 
-from ..arguments import check_callback, check_job_id, check_page_no, check_page_size
+from ..arguments import check_callback, check_case, check_job_id, check_page_no, check_page_size
 from ..bulk import AsyncOutcomes, Stopping, act_on_many
 from ..codec import Codec
 from ..connections import Request
 from ..creation import Creation, Fields, body, sought
 from ..envelope import Reply, Row, Rows, malformed, read_rows
 from ..errors import InvalidArgument, OutcomeUnknown
-from ..models import Action, FineTuneJob, ImportJob, Outcome, Page, Receipt, Report, check_case
+from ..models import (
+    KNOWN_STATUSES,
+    Action,
+    FineTuneJob,
+    ImportJob,
+    Outcome,
+    Page,
+    Receipt,
+    Report,
+)
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
 from ..settings import with_changes
@@ -449,6 +458,6 @@ def words(status: str | Collection[str] | None) -> frozenset[str] | None:
         raise TypeError("status is a word or several, such as 'FAILED' or {'FAILED', 'CANCELED'}.")
     if not chosen or "" in chosen:
         raise InvalidArgument("status is empty; it must be a word or several, or None for all.")
-    check_case(chosen)
+    check_case(chosen, KNOWN_STATUSES)
     # An enum's member is equal to its word, but not found by it in a set.
     return frozenset(map(str.__str__, chosen))
