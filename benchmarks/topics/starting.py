@@ -65,10 +65,13 @@ async def measure(lab: Lab) -> None:
         f"script_{name}": _starting(sys.executable, "-c", script.replace("{url}", repr(url)))
         for name, script in scripts.items()
     }
-    runs["help_ours"] = _starting(str(tools / "dashscope-ft"), "--help")
-    runs["help_official"] = _starting(str(tools / "dashscope"), "--help")
-    runs["import_official"] = _starting(sys.executable, "-c", "import dashscope")
     samples = await in_turn(runs, lab.rounds(15), _cpu_of_children)
+    others = {
+        "help_ours": _starting(str(tools / "dashscope-ft"), "--help"),
+        "help_official": _starting(str(tools / "dashscope"), "--help"),
+        "import_official": _starting(sys.executable, "-c", "import dashscope"),
+    }
+    samples |= await in_turn(others, lab.rounds(9), _cpu_of_children)
     for name in quick:
         lab.figures[f"starting.cpu.{name}"] = quick.figure(name, "ms", 1000)
     for name in samples:
