@@ -89,6 +89,9 @@ class DashScopeError(Exception):
             text += f" ({known})"
         return f"{text} {self.hint}" if self.hint else text
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class ConfigurationError(DashScopeError, ValueError):
     """

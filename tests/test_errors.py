@@ -149,6 +149,16 @@ def test_what_every_error_has(kind: type[DashScopeError]) -> None:
     )
 
 
+def test_an_error_among_others() -> None:
+    """
+    Where errors are shown by their repr, as in a list or an outcome, each says what it is about.
+    """
+    error = NotFound("Not Found!", code="NotFound", status=404)
+    error.what = "Getting ft-1"
+
+    assert repr([error]) == "[NotFound('Getting ft-1: Not Found! (code NotFound, HTTP 404)')]"
+
+
 def test_errors_that_are_builtins_too() -> None:
     """
     Who catches ValueError or TimeoutError catches these.
