@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 from .errors import (
     AuthenticationFailed,
@@ -18,11 +18,8 @@ from .errors import (
     DeadlineExceeded,
     NotFound,
 )
-from .models import FineTuneJob, ImportJob, Outcome, Receipt, Report
-from .outcomes import done, failed, interruption, skipped
-
-if TYPE_CHECKING:
-    from .models import Action
+from .models import Action, FineTuneJob, ImportJob, Outcome, Receipt, Report
+from .outcomes import carry, done, failed, interruption, skipped
 
 Job: TypeAlias = FineTuneJob | ImportJob
 
@@ -94,7 +91,7 @@ class AsyncOutcomes:
         jobs: Iterable[str | Job] | AsyncIterable[str | Job],
         work: Work,
         *,
-        noun: type[Job],
+        model: type[Job],
         concurrency: int,
         on_outcome: Callable[[Outcome], object] | None = None,
         grace: float = GRACE,
@@ -102,16 +99,18 @@ class AsyncOutcomes:
         if isinstance(jobs, (str, bytes)) or not isinstance(jobs, (Iterable, AsyncIterable)):
             raise TypeError(f"Many jobs are an iterable of ids or jobs, not {type(jobs).__name__}.")
         if isinstance(jobs, Collection):
+            jobs = list(jobs)  # the caller's may change meanwhile, as by what is done already
             for job in jobs:
-                _named(job, noun)
+                _named(job, model)
         self._jobs = jobs
         self._work = work
-        self._noun = noun
+        self._model = model
         self._concurrency = concurrency
         self._on_outcome = on_outcome
         self._grace = grace
 
         self._used = False
+        self._awaited = False
         self._stopping = False
         self._feeder: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
@@ -134,12 +133,19 @@ class AsyncOutcomes:
         Run to the end and account for every job.
 
         After a loop that was left early: wait for what is under way and account for every job
-        that was taken from the source.
+        that was taken from the source. Whatever ends the run early is raised with the report so
+        far as its `report`, and in a note.
         """
         if not self._used:
-            async with aclosing(self.batches()) as batches:
-                async for _ in batches:
-                    pass
+            try:
+                async with aclosing(self.batches()) as batches:
+                    async for _ in batches:
+                        pass
+            except BaseException as error:
+                carry(error, self.so_far, "jobs taken up")
+                raise
+        elif self._awaited:
+            raise RuntimeError("This run is under way; so_far tells what is known by now.")
         else:
             await self.aclose()
             if self._error is not None:
@@ -197,14 +203,18 @@ class AsyncOutcomes:
 
     async def _more(self) -> bool:
         # Jobs begin between here and the return, never while the caller handles an outcome.
+        self._awaited = True
         self._open.set()
         self._update_room()
-        # Refill even if outcomes have piled up: one turn to take jobs, one to begin them.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        while not self._ready and self._tasks():
-            self._news.clear()
-            await self._news.wait()
+        try:
+            # Refill even if outcomes have piled up: one turn to take jobs, one to begin them.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            while not self._ready and self._tasks():
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            self._awaited = False
         if not self._stopping:
             self._open.clear()
         self._update_room()
@@ -214,7 +224,7 @@ class AsyncOutcomes:
         seen = set[str]()
         async with aclosing(_each(self._jobs)) as items:
             async for item in items:
-                job_id, job = _named(item, self._noun)
+                job_id, job = _named(item, self._model)
                 if job_id in seen:
                     await asyncio.sleep(0)  # an endless source of one id must not hold the loop
                     continue
@@ -232,8 +242,10 @@ class AsyncOutcomes:
 
     def _fed(self, feeder: asyncio.Task[None]) -> None:
         self._feeder = None
-        if not feeder.cancelled() and (error := feeder.exception()) is not None:
-            self._error = self._error or error
+        if not feeder.cancelled():
+            self._error = self._error or feeder.exception()
+        elif not self._stopping:
+            self._error = RuntimeError("What the jobs were read from was cancelled.")
         self._news.set()
 
     def _begin(self, job_id: str, job: Job | None) -> None:
@@ -275,7 +287,7 @@ class AsyncOutcomes:
         if self._on_outcome is not None:
             try:
                 self._on_outcome(outcome)
-            except Exception as error:  # noqa: BLE001
+            except BaseException as error:  # noqa: BLE001  an exit, too, comes after what is known
                 self._fail(error)
 
     def _update_room(self) -> None:
@@ -297,7 +309,7 @@ def act_on_many(
     jobs: Iterable[str | Job] | AsyncIterable[str | Job],
     act: Callable[[str, Stopping], Awaitable[Receipt]],
     *,
-    noun: type[Job],
+    model: type[Job],
     concurrency: int,
     missing_ok: bool = False,
 ) -> AsyncOutcomes:
@@ -310,12 +322,12 @@ def act_on_many(
         act: Does it to one job id. To be strict about not starting anything new, it asks its
             second argument right before a request is sent, and if that says True, sends
             nothing and raises `ConnectionFailed` or `DeadlineExceeded`.
-        noun: The class of the jobs.
+        model: The class of the jobs.
         concurrency: How many jobs are under way at most.
         missing_ok: Whether a bare id that is not found will do.
     """
     return AsyncOutcomes(
-        jobs, _Act(action, act, missing_ok=missing_ok), noun=noun, concurrency=concurrency
+        jobs, _Act(action, act, missing_ok=missing_ok), model=model, concurrency=concurrency
     )
 
 
@@ -349,14 +361,11 @@ class _Act:
         try:
             receipt = await self._act(job_id, stopping)
         except NotFound as error:
-            if not error.is_from_service:
-                return failed(self.action, job_id, error, job=job)
-            if job is not None:
+            if error.is_from_service and job is not None:
                 return skipped(self.action, job_id, "already_gone", error=error, job=job)
-            if self._missing_ok:
-                receipt = Receipt(job_id=job_id, request_id=error.request_id, confirmed=False)
-            else:
-                return failed(self.action, job_id, error)
+            if not (error.is_from_service and self._missing_ok):
+                return failed(self.action, job_id, error, job=job)
+            receipt = Receipt(job_id=job_id, request_id=error.request_id, confirmed=False)
         except DashScopeError as error:
             if stopping() and isinstance(error, NOTHING_HAPPENED):
                 return skipped(self.action, job_id, "not_attempted", error=error, job=job)
@@ -364,12 +373,12 @@ class _Act:
         return done(self.action, receipt, job=job)
 
 
-def _named(item: object, noun: type[Job]) -> tuple[str, Job | None]:
+def _named(item: object, model: type[Job]) -> tuple[str, Job | None]:
     if isinstance(item, str):
         return item, None
-    if isinstance(item, noun):
+    if isinstance(item, model):
         return item.job_id, item
-    raise TypeError(f"Expected a job id or {noun.__name__}, not {type(item).__name__}.")
+    raise TypeError(f"Expected a job id or {model.__name__}, not {type(item).__name__}.")
 
 
 async def _each(

@@ -171,13 +171,13 @@ def _text(value: Any) -> str:
     raise ValueError
 
 
-def _only(*types: type) -> Callable[[Any], Any]:
+def _optional_kind(kind: type) -> _Kind:
     def read(value: Any) -> Any:
-        if value is None or type(value) in types:
+        if value is None or type(value) is kind:
             return value
         raise ValueError
 
-    return read
+    return _Kind(read, f"(type({{0}}) is {kind.__name__} or {{0}} is None)")
 
 
 def _list_kind(item: type) -> _Kind:
@@ -199,9 +199,9 @@ def _are(item: type, values: list[Any]) -> bool:
 
 _KINDS: dict[Any, _Kind] = {
     str: _Kind(_text, "type({0}) is str"),
-    str | None: _Kind(_only(str), "(type({0}) is str or {0} is None)"),
-    int | None: _Kind(_only(int), "(type({0}) is int or {0} is None)"),
-    dict[str, Any] | None: _Kind(_only(dict), "(type({0}) is dict or {0} is None)"),
+    str | None: _optional_kind(str),
+    int | None: _optional_kind(int),
+    dict[str, Any] | None: _optional_kind(dict),
     list[str] | None: _list_kind(str),
     list[Row] | None: _list_kind(dict),
 }

@@ -201,7 +201,7 @@ class Connections:
         here = asyncio.get_running_loop()
         for loop, fresh in list(self._pools):
             if loop is here:
-                await self._pools.pop((loop, fresh)).aclose()
+                await self._pools.pop((loop, fresh)).life.aclose()
 
     async def _session_here(self, fresh_connection: bool) -> ClientSession:
         place = (asyncio.get_running_loop(), fresh_connection)
@@ -209,16 +209,15 @@ class Connections:
         if pool is None or pool.session.closed:
             # Those of closed loops ended with them. Others may be a parent process's: closing
             # or collecting one here would take the parent's sockets out of its selector.
-            for other in [each for each in self._pools if each[0].is_closed()]:
-                del self._pools[other]
+            for other in [each for each in list(self._pools) if each[0].is_closed()]:
+                self._pools.pop(other, None)  # a loop in another thread may have been here first
             life = _session(
                 self._settings,
                 self._ssl_context,
                 self._trace_configs,
                 fresh_connection=fresh_connection,
             )
-            pool = self._pools[place] = _Pool(life)
-            await pool.start()
+            pool = self._pools[place] = _Pool(await anext(life), life)
         return pool.session
 
 
@@ -280,16 +279,9 @@ class _Connector(aiohttp.TCPConnector):
         return connection
 
 
-class _Pool:
-    def __init__(self, life: AsyncGenerator[ClientSession, None]) -> None:
-        self._life = life
-        self.session: ClientSession
-
-    async def start(self) -> None:
-        self.session = await anext(self._life)
-
-    async def aclose(self) -> None:
-        await self._life.aclose()
+class _Pool(NamedTuple):
+    session: ClientSession
+    life: AsyncGenerator[ClientSession, None]
 
 
 class _NotReplayed(aiohttp.ClientError):

@@ -44,12 +44,11 @@ class Creation:
         Tell whether a job may be the one: nothing that is known of it speaks against it.
         """
         created = job.create_time if isinstance(job, FineTuneJob) else job.gmt_create
+        agrees = _fine_tune_agrees if isinstance(job, FineTuneJob) else _import_agrees
         told = job.to_dict()
-        if isinstance(job, FineTuneJob):
-            agree = all(_agrees(name, asked, told) for name, asked in self.fields.items())
-        else:
-            agree = all(_import_agrees(name, asked, told) for name, asked in self.fields.items())
-        return agree and self.distance(created) <= _SLACK
+        return self.distance(created) <= _SLACK and all(
+            agrees(name, asked, told) for name, asked in self.fields.items()
+        )
 
     def distance(self, created: datetime | None) -> timedelta:
         """
@@ -59,9 +58,8 @@ class Creation:
             return timedelta()
         # Which zone some regions mean is not documented, so a time may mean one of these.
         readings = {created, created.replace(tzinfo=UTC), created.replace(tzinfo=UTC_PLUS_8)}
-        return min(
-            max(self.begun - reading, reading - self.ended, timedelta()) for reading in readings
-        )
+        begun, ended = sorted((self.begun, self.ended))  # a clock may be set back meanwhile
+        return min(max(begun - reading, reading - ended, timedelta()) for reading in readings)
 
 
 def sought(creation: Creation | OutcomeUnknown) -> Creation:
@@ -233,7 +231,7 @@ def _some(name: str, values: list[T] | None) -> list[T] | None:
     return values
 
 
-def _agrees(name: str, asked: Any, told: Fields) -> bool:
+def _fine_tune_agrees(name: str, asked: Any, told: Fields) -> bool:
     if name == "model":
         named = {told.get("model"), told.get("base_model")} - {None}
         return not named or asked in named

@@ -201,19 +201,6 @@ def read_rows(reply: Reply, key: str, time_field: str, *, page_no: int, page_siz
     )
 
 
-def read_acknowledgement(reply: Reply) -> None:
-    """
-    Make sure that a change was acknowledged: `output.status` is `success`.
-
-    Raises:
-        MalformedResponse: It was not.
-    """
-    output = reply.output
-    status = output.get("status") if isinstance(output, dict) else None
-    if not (isinstance(status, str) and status.lower() == "success"):
-        raise malformed("output.status", reply, "'success'")
-
-
 def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)

@@ -266,7 +266,7 @@ class Throttled(APIError):
 
 class QuotaExceeded(APIError):
     """
-    Too many jobs are running or kept; waiting does not help, deleting some does.
+    Too many jobs are running or kept: refused until one of them has ended, or is deleted.
     """
 
 
@@ -368,8 +368,8 @@ def _hint(error: APIError, asked: str) -> str | None:
             )
         case QuotaExceeded():
             return (
-                "This is a quota of jobs, which no waiting clears: cancel running jobs, "
-                "or delete finished ones that nobody needs."
+                "This is a quota of jobs, not of requests: wait until a running job has ended "
+                "(wait_for_capacity), cancel one, or delete finished ones that nobody needs."
             )
         case NotFound(is_from_service=False):
             return f"{asked} was asked, and this is not the service's own answer: check the URL."

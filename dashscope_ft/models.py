@@ -55,6 +55,12 @@ class ImportStatus:
 KNOWN_STATUSES: Final = JobStatus.KNOWN | ImportStatus.KNOWN
 """The words for the state of a job of either kind."""
 
+FINISHED_STATUSES: Final = JobStatus.FINISHED | ImportStatus.FINISHED
+"""Those that no job leaves."""
+
+CANCELED_STATUSES: Final = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
+"""Those that show that a cancellation was accepted."""
+
 
 @define
 class FineTuneJob:
@@ -306,6 +312,7 @@ class Receipt:
     """The import job that the service says it deleted."""
 
 
+Noun = Literal["fine_tunes", "imports"]
 Action = Literal["cancel", "delete"]
 Result = Literal["done", "skipped", "failed"]
 

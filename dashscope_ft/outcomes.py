@@ -1,17 +1,13 @@
 """
-What came of one job, in the words of `Outcome`.
+What came of one job, in the words of `Outcome`, and what an interruption tells of many.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
 
-from .errors import OutcomeUnknown
-from .models import Outcome
-
-if TYPE_CHECKING:
-    from .errors import DashScopeError
-    from .models import Action, FineTuneJob, ImportJob, Receipt
+from .errors import DashScopeError, OutcomeUnknown
+from .models import Action, FineTuneJob, ImportJob, Outcome, Receipt, Report
 
 
 def done(
@@ -82,3 +78,21 @@ def interruption(job_id: str) -> OutcomeUnknown:
         f"Interrupted before the answer about {job_id} came.",
         hint="Look at the job before doing it again.",
     )
+
+
+def carry(error: BaseException, report: Report, jobs: str) -> None:
+    """
+    Let what interrupted a run carry its report: as `report` and, in numbers, in a note.
+
+    Args:
+        error: What interrupted it.
+        report: What was known by then.
+        jobs: What the report counts, such as `jobs planned`.
+    """
+    ends = Counter(
+        outcome.reason if outcome.result == "skipped" else outcome.result
+        for outcome in report.outcomes
+    )
+    counts = ", ".join(f"{number} {end}" for end, number in ends.items())
+    vars(error)["report"] = report
+    error.add_note(f"Of {report.selected} {jobs}: {counts or 'nothing to do'}.")

@@ -169,7 +169,7 @@ class _Walk(Generic[T]):
         self._largest = listing.page_size
         self._seen: set[str] = set()
         self._given = 0
-        self._used = 0  # windows that the chain has asked for or passed
+        self._used = 0  # windows that the chain has asked for or passed, and those read again
         self._fruitful = 0  # those that brought something new
         self._tail: Window[Any]
         self._ahead: deque[_Place] = deque()  # windows behind the chain, arrived or not
@@ -336,11 +336,11 @@ class _Walk(Generic[T]):
 
     def _use(self) -> None:
         """
-        Count a window against what a walk may cost.
+        Count a read against what a walk may cost.
         """
         self._used += 1
         if self._used > 4 * self._fruitful + 20:
-            raise self._inconsistent(self._tail.total)
+            raise self._inconsistent(self._total)
 
     async def _window(self, span: Span, overlap: int = 0) -> Window[Any]:
         """
@@ -368,6 +368,7 @@ class _Walk(Generic[T]):
             elif again or not window.repeats_itself:
                 return window
             again += 1
+            self._use()
 
     def _decoded(self, items: list[Any]) -> list[T]:
         rows = [*takewhile(_is_row, items)]  # what was decoded early stands behind the others

@@ -58,9 +58,7 @@ def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figur
     with rc_context(_STYLE):
         figure = Figure(figsize=(8, 4.8), dpi=144, facecolor="none", layout="constrained")
         axes = figure.add_subplot(facecolor="none")
-        by_epoch = all(
-            None not in log[metric].epochs and _rises(log[metric].epochs) for log in logs.values()
-        )
+        by_epoch = all(_rises(log[metric].epochs) for log in logs.values())
         smooth = "loss" in metric and any(len(log[metric]) >= _NOISY for log in logs.values())
         for number, (name, log) in enumerate(logs.items()):
             _draw_job(axes, number, name, log, metric, by_epoch=by_epoch, smooth=smooth)
@@ -126,7 +124,7 @@ def _places(series: MetricSeries, main: MetricSeries, *, by_epoch: bool) -> Sequ
 
 def _rises(epochs: Sequence[float | None]) -> bool:
     known = [epoch for epoch in epochs if epoch is not None and isfinite(epoch)]
-    return len(known) == len(epochs) and known == sorted(known) and (len(set(known)) > 1)
+    return len(known) == len(epochs) and known == sorted(known) and len(set(known)) > 1
 
 
 def _averages(values: Sequence[float]) -> list[float]:

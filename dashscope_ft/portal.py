@@ -28,6 +28,7 @@ from weakref import WeakSet
 
 from .daemons import Daemons
 from .errors import ClientClosed
+from .models import Report
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,7 +67,8 @@ class Portal:
 
         An interrupt, such as Ctrl-C, cancels the call, waits until it has wound up, and
         goes on to the caller. A second one cancels it again, and waits for a second at most.
-        What the call's cancellation carried is carried by the interrupt, too.
+        What the call's cancellation carried is carried by the interrupt, too; where the call had
+        ended by then, a note says in what, and `ended_in` is that.
 
         Raises:
             ClientClosed: The portal was closed before or during the call.
@@ -167,9 +169,9 @@ class Portal:
                 if house.ask(call, call.cancel):
                     with suppress(Empty):
                         call.woken.get(timeout=_LAST_WORDS)
-                vars(again).update(call.last_words)
+                call.tell(again)
                 raise
-            vars(interrupt).update(call.last_words)
+            call.tell(interrupt)
             raise
         return call.outcome()
 
@@ -245,7 +247,8 @@ class _House:
         """
         farewell = _Call(lambda: stream.finish(self), hurried=False)
         asked = self.ask(farewell, farewell.begin)
-        if asked and patience and threading.current_thread() is not self.thread:
+        waits = patience and not self.silent  # who is silent wakes nobody
+        if asked and waits and threading.current_thread() is not self.thread:
             with suppress(Empty):
                 farewell.woken.get(timeout=patience)
 
@@ -369,7 +372,7 @@ class _Call(Generic[T]):
         self.is_step = is_step  # of a stream: it ends before the guest leaves
         self.task: asyncio.Task[T] | None = None
         self.woken: SimpleQueue[None] = SimpleQueue()
-        self.last_words: dict[str, Any] = {}  # what its cancellation carried, such as a report
+        self._last_words: dict[str, Any] = {}  # what its cancellation carried, such as a report
         self._function = function
         self._value: T
         self._error: BaseException | None = None
@@ -402,6 +405,18 @@ class _Call(Generic[T]):
         if not house.silent:
             self.woken.put(None)
 
+    def tell(self, interrupt: BaseException) -> None:
+        """
+        Let an interrupt say what the call said as it was cancelled, or what it had come to.
+        """
+        vars(interrupt).update(self._last_words)
+        if self._answered and not self.is_step:
+            ended_in = self._value if self._error is None else self._error
+            vars(interrupt)["ended_in"] = ended_in
+            if isinstance(ended_in, Report):
+                vars(interrupt)["report"] = ended_in
+            interrupt.add_note(f"The call had ended by then, in {ended_in!r}.")
+
     def outcome(self) -> T:
         """
         Give what the call returned, or raise what it raised.
@@ -423,7 +438,7 @@ class _Call(Generic[T]):
         try:
             error = task.exception()
         except asyncio.CancelledError as cancellation:
-            self.last_words = vars(cancellation)
+            self._last_words = vars(cancellation)
         else:
             if self.hurried:
                 self._error = error
@@ -436,7 +451,13 @@ class _Call(Generic[T]):
         await house.admit()
         if house.closing and self.hurried:
             raise ClientClosed("This client was closed before the call began.")
-        return await self._function()
+        try:
+            return await self._function()
+        except (SystemExit, KeyboardInterrupt) as error:
+            # A callback's way out of the program is its caller's: here it would end the loop,
+            # and with it the calls of others.
+            self._error, self._answered = error, True
+            raise asyncio.CancelledError from None
 
 
 class _End:

@@ -199,12 +199,12 @@ async def follow(
 
 async def _lines(tail: Tail) -> AsyncGenerator[list[str], None]:
     """
-    Read on, taking the service's refusal for a log that has not begun.
+    Read on, taking the service's refusal of a log's beginning for one that has not begun.
     """
     try:
         async with aclosing(tail.more()) as pages:
             async for lines in pages:
                 yield lines
     except (NotFound, StateConflict) as refusal:
-        if isinstance(refusal, NotFound) and not refusal.is_from_service:
+        if tail.offset or (isinstance(refusal, NotFound) and not refusal.is_from_service):
             raise

@@ -32,7 +32,7 @@ from .errors import (
     refusal,
 )
 from .limiter import LONGEST_PAUSE, Limiter
-from .models import ImportStatus, JobStatus
+from .models import CANCELED_STATUSES, FINISHED_STATUSES, JobStatus
 from .retry import (
     COST,
     COST_AFTER_TIMEOUT,
@@ -52,8 +52,6 @@ T = TypeVar("T")
 _log = logging.getLogger("dashscope_ft")
 
 _UNSURE = frozenset({Verdict.AGAIN_UNSURE, Verdict.AGAIN_UNSURE_ONCE})
-_CANCELLED = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
-_FINISHED = JobStatus.FINISHED | ImportStatus.FINISHED
 
 
 class Call(NamedTuple, Generic[T]):
@@ -147,7 +145,7 @@ class _Shared:
         limiter = self.limiters.get(loop)
         if limiter is None:
             limiter = self.new_limiter()
-            for closed in [other for other in self.limiters if other.is_closed()]:
+            for closed in [other for other in list(self.limiters) if other.is_closed()]:
                 limiter = self.limiters.pop(closed, limiter).vacated()
             self.limiters[loop] = limiter
         return limiter
@@ -321,6 +319,7 @@ class _Effort(Generic[T]):
             history.seen[got.evidence] += 1
             history.in_doubt |= verdict in _UNSURE
             if verdict is Verdict.INFERRED and call.infer is not None:
+                self._shared.budget.earn(self._spent or 1)
                 return call.infer(got.error.request_id)
             if verdict is Verdict.RAISE:
                 raise await self._explained(got.error)
@@ -439,7 +438,7 @@ class _Effort(Generic[T]):
             if isinstance(failure, NotFound) and failure.is_from_service:
                 return Verdict.RAISE, _Setback(Evidence.NOT_FOUND, failure)
             return Verdict.UNKNOWN, setback
-        if seen.status in _CANCELLED:
+        if seen.status in CANCELED_STATUSES:
             setback.error.request_id = seen.request_id
             return Verdict.INFERRED, setback
         if seen.status in JobStatus.FINISHED:
@@ -465,7 +464,7 @@ class _Effort(Generic[T]):
                 return error
         if error.job_status is not None:
             error.hint = f"The job is {error.job_status}."
-            if self._call.while_unfinished and error.job_status not in _FINISHED:
+            if self._call.while_unfinished and error.job_status not in FINISHED_STATUSES:
                 error.hint = f"The job is {error.job_status}: {self._call.while_unfinished}"
         return error
 

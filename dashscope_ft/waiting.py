@@ -4,6 +4,7 @@ Looking again and again at what takes its time, for as long as one is willing to
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from attrs import define, field
 
 from .arguments import check_seconds
 from .errors import (
+    APIError,
     DashScopeError,
     DeadlineExceeded,
     JobFailed,
@@ -21,6 +23,8 @@ from .errors import (
     QuotaExceeded,
 )
 from .models import FineTuneJob, ImportJob, ImportStatus, JobStatus, Page
+
+_log = logging.getLogger("dashscope_ft.waiting")
 
 T = TypeVar("T")
 Job = TypeVar("Job", FineTuneJob, ImportJob)
@@ -78,15 +82,17 @@ class Vigil:
             if not (error.retryable or isinstance(error, MalformedResponse)):
                 raise
             self._blip = error
+            _log.debug("%s", error.message)
         else:
             self._blip = None
 
     async def pause(self) -> None:
         """
-        Wait until the next look, or the end.
+        Wait until the next look, as long as the service asked to if that is longer, or the end.
         """
+        asked = self._blip.retry_after if isinstance(self._blip, APIError) else None
         if (left := self.left) > 0:
-            await self._sleep(min(self._interval, left))
+            await self._sleep(min(max(self._interval, asked or 0.0), left))
 
     def late(self, what: str, last_status: str | None) -> DeadlineExceeded:
         """
@@ -213,6 +219,7 @@ async def wait_for_jobs(
     if not job_ids:
         return []
     watch = Watch(lookout, vigil, dict.fromkeys(job_ids))
+    number = len(watch.unfinished)
     while vigil.left > 0:
         with vigil.forgiving():
             await watch.look()
@@ -225,9 +232,7 @@ async def wait_for_jobs(
     [first, *others] = watch.unfinished
     what = f"{first} has not ended"
     if others:
-        what = (
-            f"{first} and {len(others)} more of {len(dict.fromkeys(job_ids))} jobs have not ended"
-        )
+        what = f"{first} and {len(others)} more of {number} jobs have not ended"
     raise vigil.late(what, watch.unfinished[first])
 
 

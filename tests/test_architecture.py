@@ -23,8 +23,8 @@ PACKAGE = Path(dashscope_ft.__file__).parent
 # From the ground up. A module knows what stands above it; those of a line don't know each other.
 LAYERS = """
 characters daemons errors
-arguments credentials envelope limiter models portal training_log
-codec endpoint outcomes plot retry stitching waiting
+arguments credentials envelope limiter models training_log
+codec endpoint outcomes plot portal retry stitching waiting
 bulk pagination settings tail
 cleanup connections creation
 transport
@@ -37,7 +37,7 @@ cli
 RANK = {name: rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 
 # Of the client, the emulator knows the words of its models, and the loop behind blocking code.
-KNOWN_TO_EMULATOR = {"models", "portal", "settings"}
+KNOWN_TO_EMULATOR = {"models", "portal"}
 
 FOREIGN = {
     "aiohttp": {"connections"},

@@ -394,4 +394,4 @@ def _welcome(ask: Ask) -> Answer:
         return Answer({"output": {"jobs": [], "total": 0}})
     if ask in (DELETE, CANCEL):
         return ACKNOWLEDGED
-    return job()
+    return job(job_id="im-1" if ask is DELETE_IMPORT else "ft-1")

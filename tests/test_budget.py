@@ -156,6 +156,18 @@ async def test_a_total_outage(get: Get, outage: str, record_property: Record) ->
     )
 
 
+async def test_deletions_that_are_inferred() -> None:
+    """
+    A deletion that was found to have happened buys its second attempt back, like any success.
+    """
+    acts: list[Act] = [HangUp(), refusal(404, "NotFound")] * 40
+    async with scripted(acts) as server:
+        client = server.client()
+        receipts = [await client.fine_tunes.delete(f"ft-{number}") for number in range(40)]
+
+    assert not any(receipt.confirmed for receipt in receipts)
+
+
 async def test_after_an_outage() -> None:
     """
     Fifty calls that succeed at once buy back all that an outage took, and not more.

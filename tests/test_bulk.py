@@ -62,13 +62,13 @@ def run(
     *,
     concurrency: int = 3,
     missing_ok: bool = False,
-    noun: type[FineTuneJob | ImportJob] = FineTuneJob,
+    model: type[FineTuneJob | ImportJob] = FineTuneJob,
 ) -> AsyncOutcomes:
     return act_on_many(
         "delete",
         jobs,
         service.delete,
-        noun=noun,
+        model=model,
         concurrency=concurrency,
         missing_ok=missing_ok,
     )
@@ -402,11 +402,11 @@ async def test_imports_take_import_jobs() -> None:
     """
     A run over import jobs takes import jobs and refuses the other noun's.
     """
-    report = await run(Service(), [ImportJob(job_id="i-1")], noun=ImportJob).report()
+    report = await run(Service(), [ImportJob(job_id="i-1")], model=ImportJob).report()
 
     assert report.done == 1
     with pytest.raises(TypeError):
-        run(Service(), [FineTuneJob(job_id="ft-a")], noun=ImportJob)
+        run(Service(), [FineTuneJob(job_id="ft-a")], model=ImportJob)
 
 
 async def test_a_run_serves_one_loop_only() -> None:
@@ -528,6 +528,25 @@ async def test_cancelling_waits_for_what_is_under_way() -> None:
     assert outcomes.so_far.reasons == {"confirmed": 3, "not_attempted": 1}
 
 
+async def test_whatever_ends_a_report_early_carries_what_is_known() -> None:
+    """
+    Nobody else holds the run of `delete_many(…).report()`: its interruption tells what was done.
+    """
+    service = Service(gate=asyncio.Event())
+    task = asyncio.create_task(run(service, [f"ft-{n}" for n in range(50)]).report())
+    await turns()
+
+    task.cancel()
+    await turns()
+    assert service.gate
+    service.gate.set()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+
+    assert vars(caught.value)["report"].reasons == {"confirmed": 3, "not_attempted": 1}
+    assert caught.value.__notes__ == ["Of 4 jobs taken up: 1 not_attempted, 3 done."]
+
+
 async def test_patience_with_what_is_under_way_ends() -> None:
     """
     What does not end in time is cut off and called unknown.
@@ -579,7 +598,7 @@ async def test_a_stopped_run_keeps_unsent_requests_unsent() -> None:
         sent.append(job_id)
         return Receipt(job_id=job_id)
 
-    outcomes = act_on_many("delete", ["ft-a", "ft-b"], delete, noun=FineTuneJob, concurrency=2)
+    outcomes = act_on_many("delete", ["ft-a", "ft-b"], delete, model=FineTuneJob, concurrency=2)
     task = asyncio.create_task(outcomes.report())
     await turns()
     task.cancel()
@@ -651,17 +670,18 @@ async def test_a_callback_sees_every_outcome_and_its_failure_stops() -> None:
             raise AssertionError
 
     told: list[Outcome] = []
+    error: BaseException = ZeroDivisionError()
 
     def tell(outcome: Outcome) -> None:
         told.append(outcome)
         if len(told) == 5:
-            raise ZeroDivisionError
+            raise error
 
     def outcomes(n: int) -> AsyncOutcomes:
         return AsyncOutcomes(
             [f"ft-{i}" for i in range(n)],
             Work(),  # type: ignore[arg-type]
-            noun=FineTuneJob,
+            model=FineTuneJob,
             concurrency=2,
             on_outcome=tell,
         )
@@ -669,9 +689,11 @@ async def test_a_callback_sees_every_outcome_and_its_failure_stops() -> None:
     report = await outcomes(4).report()
     assert list(report.outcomes) == told
 
-    with pytest.raises(ZeroDivisionError):
-        await outcomes(50).report()
-    assert len(told) <= 8
+    for error in (ZeroDivisionError(), SystemExit(3)):
+        told.clear()
+        with pytest.raises(type(error)):
+            await outcomes(50).report()
+        assert 5 <= len(told) <= 8
 
 
 async def test_batches_hold_every_outcome_once() -> None:
@@ -686,6 +708,49 @@ async def test_batches_hold_every_outcome_once() -> None:
     assert sorted(o.job_id for batch in batches for o in batch) == sorted(
         f"ft-{n}" for n in range(20)
     )
+
+
+@pytest.mark.parametrize("kind", [list, set])
+async def test_a_collection_that_changes_meanwhile(kind: type[Any]) -> None:
+    """
+    The jobs are those of the moment when the run was made: who crosses off what is done loses none.
+    """
+    left = kind(f"ft-{n}" for n in range(50))
+
+    async for outcome in (outcomes := run(Service(), left)):
+        left.remove(outcome.job_id)
+
+    assert not left
+    assert outcomes.so_far.reasons == {"confirmed": 50}
+
+
+async def test_a_source_that_is_cancelled() -> None:
+    """
+    Jobs that a cancelled task would have named are not taken for the end of all.
+    """
+
+    async def source() -> AsyncIterator[str]:
+        yield "ft-a"
+        raise asyncio.CancelledError
+
+    outcomes = run(Service(), source())
+    with pytest.raises(RuntimeError, match="read from was cancelled"):
+        await outcomes.report()
+
+    assert outcomes.so_far.reasons == {"confirmed": 1}
+
+
+async def test_a_second_report_meanwhile() -> None:
+    """
+    Asking for the report of a run that somebody waits for is refused, and does not end the run.
+    """
+    outcomes = run(Service(), [f"ft-{n}" for n in range(50)])
+    task = asyncio.create_task(outcomes.report())
+    await turns()
+    with pytest.raises(RuntimeError, match="so_far"):
+        await outcomes.report()
+
+    assert (await task).reasons == {"confirmed": 50}
 
 
 @given(

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dashscope_ft import (
     Creation,
@@ -291,8 +292,24 @@ async def test_a_lost_job_is_found() -> None:
 
     assert found.job_id == life.account.books.created[-2]
     assert "autumn" in str(lost)
-    assert "2026-01-01 01:00 UTC" in str(lost)
+    assert "2026-01-01 09:00 UTC+08:00" in str(lost)
     assert "reconcile_create" in str(lost)
+
+
+async def test_a_lost_job_is_found_by_a_clock_that_was_set_back() -> None:
+    """
+    The time between asking and giving up counts whichever way it ran.
+    """
+    async with living() as life:
+        life.emulator.inject(Fault(operation="fine_tunes.create", lose="after"))
+        with pytest.raises(OutcomeUnknown) as caught:
+            await life.job()
+        creation = caught.value.creation
+        assert creation is not None
+        ahead = evolve(creation, begun=creation.begun + timedelta(hours=1))
+        [found] = await life.client.fine_tunes.reconcile_create(ahead)
+
+    assert found.job_id == life.account.books.created[-1]
 
 
 async def test_a_job_that_never_was_is_not_found() -> None:

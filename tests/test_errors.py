@@ -315,6 +315,7 @@ def test_any_refusal_has_a_class(status: int, code: str | None, message: str) ->
         (400, "Arrearage", ["bill"]),
         (403, None, ["permission"]),
         (429, "Throttling", ["30 s"]),
+        (429, "Throttling", ["wait_for_capacity", "cancel", "delete"]),
     ],
 )
 def test_hints(status: int, code: str | None, words: list[str]) -> None:
@@ -324,7 +325,7 @@ def test_hints(status: int, code: str | None, words: list[str]) -> None:
     error = errors.refusal(
         status=status,
         code=code,
-        message="no",
+        message="too many jobs" if "cancel" in words else "no",
         request_id="r",
         retry_after=30.0,
         asked="Region 'intl' at studio.example",

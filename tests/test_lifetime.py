@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from dashscope_ft import AsyncClient, ClientClosed, DashScopeError, OutcomeUnknown
+from dashscope_ft.emulator import Emulator
 
 from .interpreter import run_script
 from .scripted import (
@@ -461,6 +462,30 @@ async def test_several_loops_at_the_same_time() -> None:
 
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0 hang\n", "")
         assert len(server.requests) == 120
+
+
+async def test_loops_that_come_and_go_in_other_threads(model_studio: Emulator) -> None:
+    """
+    Looking for the pools and limiters of closed loops bears that others do so meanwhile.
+    """
+
+    class Closed:
+        def __init__(self, places: dict[Any, Any]) -> None:
+            self.places = places
+
+        def is_closed(self) -> bool:
+            self.places.clear()  # as another thread may at this very moment
+            return True
+
+    async with AsyncClient(api_key=model_studio.key(), base_url=model_studio.url) as client:
+        shared: Any = client._transport.shared
+        pools, limiters = shared.connections._pools, shared.limiters
+        pools[Closed(pools), False] = None
+        limiters[Closed(limiters)] = None
+
+        await client.fine_tunes.page()
+
+        assert len(pools) == len(limiters) == 1
 
 
 async def test_a_loop_that_is_closed_with_calls_pending() -> None:

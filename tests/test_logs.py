@@ -4,7 +4,14 @@ from contextlib import aclosing
 
 import pytest
 
-from dashscope_ft import Client, DeadlineExceeded, InvalidArgument, MalformedResponse, NotFound
+from dashscope_ft import (
+    Client,
+    DeadlineExceeded,
+    InvalidArgument,
+    MalformedResponse,
+    NotFound,
+    StateConflict,
+)
 from dashscope_ft.emulator import Emulator, Fault
 
 from .life import Life, living
@@ -117,6 +124,33 @@ async def test_a_job_whose_log_has_not_begun() -> None:
         lines = await read(life, job.job_id, follow=True)
 
     assert lines[-1] == "##FT_COMPLETE##"
+
+
+@pytest.mark.parametrize("refusal", [404, 400])
+async def test_a_log_that_is_refused_half_way(refusal: int) -> None:
+    """
+    What was read is not taken for all: a log that begins, and is then refused, is an error.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1)
+        life.account.set_status(job_id, "SUCCEEDED")
+        life.account.set_log(job_id, numbered(2500))
+        lines: list[str] = []
+
+        with pytest.raises((NotFound, StateConflict)):
+            async for line in life.client.fine_tunes.logs(job_id, follow=True):
+                if not lines:
+                    life.emulator.inject(
+                        Fault(
+                            operation="fine_tunes.logs",
+                            status=refusal,
+                            body={"code": "NotFound" if refusal == 404 else "OperationDenied"},
+                            times=None,
+                        )
+                    )
+                lines.append(line)
+
+    assert lines == numbered(1000)
 
 
 async def test_following_has_a_deadline() -> None:

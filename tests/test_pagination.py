@@ -243,6 +243,18 @@ async def test_a_job_that_stands_twice_in_one_reply() -> None:
     assert len(repeating.reads) == 2
 
 
+async def test_a_service_that_repeats_itself_for_ever() -> None:
+    """What is read again counts as well: the same odd page costs no more reads than a sound one."""
+    stuck = ChangingList(333, random=Random(6))
+    page_one = stuck.snapshot(1, 100)
+    odd = with_rows(page_one, [*page_one.rows[:-1], page_one.rows[0]])
+    stuck.distort = lambda rows: odd._replace(page_no=rows.page_no)
+    with pytest.raises(ListingInconsistent):
+        await stuck.walk()
+
+    assert len(stuck.reads) <= 40
+
+
 async def test_a_short_page_below_its_own_total() -> None:
     """A short page below its total is read again, twice at most."""
     short = ChangingList(150, random=Random(8))

@@ -99,6 +99,7 @@ TOY = """
 import asyncio, atexit, gc, os, signal, sys, threading, time
 from contextlib import suppress
 from dashscope_ft.errors import ClientClosed
+from dashscope_ft.models import Report
 from dashscope_ft.portal import Portal
 from tests.interrupts import Alarm, interrupt_when
 from tests.test_portal import Guest, loop_threads, wait_for
@@ -612,6 +613,59 @@ def test_ctrl_c_carries_what_the_cancellation_did() -> None:
     assert (end.stderr, end.returncode) == ("", 0)
 
 
+def test_ctrl_c_as_a_call_ends() -> None:
+    """
+    What a call came to is not lost with the interrupt that meets its end: it may be a billed job.
+    """
+    end = run_script(
+        TOY,
+        """
+        async def work(ended_in):
+            os.kill(os.getpid(), signal.SIGINT)
+            if isinstance(ended_in, Exception):
+                raise ended_in
+            return ended_in
+        for ended_in in ("ft-1", ValueError("no"), Report(outcomes=())):
+            try:
+                portal.call(work, ended_in)
+            except KeyboardInterrupt as interrupt:
+                [note] = interrupt.__notes__
+                print(note, interrupt.ended_in is ended_in, hasattr(interrupt, "report"))
+        """,
+    )
+
+    assert end.stdout.splitlines() == [
+        "The call had ended by then, in 'ft-1'. True False",
+        "The call had ended by then, in ValueError('no'). True False",
+        "The call had ended by then, in Report(selected=0, done=0, skipped=0, failed=0, "
+        "reasons={}). True True",
+    ]
+    assert (end.stderr, end.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("way_out", [SystemExit, KeyboardInterrupt])
+def test_a_callback_that_leaves_the_program(
+    portal: Portal, guest: Guest, way_out: type[BaseException]
+) -> None:
+    """
+    Its way out goes through the caller; the loop, and the calls of others, go on.
+    """
+
+    async def leave() -> None:
+        raise way_out("enough")
+
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(portal.call, guest.wait, "b")
+        guest.busy.wait()
+        with pytest.raises(way_out, match="enough"):
+            portal.call(leave)
+        assert not other.done()
+        assert portal.call(guest.echo, "alive") == "alive"
+        portal.close()
+        with pytest.raises(ClientClosed):
+            other.result()
+
+
 def test_a_name_that_is_looked_up_for_ever() -> None:
     """
     Neither closing nor the end of the interpreter waits for it.
@@ -904,6 +958,7 @@ def test_fork_while_busy() -> None:
         ("pass", 0),
         ("sys.exit(3)", 3),
         ("items = portal.iterate(guest.count()); next(items)", 0),
+        ("items = portal.iterate(guest.count(), linger=60.0); next(items)", 0),
         ("atexit.register(lambda: portal.call(guest.echo, 'late'))", 0),
         ("os.fork() or portal.call(guest.echo, 'child')", 0),
         (
@@ -913,7 +968,7 @@ def test_fork_while_busy() -> None:
         ),
         ("portal.cycle = portal; del portal", 0),
     ],
-    ids=["idle", "exit", "iterating", "atexit", "forked", "calling", "cycle"],
+    ids=["idle", "exit", "iterating", "lingering", "atexit", "forked", "calling", "cycle"],
 )
 def test_exit_with_a_portal_left_open(ending: str, code: int) -> None:
     """

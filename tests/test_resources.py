@@ -365,6 +365,18 @@ async def test_deleting_an_import(studio: Emulator, client: AsyncClient) -> None
     assert studio.account().imports == {}
 
 
+async def test_deleting_an_import_answered_with_another() -> None:
+    """
+    An answer about another job proves nothing: the deletion is asked for again.
+    """
+    async with scripted(job(job_id="im-2"), refusal(404, "NotFound")) as server:
+        receipt = await server.client().imports.delete("im-1")
+
+    assert len(server.sent) == 2
+    assert not receipt.confirmed
+    assert receipt.job is None
+
+
 async def test_deleting_an_import_that_is_only_acknowledged() -> None:
     """
     An answer without the job confirms the deletion as well.

@@ -114,6 +114,21 @@ async def test_blips_are_waited_through() -> None:
     assert ended.status == JobStatus.SUCCEEDED
 
 
+async def test_a_service_in_trouble_that_says_how_long() -> None:
+    """
+    The next look comes no sooner than the service asked for, however short the interval.
+    """
+    async with living() as life:
+        job = await life.job()
+        life.emulator.inject(
+            Fault(operation="fine_tunes.get", status=503, headers={"Retry-After": "90"}, times=2)
+        )
+
+        await life.client.fine_tunes.wait(job, poll_interval=1.0)
+
+    assert life.slept[:3] == [90.0, 90.0, 1.0]
+
+
 async def test_an_outage_until_the_deadline() -> None:
     """
     Where every look failed, the deadline's error says what the last failure was.

@@ -7,11 +7,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from attrs import evolve, frozen
 
@@ -29,19 +28,26 @@ from dashscope_ft.errors import (
     ServiceError,
     StateConflict,
 )
-from dashscope_ft.models import FineTuneJob, ImportJob, JobStatus, Outcome, Receipt, Report
-from dashscope_ft.outcomes import done, failed, interruption, skipped
+from dashscope_ft.models import (
+    CANCELED_STATUSES,
+    FINISHED_STATUSES,
+    Action,
+    FineTuneJob,
+    ImportJob,
+    JobStatus,
+    Noun,
+    Outcome,
+    Receipt,
+    Report,
+)
+from dashscope_ft.outcomes import carry, done, failed, interruption, skipped
 
-from .facts import FINISHED, Facts, Noun
+from .facts import Facts
 from .guards import check_guards, check_place
 from .journal import Journal
 from .plan import Plan, PlanEntry
 
-if TYPE_CHECKING:
-    from dashscope_ft.models import Action
-
 _CLASSES: Final[dict[Noun, type[Job]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
-_CANCELLED: Final = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
 _FIRST_INTERVAL: Final = 0.25  # seconds
 
 # After these it is known that the request changed nothing.
@@ -158,18 +164,19 @@ async def apply_plan(
         run = AsyncOutcomes(
             [entry.job_id for entry in plan.entries],
             work,
-            noun=_CLASSES[noun],
+            model=_CLASSES[noun],
             concurrency=concurrency,
             on_outcome=on_outcome,
             grace=grace,
         )
         try:
-            return await run.report()
+            async with aclosing(run.batches()) as batches:
+                async for _ in batches:
+                    pass
         except BaseException as error:
-            report = work.account(run.so_far)
-            vars(error)["report"] = report
-            error.add_note(_in_words(report))
+            carry(error, work.account(run.so_far), "jobs planned")
             raise
+        return run.so_far
 
 
 class _Application:
@@ -278,7 +285,7 @@ class _Application:
         See to it that an unfinished job is cancelled; answer with an outcome if it is not.
         """
         job_id = entry.job_id
-        if job.status in FINISHED:
+        if job.status in FINISHED_STATUSES:
             return None
         if not self._cancel_running or isinstance(job, ImportJob):
             return _skip(job_id, "state", job=job)
@@ -296,7 +303,7 @@ class _Application:
                     return _skip(job_id, "changed", job=job)
                 return self._why_kept(entry, job)
             wait = min(interval, ends_at - self._patience.clock())
-            if job.status in FINISHED or wait <= 0:
+            if job.status in FINISHED_STATUSES or wait <= 0:
                 return _skip(job_id, "state", job=job)
             await self._patience.sleep(wait)
             interval = min(interval * 2, self._patience.poll_interval)
@@ -337,15 +344,6 @@ def _unwritten(job_id: str) -> OutcomeUnknown:
     )
 
 
-def _in_words(report: Report) -> str:
-    ends = Counter(
-        outcome.reason if outcome.result == "skipped" else outcome.result
-        for outcome in report.outcomes
-    )
-    counts = ", ".join(f"{jobs} {end}" for end, jobs in ends.items())
-    return f"Of {report.selected} jobs planned: {counts or 'nothing to do'}."
-
-
 def _identity(job: Facts | PlanEntry) -> tuple[object, ...]:
     return job.job_id, job.status, job.create_time, job.end_time, job.output
 
@@ -355,8 +353,8 @@ def _only_ended(entry: PlanEntry, fresh: Facts) -> bool:
     Whether an unfinished job differs from the plan by having been cancelled, and by nothing else.
     """
     return (
-        entry.status not in FINISHED
-        and fresh.status in _CANCELLED
+        entry.status not in FINISHED_STATUSES
+        and fresh.status in CANCELED_STATUSES
         and _identity(evolve(fresh, status=entry.status, end_time=entry.end_time))
         == _identity(entry)
     )

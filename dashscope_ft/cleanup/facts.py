@@ -4,18 +4,11 @@ What a clean-up looks at in a job, in the same words for both nouns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from datetime import datetime
 
 from attrs import frozen
 
-from dashscope_ft.models import FineTuneJob, ImportJob, ImportStatus, JobStatus
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-Noun: TypeAlias = Literal["fine_tunes", "imports"]
-
-FINISHED: Final = JobStatus.FINISHED | ImportStatus.FINISHED
+from dashscope_ft.models import FineTuneJob, ImportJob
 
 _FINE_TUNE_NAMES = frozenset({"job_name", "model_name", "finetuned_output"})
 _IMPORT_NAMES = frozenset({"display_name", "model_name"})

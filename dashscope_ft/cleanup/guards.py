@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from dashscope_ft.errors import GuardExceeded, InvalidArgument, PlanRefused
 
 if TYPE_CHECKING:
-    from .facts import Noun
+    from dashscope_ft.models import Noun
+
     from .plan import Plan
 
 LONGEST_LIFE: Final = timedelta(hours=24)
@@ -73,7 +74,7 @@ def check_guards(plan: Plan, *, max_deletes: int, max_percent: float) -> None:
     if goes * 100 > plan.listed * max_percent:
         percent = goes * 100 / plan.listed if plan.listed else 100
         raise GuardExceeded(
-            f"The plan deletes {goes} of {plan.listed} jobs ({percent:.0f} %),"
+            f"The plan deletes {goes} of {plan.listed} jobs ({percent:.0f}%),"
             f" more than max_percent={max_percent:g}.",
             hint="Nothing was deleted; look at the plan, then raise max_percent.",
         )

@@ -15,16 +15,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import orjson
 
 from dashscope_ft import errors
 from dashscope_ft.errors import DashScopeError, InvalidArgument, PlanRefused
-from dashscope_ft.models import Outcome
-
-if TYPE_CHECKING:
-    from dashscope_ft.models import Action
+from dashscope_ft.models import Action, Outcome
 
 _FORMAT: Final = 1
 
@@ -87,6 +84,7 @@ class Journal:
         """
         file, self._file = self._file, None
         if file is not None:
+            _unlock(file)
             os.close(file)
 
     @property
@@ -218,6 +216,14 @@ def _check_regular(path: str) -> None:
                 f"The journal {path} is no regular file.",
                 hint="Nothing was deleted; name another file.",
             )
+
+
+def _unlock(file: int) -> None:
+    # A process that was forked meanwhile holds the file open, and so would hold the lock.
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _lock(file: int, path: str) -> None:

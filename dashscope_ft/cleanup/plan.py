@@ -17,9 +17,9 @@ import orjson
 from attrs import asdict, field, frozen
 
 from dashscope_ft.errors import InvalidArgument, PlanRefused
-from dashscope_ft.models import FineTuneJob, ImportJob
+from dashscope_ft.models import FineTuneJob, ImportJob, Noun
 
-from .facts import Facts, Noun
+from .facts import Facts
 from .groups import Group, Membership, groups_of
 from .selection import Selection
 from .summary import summary_of

@@ -5,20 +5,15 @@ A plan, gone through without changing anything.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from dashscope_ft.bulk import Job, Stopping
 from dashscope_ft.errors import NotFound
-from dashscope_ft.models import JobStatus, Receipt
+from dashscope_ft.models import JobStatus, Receipt, Report
 
 from .apply import apply_plan
-
-if TYPE_CHECKING:
-    from dashscope_ft.models import Report
-
-    from .plan import Plan
+from .plan import Plan
 
 
 async def rehearse(

@@ -5,23 +5,18 @@ Which jobs a clean-up is about: rules that only ever let through what they are s
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
 from dashscope_ft.arguments import check_case
 from dashscope_ft.errors import InvalidArgument
-from dashscope_ft.models import KNOWN_STATUSES, ImportStatus, JobStatus
+from dashscope_ft.models import KNOWN_STATUSES, FineTuneJob, ImportJob, ImportStatus, JobStatus
 
 from .facts import Facts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dashscope_ft.models import FineTuneJob, ImportJob
 
 Reason: TypeAlias = Literal[
     "selected", "status", "model", "name", "creator", "age", "kept", "protected", "undecidable"

@@ -25,9 +25,12 @@ def summary_of(plan: Plan, *, jobs: int) -> str:
     """
     workspace = f", workspace {plan.workspace}" if plan.workspace else ""
     gone, noun = len(plan.entries), _NOUNS[plan.noun]
+    # In the zone of the jobs' times: in another, a job might seem newer than the plan.
+    times = (group.newest for group in (*plan.goes, *plan.stays))
+    zone = next((time.tzinfo for time in times if time), UTC)
     parts = [
         f"Clean-up of {noun} at {plan.base_url}{workspace}",
-        f"planned {_minute(plan.created)}, digest {plan.digest[:12]}",
+        f"planned {plan.created.astimezone(zone):%Y-%m-%d %H:%M %Z}, digest {plan.digest[:12]}",
         "rules: " + "; ".join(plan.selection.describe()),
         "",
         f"GOES: {gone} of {plan.listed} {noun}",
@@ -84,10 +87,6 @@ def _age(time: datetime | None, now: datetime) -> str:
     if time is None:
         return "unknown"
     return f"{time.date().isoformat()} ({(now - time).days} d)"
-
-
-def _minute(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

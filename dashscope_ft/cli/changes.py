@@ -36,6 +36,7 @@ def _ids(given: Sequence[str]) -> list[str]:
     return ids
 
 
+JobId = Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
 JobIds = Annotated[
     list[str],
     Argument(
@@ -57,6 +58,7 @@ _WORDS = {
     ("delete", "confirmed"): "deleted",
     ("delete", "inferred"): "gone",
 }
+_MISSING = "not found"
 OUTCOME_FIELDS = ("job_id", "action", "result", "reason", "request_id", "error")
 """What is written of an outcome."""
 
@@ -88,7 +90,7 @@ def change(
     confirm(f"{action.capitalize()} {noun.count(len(ids))} in {place}?", ids, yes=yes)
     tolerant = "" if missing_ok else " with --missing-ok"
     resume = f"The same command{tolerant} goes on with what is left." if action == "delete" else ""
-    return _account(session, client, action, run, ids, resume)
+    return _account(session, client, action, run, ids, resume, missing_ok=missing_ok)
 
 
 async def _account(
@@ -98,8 +100,11 @@ async def _account(
     run: AsyncOutcomes,
     ids: Sequence[str],
     resume: str,
+    *,
+    missing_ok: bool,
 ) -> int:
     from dashscope_ft import Report
+    from dashscope_ft.outcomes import skipped
 
     told: list[Outcome] = []
     if session.form is Output.CSV:
@@ -108,15 +113,18 @@ async def _account(
     try:
         with counter(word, total=len(ids), streams=session.form is not Output.JSON) as progress:
             async with client, run:
-                async for outcome in run:
+                async for each in run:
+                    outcome = _pardoned(each) if missing_ok else each
                     told.append(outcome)
                     _tell(session, outcome)
                     progress.advance()
     finally:
         # An interrupt leaves what was in flight then, and what never began.
-        rest = list(run.so_far.outcomes[len(told) :])
+        rest = [
+            _pardoned(each) if missing_ok else each for each in run.so_far.outcomes[len(told) :]
+        ]
         known = {outcome.job_id for outcome in (*told, *rest)}
-        rest += [_not_attempted(action, job_id) for job_id in ids if job_id not in known]
+        rest += [skipped(action, job_id, "not_attempted") for job_id in ids if job_id not in known]
         report = Report(outcomes=[*told, *rest])
         try:
             with suppress(BrokenPipeError):  # told by the exit code
@@ -133,10 +141,21 @@ async def _account(
     return exit_code(report)
 
 
-def _not_attempted(action: Action, job_id: str) -> Outcome:
-    from dashscope_ft import Outcome
+def _pardoned(outcome: Outcome) -> Outcome:
+    """
+    Let a job that the service did not find be done with; its error stays, and tells it apart.
+    """
+    from attrs import evolve
 
-    return Outcome(job_id=job_id, action=action, result="skipped", reason="not_attempted")
+    from dashscope_ft import NotFound
+
+    if isinstance(outcome.error, NotFound) and outcome.error.is_from_service:
+        return evolve(outcome, result="done", reason="inferred")
+    return outcome
+
+
+def _is_missing(outcome: Outcome) -> bool:
+    return outcome.result == "done" and outcome.error is not None
 
 
 def _tell(session: Session, outcome: Outcome) -> None:
@@ -146,7 +165,7 @@ def _tell(session: Session, outcome: Outcome) -> None:
         write(csv_line(outcome_row(outcome).values()))
     elif session.form is Output.TABLE and outcome.result != "failed":
         word = _WORDS.get((outcome.action, outcome.reason), outcome.reason.replace("_", " "))
-        write(f"{outcome.job_id}  {word}\n")
+        write(f"{outcome.job_id}  {_MISSING if _is_missing(outcome) else word}\n")
     if outcome.result == "failed":
         say(f"Error: {outcome.error or f'{outcome.job_id}: {outcome.reason}'}", style="red")
 
@@ -161,8 +180,10 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
 
 def _summary(action: Action, report: Report) -> str:
     untried = report.reasons.get("not_attempted", 0)
+    missing = sum(map(_is_missing, report.outcomes))
     parts = {
-        "cancelling" if action == "cancel" else "deleted": report.done,
+        "cancelling" if action == "cancel" else "deleted": report.done - missing,
+        _MISSING: missing,
         "skipped": report.skipped - untried,
         "failed": report.failed,
         "not attempted": untried,

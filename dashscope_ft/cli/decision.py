@@ -13,7 +13,7 @@ from attrs import evolve
 from rich.text import Text
 
 from dashscope_ft.characters import printable
-from dashscope_ft.cleanup.facts import FINISHED
+from dashscope_ft.models import FINISHED_STATUSES
 
 from .imports import IMPORT
 from .jobs import JOB
@@ -67,7 +67,7 @@ def unfinished(plan: Plan) -> int:
     """
     Count the jobs of a plan that have not ended, and so cannot be deleted as they are.
     """
-    return sum(entry.status not in FINISHED for entry in plan.entries)
+    return sum(entry.status not in FINISHED_STATUSES for entry in plan.entries)
 
 
 def decision(plan: Plan, place: str, *, width: int | None, brief: bool = False) -> Iterator[Text]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
-from .changes import Confirmed, JobIds, MissingOk, Work, change
+from .changes import Confirmed, JobId, JobIds, MissingOk, Work, change
 from .command import Session, command, group
 from .listing import ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
@@ -46,7 +46,11 @@ async def list_imports(
     ] = None,
     status: Annotated[
         list[str] | None,
-        Option(metavar="WORD", help="Only with this status; can be given several times."),
+        Option(
+            metavar="WORD",
+            help="Only with this status; can be given several times. Known: PENDING, RUNNING,"
+            " SUCCESSED, FAILED.",
+        ),
     ] = None,
     limit: Annotated[int | None, Option(min=1, metavar="N", help="The newest so many.")] = None,
     output: ListingForm = None,
@@ -61,9 +65,7 @@ async def list_imports(
 
 
 @command(app, "show")
-async def show_import(
-    session: Session, job_id: Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
-) -> None:
+async def show_import(session: Session, job_id: JobId) -> None:
     """
     Show one import job in full.
     """
@@ -79,5 +81,6 @@ def delete_imports(
     Delete import jobs and their files for good.
     """
     client = session.client()
-    run = client.imports.delete_many(job_ids, missing_ok=missing_ok)
+    # Its own missing_ok would make a mistyped id look like a deletion.
+    run = client.imports.delete_many(job_ids)
     return change(session, client, "delete", IMPORT, job_ids, run, yes=yes, missing_ok=missing_ok)

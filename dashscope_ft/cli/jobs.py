@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Option
 
-from .changes import Confirmed, JobIds, MissingOk, Work, change
+from .changes import Confirmed, JobId, JobIds, MissingOk, Work, change
 from .command import Session, command, group
 from .listing import ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
@@ -60,7 +60,11 @@ async def list_jobs(
     ] = None,
     status: Annotated[
         list[str] | None,
-        Option(metavar="WORD", help="Only with this status; can be given several times."),
+        Option(
+            metavar="WORD",
+            help="Only with this status; can be given several times. Known: PENDING, QUEUING,"
+            " RUNNING, CANCELING, SUCCEEDED, FAILED, CANCELED.",
+        ),
     ] = None,
     limit: Annotated[int | None, Option(min=1, metavar="N", help="The newest so many.")] = None,
     output: ListingForm = None,
@@ -74,9 +78,7 @@ async def list_jobs(
 
 
 @command(app, "show")
-async def show_job(
-    session: Session, job_id: Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
-) -> None:
+async def show_job(session: Session, job_id: JobId) -> None:
     """
     Show one fine-tuning job in full.
     """
@@ -102,5 +104,6 @@ def delete_jobs(
     Delete fine-tuning jobs for good.
     """
     client = session.client()
-    run = client.fine_tunes.delete_many(job_ids, missing_ok=missing_ok)
+    # Its own missing_ok would make a mistyped id look like a deletion.
+    run = client.fine_tunes.delete_many(job_ids)
     return change(session, client, "delete", JOB, job_ids, run, yes=yes, missing_ok=missing_ok)

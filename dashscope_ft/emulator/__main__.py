@@ -95,6 +95,7 @@ def _welcome(emulator: Emulator) -> str:
         counts = f"{len(account.jobs)} jobs, {len(account.imports)} imports"
         lines += [
             f"# {region}: {counts}",
+            f"export DASHSCOPE_REGION={region}",
             f"export DASHSCOPE_BASE_URL={emulator.base_url(region)}",
             f"export DASHSCOPE_API_KEY={emulator.key(region)}",
             "",

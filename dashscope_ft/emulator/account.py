@@ -13,13 +13,13 @@ from functools import wraps
 from random import Random
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from dashscope_ft.models import ImportStatus, JobStatus
+from dashscope_ft.models import ImportStatus, JobStatus, Noun
 
 from . import births, refusals, seeding, training
 from .archive import Archive
 from .births import Births
 from .clock import Clock
-from .records import SOMEBODY, Books, Caller, Noun, Record
+from .records import SOMEBODY, Books, Caller, Record
 from .rules import Bucket, Pace, Rules
 
 P = ParamSpec("P")

@@ -7,8 +7,10 @@ from __future__ import annotations
 import math
 import threading
 
+from dashscope_ft.models import Noun
+
 from .clock import Clock
-from .records import Action, Books, Entry, Noun, Record, Shelf
+from .records import Action, Books, Entry, Record, Shelf
 from .refusals import not_found
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from dashscope_ft.models import ImportStatus, JobStatus
+from dashscope_ft.models import ImportStatus, JobStatus, Noun
 
 from . import wire
-from .records import Noun, Record
+from .records import Record
 from .rules import Pace
 
 

@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
-from dashscope_ft.models import ImportStatus, JobStatus
+from dashscope_ft.models import ImportStatus, JobStatus, Noun
 
 from .wire import local_time
 
-Noun = Literal["fine_tunes", "imports"]
 Action = Literal["created", "canceled", "deleted", "exported"]
 
 

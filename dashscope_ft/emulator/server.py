@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any, Literal, cast
 from urllib.parse import parse_qsl, unquote
@@ -164,7 +164,7 @@ class Server:
         self, message: Message, connection: int
     ) -> tuple[Request, routes.Route | None, tuple[str, ...]]:
         raw_path, _, raw_query = message.target.partition("?")
-        region, path = _below_base(raw_path)
+        region, path = _below_base(raw_path, self._accounts)
         found = routes.find(
             message.method, tuple(unquote(segment) for segment in path.split("/")[1:])
         )
@@ -259,8 +259,8 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
     return b"".join(chunks)
 
 
-def _below_base(path: str) -> tuple[str, str]:
-    for region in ("intl", "cn"):
+def _below_base(path: str, regions: Iterable[str]) -> tuple[str, str]:
+    for region in regions:
         base = f"/{region}{_BASE}"
         if path == base or path.startswith(f"{base}/"):
             return region, path.removeprefix(base)

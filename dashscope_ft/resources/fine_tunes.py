@@ -21,14 +21,13 @@ from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
 from ..codec import Codec
 from ..creation import Creation, fine_tune_fields
-from ..envelope import Reply, read_acknowledgement
-from ..errors import NotFound, OutcomeUnknown
+from ..errors import OutcomeUnknown
 from ..models import Checkpoint, FineTuneJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
 from ..transport import Transport
 from ..waiting import when_there_is_room
-from .jobs import JobLookout, Jobs, Upkeep, words
+from .jobs import JobLookout, Jobs, Upkeep, acknowledged, words
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
@@ -162,14 +161,7 @@ class FineTunes:
 
         Wire: `DELETE /fine-tunes/{job_id}`.
         """
-        try:
-            return await self._delete(job)
-        except NotFound as missing:
-            if not (missing_ok and missing.is_from_service):
-                raise
-            return Receipt(
-                job_id=self._jobs.id_of(job), request_id=missing.request_id, confirmed=False
-            )
+        return await self._delete(job, missing_ok=missing_ok)
 
     async def create(
         self,
@@ -261,8 +253,8 @@ class FineTunes:
 
         Returns:
             The jobs that may be it, the nearest in time first: of that time, and nothing known
-            of them speaks against it. More than one where equal jobs were created at that time.
-            None where the listing holds none; a creation that is still on its way may show later.
+            of them speaks against it. More than one where equal jobs were created at that time,
+            and an empty list where none is listed; a creation still on its way may show later.
 
         Raises:
             InvalidArgument: The error is not one of a creation.
@@ -605,19 +597,14 @@ class FineTunes:
         return Checkpoints(self._jobs)
 
     async def _cancel(self, job: object, stopping: Stopping | None = None) -> Receipt:
-        return await self._change(Operation.CANCEL, self._jobs.id_of(job), stopping)
+        return await self._jobs.change(job, Operation.CANCEL, acknowledged, stopping)
 
-    async def _delete(self, job: object, stopping: Stopping | None = None) -> Receipt:
-        return await self._change(Operation.DELETE, self._jobs.id_of(job), stopping)
-
-    async def _change(
-        self, operation: Operation, job_id: str, stopping: Stopping | None
+    async def _delete(
+        self, job: object, stopping: Stopping | None = None, *, missing_ok: bool = False
     ) -> Receipt:
-        def acknowledged(reply: Reply) -> Receipt:
-            read_acknowledgement(reply)
-            return Receipt(job_id=job_id, request_id=reply.request_id)
-
-        return await self._jobs.change(job_id, operation, acknowledged, stopping)
+        return await self._jobs.change(
+            job, Operation.DELETE, acknowledged, stopping, missing_ok=missing_ok
+        )
 
 
 def _is_of(job: FineTuneJob, model: str | None) -> bool:

@@ -13,13 +13,13 @@ from ..arguments import check_filter
 from ..bulk import AsyncOutcomes, Stopping
 from ..codec import Codec
 from ..creation import Creation, import_fields
-from ..envelope import Reply, malformed, read_acknowledgement
-from ..errors import NotFound, OutcomeUnknown
+from ..envelope import Reply, malformed
+from ..errors import OutcomeUnknown
 from ..models import ImportJob, ImportStatus, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
 from ..retry import Operation
 from ..transport import Transport
-from .jobs import Jobs, Upkeep, words
+from .jobs import Jobs, Upkeep, acknowledged, words
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
@@ -69,7 +69,7 @@ class Imports:
         Wire: `GET /custom_models/import`.
         """
         model_name = check_filter("model_name", model_name)
-        chosen = words(status)
+        chosen = _words(status)
 
         def wanted(job: ImportJob) -> bool:
             return _is_named(job, model_name) and _is_in(job, chosen)
@@ -102,7 +102,7 @@ class Imports:
         """
         status = check_filter("status", status)
         model_name = check_filter("model_name", model_name)
-        chosen = words(status)
+        chosen = _words(status)
         return await self._jobs.page(
             page_no,
             page_size,
@@ -146,14 +146,7 @@ class Imports:
 
         Wire: `DELETE /custom_models/import/{job_id}`.
         """
-        try:
-            return await self._delete(job)
-        except NotFound as missing:
-            if not (missing_ok and missing.is_from_service):
-                raise
-            return Receipt(
-                job_id=self._jobs.id_of(job), request_id=missing.request_id, confirmed=False
-            )
+        return await self._delete(job, missing_ok=missing_ok)
 
     async def create(
         self,
@@ -214,8 +207,8 @@ class Imports:
 
         Returns:
             The jobs that may be it, the nearest in time first: of that time, and nothing known
-            of them speaks against it. More than one where equal jobs were created at that time.
-            None where the listing holds none; a creation that is still on its way may show later.
+            of them speaks against it. More than one where equal jobs were created at that time,
+            and an empty list where none is listed; a creation still on its way may show later.
 
         Raises:
             InvalidArgument: The error is not one of a creation.
@@ -313,7 +306,7 @@ class Imports:
             A run that begins at its first `async for` or `report()`: an `Outcome` for each job.
 
         Raises:
-            TypeError: Something is neither an id nor a `ImportJob`.
+            TypeError: Something is neither an id nor an `ImportJob`.
 
         Wire: `DELETE /custom_models/import/{job_id}`, one for each.
         """
@@ -384,20 +377,20 @@ class Imports:
             on_outcome=on_outcome,
         )
 
-    async def _delete(self, job: object, stopping: Stopping | None = None) -> Receipt:
-        job_id = self._jobs.id_of(job)
+    async def _delete(
+        self, job: object, stopping: Stopping | None = None, *, missing_ok: bool = False
+    ) -> Receipt:
         return await self._jobs.change(
-            job_id, Operation.DELETE, lambda reply: self._deleted(job_id, reply), stopping
+            job, Operation.DELETE, self._deleted, stopping, missing_ok=missing_ok
         )
 
     def _deleted(self, job_id: str, reply: Reply) -> Receipt:
         if not isinstance(reply.output, dict):
             raise malformed("output", reply, "the deleted job")
         if "job_id" in reply.output:
-            job = self._jobs.read(reply)
+            job = self._jobs.read(reply, job_id)
             return Receipt(job_id=job_id, request_id=reply.request_id, job=job)
-        read_acknowledgement(reply)
-        return Receipt(job_id=job_id, request_id=reply.request_id)
+        return acknowledged(job_id, reply)
 
 
 def _is_named(job: ImportJob, model_name: str | None) -> bool:
@@ -405,6 +398,9 @@ def _is_named(job: ImportJob, model_name: str | None) -> bool:
 
 
 def _is_in(job: ImportJob, chosen: frozenset[str] | None) -> bool:
-    return chosen is None or job.status in {
-        ImportStatus.SPELLINGS.get(word, word) for word in chosen
-    }
+    return chosen is None or job.status in chosen
+
+
+def _words(status: str | Collection[str] | None) -> frozenset[str] | None:
+    chosen = words(status)
+    return chosen and frozenset(ImportStatus.SPELLINGS.get(word, word) for word in chosen)

@@ -13,7 +13,7 @@ from collections.abc import (
     Iterable,
     Mapping,
 )
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -25,12 +25,13 @@ from ..codec import Codec
 from ..connections import Request
 from ..creation import Creation, Fields, body, sought
 from ..envelope import Reply, Row, Rows, malformed, read_rows
-from ..errors import InvalidArgument, OutcomeUnknown
+from ..errors import InvalidArgument, NotFound, OutcomeUnknown
 from ..models import (
     KNOWN_STATUSES,
     Action,
     FineTuneJob,
     ImportJob,
+    Noun,
     Outcome,
     Page,
     Receipt,
@@ -44,7 +45,6 @@ from ..waiting import OnLook, Vigil, wait_for_jobs
 
 if TYPE_CHECKING:  # who does not clean up does not wait for it to load
     from ..cleanup import Plan, Selection, Service
-    from ..cleanup.facts import Noun
 
 Job = TypeVar("Job", FineTuneJob, ImportJob)
 Query = Mapping[str, str | None]
@@ -140,7 +140,7 @@ class Jobs(Generic[Job]):
             look_for: What to look for when nobody can know what happened.
         """
         transport = self.transport
-        begun = datetime.fromtimestamp(transport.now(), UTC)
+        begun = datetime.fromtimestamp(transport.now(), transport.settings.time_zone)
         call = Call(
             what=what,
             operation=Operation.CREATE,
@@ -149,12 +149,12 @@ class Jobs(Generic[Job]):
             ),
             read=self.read,
             when_unknown=f"It may exist and be billed: before creating it again, look for "
-            f"{look_for}, created at about {begun:%Y-%m-%d %H:%M} UTC.",
+            f"{look_for}, created at about {begun:%Y-%m-%d %H:%M %Z}.",
         )
         try:
             return await transport.send(call)
         except OutcomeUnknown as unknown:
-            ended = datetime.fromtimestamp(transport.now(), UTC)
+            ended = datetime.fromtimestamp(transport.now(), transport.settings.time_zone)
             unknown.creation = Creation(fields=fields, begun=begun, ended=ended)
             unknown.hint = f"{unknown.hint} reconcile_create() does so, given this error."
             raise
@@ -207,14 +207,21 @@ class Jobs(Generic[Job]):
 
     async def change(
         self,
-        job_id: str,
+        job: object,
         operation: Operation,
-        read: Callable[[Reply], Receipt],
+        read: Callable[[str, Reply], Receipt],
         stopping: Stopping | None,
+        *,
+        missing_ok: bool = False,
     ) -> Receipt:
         """
         Cancel or delete a job; patiently in a run that can be stopped.
         """
+        job_id = self.id_of(job)
+
+        def unconfirmed(request_id: str | None) -> Receipt:
+            return Receipt(job_id=job_id, request_id=request_id, confirmed=False)
+
         deleting = operation is Operation.DELETE
         call = Call(
             what=f"{'Deleting' if deleting else 'Cancelling'} {job_id}",
@@ -222,8 +229,8 @@ class Jobs(Generic[Job]):
             request=self.request("DELETE", job_id)
             if deleting
             else self.request("POST", job_id, "/cancel"),
-            read=read,
-            infer=lambda request_id: Receipt(job_id=job_id, request_id=request_id, confirmed=False),
+            read=lambda reply: read(job_id, reply),
+            infer=unconfirmed,
             # Not stopping: what was sent has to be looked into, also when the run has ended.
             look=self.look(job_id, patient=stopping is not None),
             when_unknown="Get the job: if it is not found, it was deleted."
@@ -233,7 +240,12 @@ class Jobs(Generic[Job]):
             patient=stopping is not None,
             stopping=stopping,
         )
-        return await self.transport.send(call)
+        try:
+            return await self.transport.send(call)
+        except NotFound as missing:
+            if missing_ok and missing.is_from_service:
+                return unconfirmed(missing.request_id)
+            raise
 
     def many(
         self,
@@ -250,7 +262,7 @@ class Jobs(Generic[Job]):
             action,
             jobs,
             act,
-            noun=self.model,
+            model=self.model,
             concurrency=self.transport.settings.concurrency,
             missing_ok=missing_ok,
         )
@@ -441,6 +453,19 @@ class Upkeep(Generic[Job]):
 
     cancel: Callable[[str, Stopping], Coroutine[Any, Any, Receipt]] = _no_cancel
     """Cancels it, where the service can."""
+
+
+def acknowledged(job_id: str, reply: Reply) -> Receipt:
+    """
+    Read the acknowledgement of a change: `output.status` is `success`.
+
+    Raises:
+        MalformedResponse: It is not.
+    """
+    status = reply.output.get("status") if isinstance(reply.output, dict) else None
+    if not (isinstance(status, str) and status.lower() == "success"):
+        raise malformed("output.status", reply, "'success'")
+    return Receipt(job_id=job_id, request_id=reply.request_id)
 
 
 def words(status: str | Collection[str] | None) -> frozenset[str] | None:

@@ -312,11 +312,14 @@ def test_two_runs_cannot_share_a_journal(path: Path) -> None:
         command = [sys.executable, "-c", script, str(path)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    with opened(path):
+    with opened(path) as journal:
         assert "Another run is using the journal" in other()
         with pytest.raises(PlanRefused, match="Another run"):
             opened(path)
+        # As a child process does that was forked meanwhile.
+        inherited = os.dup(int(journal._file or 0))
     assert other() == ""
+    os.close(inherited)
 
 
 def test_nothing_follows_a_line_that_failed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

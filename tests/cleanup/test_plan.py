@@ -362,7 +362,7 @@ async def test_guards_bound_a_plan() -> None:
     check_guards(plan, max_deletes=5, max_percent=25)
     with pytest.raises(GuardExceeded, match="deletes 5 jobs, more than max_deletes=4"):
         check_guards(plan, max_deletes=4, max_percent=25)
-    with pytest.raises(GuardExceeded, match=r"5 of 20 jobs \(25 %\), more than max_percent=24.5"):
+    with pytest.raises(GuardExceeded, match=r"5 of 20 jobs \(25%\), more than max_percent=24.5"):
         check_guards(plan, max_deletes=5, max_percent=24.5)
     check_guards(await planned(0), max_deletes=0, max_percent=0)
 
@@ -390,7 +390,7 @@ async def test_a_summary_to_decide_from() -> None:
 
     assert text.splitlines()[:12] == [
         f"Clean-up of fine-tuning jobs at {URL}, workspace ws-1",
-        f"planned 2026-11-20 12:00 UTC, digest {plan.digest[:12]}",
+        f"planned 2026-11-20 20:00 UTC+08:00, digest {plan.digest[:12]}",
         "rules: status CANCELED, FAILED; not the latest 1 of each model; never ft-2",
         "",
         "GOES: 5 of 20 fine-tuning jobs",
