@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from .changes import OUTCOME_FIELDS, outcome_row
@@ -20,7 +21,7 @@ from .text import csv_line, json_text
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from dashscope_ft import Outcome, Plan, Report
+    from dashscope_ft import DashScopeError, Outcome, Plan, Report
 
 _MOST = 20
 """Jobs named one by one in the table."""
@@ -193,7 +194,7 @@ def account_lines(report: Report, *, width: int | None, dry_run: bool = False) -
             {
                 "job_id": outcome.job_id,
                 "result": outcome.result,
-                "why": str(outcome.error)
+                "why": _cause(outcome.error, outcome.job_id)
                 if outcome.result == "failed" and outcome.error
                 else _WHY.get(outcome.reason, outcome.reason),
             }
@@ -203,6 +204,17 @@ def account_lines(report: Report, *, width: int | None, dry_run: bool = False) -
     )
     if len(odd) > _MOST:
         yield Text(f"… and {len(odd) - _MOST:,} more; --output jsonl names all of them.")
+
+
+def _cause(error: DashScopeError, job_id: str) -> str:
+    """
+    Say what went wrong; the job is named beside it, and the room may be short.
+    """
+    error = copy(error)
+    if error.what is None:  # words of ours: the service's stay as they are
+        error.message = error.message.replace(f" {job_id} ", " it ")
+    error.what = None
+    return str(error)
 
 
 _ORDER: Final = ("deleted", "goes", "skipped", "failed")

@@ -9,13 +9,20 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from .changes import JobId
 from .command import Output, Session
 from .noun import Column, Noun, minute
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_text
-from .waits import Deadline, PollInterval, check_patience, failing_when_late, saying_when_left
-
-JobId = Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
+from .waits import (
+    Deadline,
+    PollInterval,
+    check_patience,
+    command_line,
+    failing_when_late,
+    saying_when_left,
+    telling_failed_looks,
+)
 
 CHECKPOINT = Noun(
     word="checkpoint",
@@ -83,11 +90,11 @@ async def export_checkpoint(
     Publish a checkpoint as a model. Asked for once, whatever happens.
     """
     check_patience(poll_interval, deadline)
+    look = command_line(session, "jobs", "checkpoints", job_id)
     async with session.client() as client:
         fine_tunes = client.fine_tunes
         with saying_when_left(
-            "Interrupted: it may have been asked for. Before exporting it again, look at "
-            f"`dashscope-ft jobs checkpoints {job_id}`."
+            f"Interrupted: it may have been asked for. Before exporting it again, look at `{look}`."
         ):
             receipt = await fine_tunes.export_checkpoint(job_id, checkpoint, model_name=model_name)
         row = {
@@ -100,7 +107,8 @@ async def export_checkpoint(
         if wait:
             with (
                 saying_when_left("The export goes on by itself."),
-                failing_when_late(f"jobs checkpoints {job_id}"),
+                failing_when_late(look),
+                telling_failed_looks(),
             ):
                 exported = await fine_tunes.wait_for_export(
                     job_id, checkpoint, poll_interval=poll_interval, deadline=deadline

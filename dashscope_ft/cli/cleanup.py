@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Exit, Option
 
+from .changes import Confirmed, Work
 from .command import Output, Refused, Session, command, group
 from .rules import (
     By,
@@ -31,11 +30,10 @@ from .rules import (
 )
 from .terminal import can_ask, say, show_lines, width_of, write
 from .text import csv_line, json_text
+from .waits import command_line
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan, Selection
-
-Work = Coroutine[Any, Any, int]
 
 MaxDeletes = Annotated[
     int, Option(min=0, metavar="N", help="Refuse a plan that deletes more jobs.")
@@ -54,7 +52,6 @@ CancelRunning = Annotated[
     ),
 ]
 Strict = Annotated[bool, Option("--strict", help="Exit with 6 if a job was skipped.")]
-Yes = Annotated[bool, Option("--yes", "-y", help="Don't ask.")]
 SavedAs = Annotated[
     Path | None, Option("-o", "--save", metavar="FILE", help="Write the plan there.")
 ]
@@ -132,7 +129,7 @@ def apply_cleanup(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Say what would go by now; send nothing but reads.")
     ] = False,
-    yes: Yes = False,
+    yes: Confirmed = False,
     digest: Annotated[
         str | None,
         Option(metavar="HEX", help="The plan's digest, 12 characters or more, to be sure of it."),
@@ -188,7 +185,7 @@ def run_cleanup(
     dry_run: Annotated[
         bool, Option("--dry-run", help="End before the question; send nothing but reads.")
     ] = False,
-    yes: Yes = False,
+    yes: Confirmed = False,
     output: LongOutputForm = None,
 ) -> Work | None:
     """
@@ -311,15 +308,12 @@ def _application(session: Session, plan: Plan, file: Path) -> str:
     options = {
         "--max-deletes": going if going > _MAX_DELETES else None,
         "--max-percent": percent if percent > _MAX_PERCENT else None,
-        "--region": session.region,
-        "--workspace": session.workspace,
-        "--base-url": session.base_url,
     }
-    words = ["dashscope-ft", "cleanup", "apply", str(file)]
+    words = ["cleanup", "apply", str(file)]
     for option, value in options.items():
         if value is not None:
             words += option, str(value)
-    return shlex.join(words)
+    return command_line(session, *words)
 
 
 def _write(session: Session, plan: Plan, place: str) -> None:

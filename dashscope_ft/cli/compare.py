@@ -14,7 +14,7 @@ from .changes import JobIds
 from .command import Output, Session
 from .noun import Column
 from .terminal import counter, say, spelled, width_of, write, write_lines
-from .text import csv_line, json_text, plain
+from .text import csv_line, finite, json_text, plain
 
 if TYPE_CHECKING:
     from dashscope_ft import FineTuneJob, TrainingLog
@@ -66,17 +66,8 @@ def _side(job: FineTuneJob, log: TrainingLog) -> dict[str, Any]:
         "job_id": job.job_id,
         "job": {name: told.get(name) for name in _FIELDS},
         "hyper_parameters": job.hyper_parameters or {},
-        "figures": {name: _finite(value) for name, value in figures.items()},
+        "figures": {name: finite(value) for name, value in figures.items()},
     }
-
-
-def _finite(value: float) -> float | str:
-    """
-    Give a number that JSON can hold.
-    """
-    from math import isfinite
-
-    return value if isfinite(value) else str(value)
 
 
 def _rows(sides: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]]:

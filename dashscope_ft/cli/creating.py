@@ -10,18 +10,22 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Option
+from typer import Exit, Option
 
 from dashscope_ft import DashScopeError, InvalidArgument, OutcomeUnknown
 from dashscope_ft.characters import printable
 
 from .command import Output, Session
+from .exits import exit_code
+from .imports import IMPORT
+from .jobs import JOB
+from .listing import show_one
 from .terminal import say, write
-from .text import json_text
 from .waits import (
     Deadline,
     PollInterval,
     check_patience,
+    command_line,
     ends_of,
     failing_when_late,
     saying_when_left,
@@ -136,7 +140,11 @@ async def create_job(
         if not wait:
             return None
         return await _ended(
-            fine_tunes.wait_many, "jobs", job.job_id, poll_interval=poll_interval, deadline=deadline
+            fine_tunes.wait_many,
+            job.job_id,
+            command_line(session, "jobs", "wait", job.job_id),
+            poll_interval=poll_interval,
+            deadline=deadline,
         )
 
 
@@ -179,7 +187,11 @@ async def create_import(
         if not wait:
             return None
         return await _ended(
-            imports.wait_many, "imports", job.job_id, poll_interval=poll_interval, deadline=deadline
+            imports.wait_many,
+            job.job_id,
+            command_line(session, "imports", "wait", job.job_id),
+            poll_interval=poll_interval,
+            deadline=deadline,
         )
 
 
@@ -249,12 +261,13 @@ def _in_options(message: str, *, but: Collection[str]) -> str:
 
 
 async def _ended(
-    wait_many: Callable[..., Coroutine[Any, Any, Jobs]], noun: str, job_id: str, **bounds: float
+    wait_many: Callable[..., Coroutine[Any, Any, Jobs]], job_id: str, again: str, **bounds: float
 ) -> int:
     """
-    Wait until what was created has ended, and give the exit code.
+    Wait until what was created has ended, and give the exit code; out of time, tell the command
+    that waits again.
     """
-    with failing_when_late(f"{noun} wait {job_id}"):
+    with failing_when_late(again):
         return tell_ends(await ends_of(wait_many, [job_id], **bounds))
 
 
@@ -271,12 +284,13 @@ async def _created(
 
     Raises:
         InvalidArgument: Something is wrong; it is called as on the command line, or in the file.
+        Exit: Nobody knows whether there is one.
     """
     given = {name: value for name, value in options.items() if value not in (None, [])}
     fields = _fields(create, file, given)
     in_doubt = (
         "Interrupted: it may exist and be billed. Before creating it again, look at the newest of "
-        f"`dashscope-ft {noun} list`."
+        f"`{command_line(session, noun, 'list')}`."
     )
     try:
         with saying_when_left(in_doubt):
@@ -284,25 +298,27 @@ async def _created(
     except (InvalidArgument, OutcomeUnknown) as error:
         failure = error
     else:
-        if session.form is Output.TABLE:
-            text = printable(job.job_id)
-        else:
-            text = json_text(job.to_dict(), indent=2 if session.form is Output.JSON else None)
         try:
-            write(text + "\n")
+            if session.form is Output.TABLE:
+                write(printable(job.job_id) + "\n")
+            else:
+                show_one(session, job, noun=JOB if noun == "jobs" else IMPORT)
         except OSError:  # whoever runs it again, not knowing of this job, pays for another
             say(f"Created {job.job_id}.")
             raise
         return job
     if isinstance(failure, InvalidArgument):
         raise InvalidArgument(_in_options(failure.message, but=fields.keys() - given.keys()))
+    # Its last sentence tells programs how to look for the job, which is done right here.
+    failure.hint = (failure.hint or "").partition(" reconcile_create()")[0]
+    say(f"Error: {failure}", style="red")
     try:
-        with saying_when_left(f"Error: {failure}"):
-            found = await candidates(failure)
+        found = await candidates(failure)
     except DashScopeError:
         found = None
     for each in found or ():
-        say(f"It may be {each.job_id} ({each.status}).")
+        show = command_line(session, noun, "show", each.job_id)
+        say(f"It may be {each.job_id} ({each.status}): {show}")
     if found == []:
         say("No such job is listed so far.")
-    raise failure
+    raise Exit(exit_code(failure))

@@ -41,7 +41,7 @@ class ExitCode(IntEnum):
     """A guard or a missing confirmation stopped it; nothing was changed."""
 
     AUTHENTICATION = 4
-    """The key is missing, wrong, or of another region."""
+    """The key is wrong, or of another region."""
 
     SOME_FAILED = 5
     """Of several jobs, some failed."""

@@ -164,7 +164,7 @@ _LINES = (
         lambda found: found.found(2),
         lambda found: found.agrees(2),
     ),
-    _Line("  settled though answer lost", lambda found: found.inferred),
+    _Line("Settled though answer lost", lambda found: found.inferred),
     _Line("Listed at the end", lambda found: len(found.listed_again)),
     _Line(
         "  left in the emulator",

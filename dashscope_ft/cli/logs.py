@@ -7,19 +7,20 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from dashscope_ft.characters import printable
 
+from .changes import JobId
 from .command import Output, Session
 from .terminal import write
 from .text import csv_line, json_text
-from .waits import Deadline, PollInterval
+from .waits import Deadline, PollInterval, telling_failed_looks
 
 
 async def show_log(
     session: Session,
-    job_id: Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")],
+    job_id: JobId,
     follow: Annotated[
         bool, Option("--follow", "-f", help="Go on until the job has ended.")
     ] = False,
@@ -38,18 +39,19 @@ async def show_log(
         )
         if session.form is Output.CSV:
             write(csv_line(["line", "text"]))
-        async with aclosing(log):
-            number = 0
-            async for line in log:
-                match session.form:
-                    case Output.TABLE:
-                        write(printable(line) + "\n")
-                    case Output.JSONL:
-                        write(json_text({"line": number, "text": line}) + "\n")
-                    case Output.CSV:
-                        write(csv_line([number, line]))
-                    case Output.JSON:
-                        lines.append(line)
-                number += 1
+        with telling_failed_looks():
+            async with aclosing(log):
+                number = 0
+                async for line in log:
+                    match session.form:
+                        case Output.TABLE:
+                            write(printable(line) + "\n")
+                        case Output.JSONL:
+                            write(json_text({"line": number, "text": line}) + "\n")
+                        case Output.CSV:
+                            write(csv_line([number, line]))
+                        case Output.JSON:
+                            lines.append(line)
+                    number += 1
     if session.form is Output.JSON:
         write(json_text(lines, indent=2) + "\n")

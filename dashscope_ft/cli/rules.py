@@ -117,7 +117,8 @@ def statuses_of(what: What, status: list[str] | None, *, therefore: str = "") ->
     """
     words = {word.upper() for word in status or ()}
     for word in sorted(words - known_statuses(what) - {""}):  # no word at all is refused later
-        say(f"Note: {word} is no status that {what} are known to have{therefore}.")
+        known = ", ".join(life_of(what))
+        say(f"Note: {word} is no status that {what} are known to have{therefore}. Known: {known}.")
     return words
 
 
@@ -130,6 +131,16 @@ def known_statuses(what: What) -> frozenset[str]:
     if what is What.IMPORTS:
         return ImportStatus.KNOWN | ImportStatus.SPELLINGS.keys()
     return JobStatus.KNOWN
+
+
+def life_of(what: What) -> list[str]:
+    """
+    Give the words for the states of a kind of job, in the order in which it comes to them.
+    """
+    from dashscope_ft import ImportStatus, JobStatus
+
+    words = ImportStatus if what is What.IMPORTS else JobStatus
+    return [name for name in vars(words) if name in words.KNOWN]
 
 
 def bound_of(option: str, text: str | None) -> timedelta | datetime | None:

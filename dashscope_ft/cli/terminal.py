@@ -216,11 +216,12 @@ def ask(question: str) -> bool:
     return answer.strip().lower() in {"y", "yes"}
 
 
-def can_animate() -> bool:
+def can_animate(stream: TextIO | None = None) -> bool:
     """
-    Tell whether stderr is a terminal that can redraw a line.
+    Tell whether a stream, stderr unless told otherwise, is a terminal that can redraw a line.
     """
-    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+    stream = sys.stderr if stream is None else stream
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
 
 
 class Steps:

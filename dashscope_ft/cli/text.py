@@ -1,5 +1,5 @@
 """
-Jobs as lines of JSON or CSV. Pure functions.
+Values as JSON, as CSV and as words. Pure functions.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from dashscope_ft.characters import printable
@@ -38,6 +39,13 @@ def csv_line(values: Iterable[Any]) -> str:
     line = io.StringIO()
     csv.writer(line).writerow([_csv_cell(value) for value in values])
     return line.getvalue()
+
+
+def finite(value: float) -> float | str:
+    """
+    Give a number that JSON can hold; one that is not finite as a text.
+    """
+    return value if isfinite(value) else str(value)
 
 
 def plain(value: Any) -> str:

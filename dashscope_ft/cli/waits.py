@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -119,6 +120,52 @@ def leaving(job_ids: Sequence[str]) -> AbstractContextManager[None]:
     )
 
 
+def command_line(session: Session, *words: str) -> str:
+    """
+    Spell a command that asks where this one did, to be pasted.
+    """
+    options = {
+        "--region": session.region,
+        "--workspace": session.workspace,
+        "--base-url": session.base_url,
+    }
+    line = ["dashscope-ft", *words]
+    for option, value in options.items():
+        if value is not None:
+            line += option, value
+    return shlex.join(line)
+
+
+@contextmanager
+def telling_failed_looks(tell: Callable[[str], object] = say) -> Iterator[None]:
+    """
+    Tell why jobs cannot be looked at while they are waited for, and again when the reason changes.
+    """
+    import logging
+
+    told = ""
+
+    class Looks(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            nonlocal told
+            reason = record.getMessage()
+            if told and reason.endswith(told):  # the last look may have less time, but no news
+                return
+            tell(f"Cannot be looked at for now: {reason}")
+            told = reason
+
+    # What a wait forgives is told to the library's log, and to nobody else.
+    logger, handler = logging.getLogger("dashscope_ft.waiting"), Looks()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
 @contextmanager
 def failing_when_late(command: str) -> Iterator[None]:
     """
@@ -130,8 +177,10 @@ def failing_when_late(command: str) -> Iterator[None]:
         yield
         return
     except (DeadlineExceeded, Throttled) as error:
+        if isinstance(error, DeadlineExceeded):
+            error.hint = None  # it says to wait again, as the command does
         late = str(error)
-    raise DashScopeError(late, hint=f"Go on with `dashscope-ft {command}`.")
+    raise DashScopeError(late, hint=f"Go on with `{command}`.")
 
 
 @contextmanager
@@ -149,7 +198,7 @@ def _attending(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | 
         words = ", ".join(f"{word} {count}" for word, count in counts.most_common())
         tell(next(iter(counts), "") if number == 1 else f"{words} of {number}")
 
-    with leaving(job_ids), spinner("Waiting", timed=True) as tell:
+    with leaving(job_ids), spinner("Waiting", timed=True) as tell, telling_failed_looks():
         yield states
 
 

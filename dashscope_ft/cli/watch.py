@@ -4,20 +4,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Annotated, Protocol
-
-from typer import Argument
+from typing import TYPE_CHECKING, Protocol
 
 from dashscope_ft.characters import printable
 
+from .changes import JobId
 from .command import Output, Session
-from .terminal import console, spelled, write
-from .text import json_text
-from .waits import Deadline, PollInterval, leaving, tell_ends
+from .terminal import can_animate, console, say, show_lines, spelled, write
+from .text import csv_line, finite, json_text
+from .waits import Deadline, PollInterval, leaving, tell_ends, telling_failed_looks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +37,7 @@ _MARGIN = 3
 
 async def watch_job(
     session: Session,
-    job_id: Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")],
+    job_id: JobId,
     poll_interval: PollInterval = 5.0,
     deadline: Deadline = 86_400.0,
 ) -> int:
@@ -53,7 +51,7 @@ async def watch_job(
     with leaving([job_id]):
         async with session.client() as client:
             watch = client.fine_tunes.watch(job_id, poll_interval=poll_interval, deadline=deadline)
-            with _screen(session) as screen:
+            with _screen(session) as screen, telling_failed_looks(screen.tell):
                 async with aclosing(watch):
                     async for progress in watch:
                         screen.show(progress)
@@ -72,6 +70,12 @@ class Screen(Protocol):
         """
         ...
 
+    def tell(self, words: str) -> None:
+        """
+        Say something beside it.
+        """
+        ...
+
 
 @contextmanager
 def _screen(session: Session) -> Iterator[Screen]:
@@ -79,9 +83,9 @@ def _screen(session: Session) -> Iterator[Screen]:
     Give a picture on a terminal that can redraw, else lines.
     """
     if session.form is not Output.TABLE:
-        yield _Records()
+        yield _Records(session.form)
         return
-    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}:
+    if not can_animate(sys.stdout):
         yield _Lines()
         return
     from rich.live import Live
@@ -97,38 +101,49 @@ def _screen(session: Session) -> Iterator[Screen]:
         yield _Picture(live, output)
 
 
-class _Records:
+class _Apart:
     """
-    A line of JSON for each look that shows something new.
+    Words on stderr, apart from the data.
+    """
+
+    def tell(self, words: str) -> None:
+        """
+        Say them.
+        """
+        say(words)
+
+
+class _Records(_Apart):
+    """
+    A line of JSON, or of CSV below a header, for each look that shows something new.
     """
 
     last = ""
+
+    def __init__(self, form: Output) -> None:
+        self._csv = form is Output.CSV
 
     def show(self, progress: Progress) -> None:
         """
         Write it, unless it is the same as the last.
         """
-        from math import isfinite
-
-        figures = {
-            name: value if isfinite(value) else str(value)
-            for name, value in progress.log.final.items()
+        figures = {name: finite(value) for name, value in progress.log.final.items()}
+        row = {
+            "job_id": progress.job.job_id,
+            "status": progress.job.status,
+            "fraction": progress.fraction,
+            "lines": len(progress.log.lines),
+            "figures": figures,
         }
-        line = json_text(
-            {
-                "job_id": progress.job.job_id,
-                "status": progress.job.status,
-                "fraction": progress.fraction,
-                "lines": len(progress.log.lines),
-                "figures": figures,
-            }
-        )
+        line = csv_line(row.values()) if self._csv else json_text(row) + "\n"
+        if self._csv and not self.last:
+            write(csv_line(row))
         if line != self.last:
-            write(line + "\n")
+            write(line)
         self.last = line
 
 
-class _Lines:
+class _Lines(_Apart):
     """
     A line of words for each look that shows something new.
     """
@@ -165,6 +180,17 @@ class _Picture:
 
         lines = draw(progress, width=self._width, height=self._height, braille=self._braille)
         self._live.update(Group(*lines), refresh=True)
+
+    def tell(self, words: str) -> None:
+        """
+        Say something above it: on the same terminal, stderr would tear it.
+        """
+        from rich.text import Text
+
+        if sys.stderr.isatty():
+            show_lines([Text(printable(words))], sys.stdout)
+        else:
+            say(words)
 
 
 def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Iterator[Text]:

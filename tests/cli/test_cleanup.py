@@ -264,7 +264,8 @@ def test_a_status_that_is_not_known(studio: Emulator, run: Run) -> None:
 
     assert done.returncode == 0
     assert done.stderr == (
-        "Note: FAILD is no status that jobs are known to have; it may go all the same.\n"
+        "Note: FAILD is no status that jobs are known to have; it may go all the same."
+        " Known: PENDING, QUEUING, RUNNING, CANCELING, SUCCEEDED, FAILED, CANCELED.\n"
     )
     assert "GOES: 0 of 5" in done.stdout
 
@@ -498,7 +499,10 @@ def test_a_plan_beyond_a_guard(
     sent = list(studio.journal.requests)
     rehearsed = applied(*options, "--dry-run")
     option, bound = options
-    refusal = rf"Error: The plan deletes 5 .* more than {option} {bound}\. .* raise {option}\.\n"
+    deletes = r"5 jobs|5 of 5 jobs \(100%\)"
+    refusal = (
+        rf"Error: The plan deletes ({deletes}), more than {option} {bound}\. .* raise {option}\.\n"
+    )
 
     assert not sent
     assert (done.returncode, done.stdout) == (3, "")
@@ -910,6 +914,24 @@ def test_the_exit_code_of_a_plan(
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("Error: ")
     assert not plan_file.exists()
+
+
+def test_a_cause_on_a_terminal(
+    studio: Emulator, planned: Callable[..., Plan], terminal: OnTerminal, plan_file: Path
+) -> None:
+    """
+    Beside the longest ids, eighty columns show why a deletion failed, and name each job once.
+    """
+    ids = studio.seed(imports=2, import_statuses=["FAILED"])
+    planned("imports")
+    studio.inject(Fault(operation="imports.delete", status=403, body=DENIED, times=None))
+    shown = terminal(*agreed(plan_file), width=80)
+    code = shown.finish()
+
+    assert code == 5
+    for job_id in ids:
+        assert f"{job_id}  failed  No. (code AccessDenied, HTTP 403" in shown.words
+    assert max(map(len, shown.words.splitlines())) <= 80
 
 
 # Questions

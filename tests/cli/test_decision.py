@@ -201,3 +201,30 @@ def test_an_account_of_many_ends() -> None:
     assert any(line.startswith("ft-x  ") and r"\x1b[2J" in line for line in lines)
     assert lines[-1].startswith("… and 6 more")
     assert not any("ft-n" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("what", "message", "why"),
+    [
+        ("Deleting {}", "No.", "No."),
+        ("Deleting {}", "The job {} runs.", "The job {} runs."),
+        (
+            None,
+            "Interrupted before the answer about {} came.",
+            "Interrupted before the answer about it came.",
+        ),
+    ],
+)
+def test_why_a_job_failed(what: str | None, message: str, why: str) -> None:
+    """
+    The reason does not begin with the job that stands beside it, and the error stays as it was.
+    """
+    job_id = "b1af3c42-2a4f-4f3f-8abe-c2fa7d1e9b55"
+    error = DashScopeError(message.format(job_id), code="X", hint="Wait.")
+    error.what = what and what.format(job_id)
+    told = str(error)
+    outcome = Outcome(job_id=job_id, action="delete", result="failed", reason="X", error=error)
+    lines = [line.plain for line in account_lines(Report(outcomes=[outcome]), width=None)]
+
+    assert lines[-1] == f"{job_id}  failed  {why.format(job_id)} (code X) Wait."
+    assert str(error) == told

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable
@@ -94,6 +96,21 @@ def test_an_id_that_cannot_be_written(
 
     [job_id] = studio.account().jobs or studio.account().imports
     assert (done.returncode, done.stderr) == (code, f"Created {job_id}.\n{end}")
+
+
+@pytest.mark.parametrize(("create", "noun"), [(CREATE, "jobs"), (IMPORT, "imports")])
+def test_creating_for_a_spreadsheet(
+    run: Run, studio: Emulator, create: tuple[str, ...], noun: str
+) -> None:
+    """
+    In CSV the new job is a header and a row, as `show` writes them.
+    """
+    done = run(*create, "-o", "csv")
+
+    [job_id] = studio.account().jobs or studio.account().imports
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run(noun, "show", job_id, "-o", "csv").stdout
+    assert done.stdout.count("\n") == 2
 
 
 def test_creating_from_a_file(run: Run, studio: Emulator, tmp_path: Path) -> None:
@@ -222,18 +239,31 @@ def test_a_field_of_another_type(run: Run, tmp_path: Path, field: str, words: st
     assert done == (2, "", f"Error: {words}\n")
 
 
-def test_a_creation_whose_answer_is_lost(run: Run, studio: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("create", "operation", "noun"),
+    [(CREATE, "fine_tunes", "jobs"), (IMPORT, "imports", "imports")],
+)
+def test_a_creation_whose_answer_is_lost(
+    run: Run, studio: Emulator, create: tuple[str, ...], operation: str, noun: str
+) -> None:
     """
-    One request, exit code 1, and the job that it may have made is named on stderr.
+    One request, exit code 1, and below the error the job that it may have made, with the command
+    that shows it.
     """
-    studio.inject(Fault(operation="fine_tunes.create", lose="after"))
+    studio.inject(Fault(operation=f"{operation}.create", lose="after"))
 
-    done = run(*CREATE)
+    done = run(*create, "--base-url", studio.base_url("intl"))
 
-    [job_id] = studio.account().jobs
+    [job_id] = studio.account().jobs or studio.account().imports
+    error, candidate = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"It may be {job_id} (PENDING)." in done.stderr
-    assert len(studio.journal.of("fine_tunes.create")) == 1
+    assert re.fullmatch(r"Error: .* before creating it again, look for .*\.", error)
+    assert "reconcile_create" not in error
+    assert candidate == (
+        f"It may be {job_id} (PENDING): dashscope-ft {noun} show {job_id}"
+        f" --base-url {studio.base_url('intl')}"
+    )
+    assert len(studio.journal.of(f"{operation}.create")) == 1
 
 
 @pytest.mark.parametrize(
@@ -304,7 +334,7 @@ def test_a_lost_creation_of_which_nothing_is_seen(
 
     assert (done.returncode, done.stdout) == (1, "")
     assert ("No such job is listed so far.\n" in done.stderr) is listing
-    assert done.stderr.splitlines()[-1].startswith("Error: ")
+    assert done.stderr.splitlines()[0].startswith("Error: ")
     assert "AccessDenied" not in done.stderr
 
 
@@ -377,6 +407,49 @@ def test_leaving_a_wait(
     assert wait.text.endswith("\x1b[2K" + end)
 
 
+@pytest.mark.parametrize(
+    "command", ["jobs wait {}", "jobs watch {}", "jobs logs {} --follow", "imports wait {}"]
+)
+def test_waiting_for_a_service_that_is_away(run: Run, studio: Emulator, command: str) -> None:
+    """
+    Why nothing can be seen is said at the first failed look, and again only for another reason.
+    """
+    if "imports" in command:
+        [job_id] = studio.seed(imports=1, import_statuses=["SUCCESSED"])
+    else:
+        [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    for body in ("Busy.", {"request_id": "r", "output": "away"}):
+        studio.inject(Fault(operation="*.get", status=200, body=body, times=3))
+
+    done = run(*command.format(job_id).split(), *SOON)
+
+    lines = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert len([each for each in studio.journal if each.operation.endswith(".get")]) > 2
+    assert [line.startswith("Cannot be looked at for now: ") for line in lines] == [True, True]
+    assert len(set(lines)) == 2
+
+
+def test_watching_a_service_that_is_away(
+    terminal: Callable[..., Terminal], studio: Emulator
+) -> None:
+    """
+    On a terminal the words stand above the picture, which goes on below them.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["RUNNING"])
+
+    watch = terminal("jobs", "watch", job_id, *SOON)
+    watch.read_until("RUNNING")
+    studio.inject(Fault(operation="*.get", status=200, body="Busy.", times=3))
+    watch.read_until("Cannot be looked at for now: ")
+    studio.account().set_status(job_id, "SUCCEEDED")
+    code = watch.finish()
+
+    assert code == 0
+    assert watch.words.count("Cannot be looked at for now: ") == 1
+    assert "SUCCEEDED" in watch.words.partition("Cannot be looked at for now: ")[2]
+
+
 def test_a_wait_that_is_out_of_time(run: Run, studio: Emulator) -> None:
     """
     A deadline is exit code 75: the same command can be run again.
@@ -413,6 +486,43 @@ def test_a_creation_that_is_not_over_in_time(
     assert done.returncode == 1
     assert f"Go on with `dashscope-ft {goes_on.format(done.stdout.strip())}`.\n" in done.stderr
     assert done.stderr.count("\n") == 1
+    assert "wait for it again" not in done.stderr
+
+
+def test_going_on_with_a_creation(run: Run, studio: Emulator) -> None:
+    """
+    The command can be pasted: it asks the place that was named in the other one.
+    """
+    place = ["--region", "intl", "--workspace", "ws-1", "--base-url", studio.base_url("intl")]
+    elsewhere = {"DASHSCOPE_BASE_URL": studio.base_url("cn")}
+    late = ("--wait", "--deadline", "0.1", "--poll-interval", "9")
+
+    told = run(*place, *CREATE, *late, **elsewhere).stderr
+    [job_id] = studio.account().jobs
+    studio.account().set_status(job_id, "SUCCEEDED")
+    [(_, *pasted)] = map(shlex.split, re.findall("`(.*)`", told))
+    done = run(*pasted, **elsewhere)
+
+    assert pasted == ["jobs", "wait", job_id, *place]
+    assert done == (0, f"{job_id}  SUCCEEDED\n", "")
+
+
+def test_going_on_with_an_export(run: Run, studio: Emulator) -> None:
+    """
+    The command that shows what became of an export asks the place that was named in the other one.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    [name, *_] = [each["checkpoint"] for each in studio.account().list_checkpoints(job_id)]
+    place = ["--region", "intl", "--base-url", studio.base_url("intl")]
+    elsewhere = {"DASHSCOPE_BASE_URL": studio.base_url("cn")}
+    export = ("jobs", "export", job_id, name, "--model-name", "mine", "--wait", "--deadline", "0.1")
+
+    told = run(*place, *export, "--poll-interval", "9", **elsewhere).stderr
+    [(_, *pasted)] = map(shlex.split, re.findall("`(.*)`", told))
+    done = run(*pasted, **elsewhere)
+
+    assert pasted == ["jobs", "checkpoints", job_id, *place]
+    assert (done.returncode, name in done.stdout) == (0, True)
 
 
 @pytest.mark.parametrize("command", [CREATE, IMPORT, EXPORT])
@@ -477,8 +587,28 @@ def test_watching_on_a_pipe(run: Run, fast: Emulator) -> None:
     assert json.loads(again.stdout)["figures"]["epoch"] == 3.0
 
 
-@pytest.mark.parametrize("form", ["table", "jsonl"])
-def test_watching_a_job_that_stands_still(run: Run, studio: Emulator, form: str) -> None:
+def test_watching_for_a_spreadsheet(run: Run, studio: Emulator) -> None:
+    """
+    In CSV a watch is a header and a row for whatever is new, with the figures as JSON.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    lines = [*["Training."] * 1000, "{'loss': 0.5, 'grad_norm': nan}"]
+    studio.account().set_log(job_id, lines)
+
+    done = run("jobs", "watch", job_id, "-o", "csv")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(csv.reader(done.stdout.splitlines())) == [
+        ["job_id", "status", "fraction", "lines", "figures"],
+        [job_id, "SUCCEEDED", "1.0", "1000", "{}"],
+        [job_id, "SUCCEEDED", "1.0", "1001", '{"loss": 0.5, "grad_norm": "nan"}'],
+    ]
+
+
+@pytest.mark.parametrize(("form", "lines"), [("table", 1), ("jsonl", 1), ("csv", 2)])
+def test_watching_a_job_that_stands_still(
+    run: Run, studio: Emulator, form: str, lines: int
+) -> None:
     """
     Off a terminal, a look that shows nothing new has no line.
     """
@@ -487,7 +617,7 @@ def test_watching_a_job_that_stands_still(run: Run, studio: Emulator, form: str)
     done = run("jobs", "watch", job_id, "-o", form, "--deadline", "0.2", *SOON)
 
     assert done.returncode == 75
-    assert done.stdout.count("\n") == 1
+    assert done.stdout.count("\n") == lines
     assert len(studio.journal.of("fine_tunes.get")) > 1
 
 

@@ -16,6 +16,7 @@ import sys
 from asyncio import CancelledError
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ import pytest
 import dashscope_ft
 from dashscope_ft import ImportStatus, JobStatus
 from dashscope_ft.cli import main
-from dashscope_ft.cli.rules import What, known_statuses
+from dashscope_ft.cli.rules import What, known_statuses, life_of
 from dashscope_ft.cli.terminal import ask, prepare_streams, steps
 from dashscope_ft.emulator import Emulator, Fault, Pace
 from dashscope_ft.emulator.__main__ import main as emulator_main
@@ -35,6 +36,11 @@ pytestmark = pytest.mark.once
 
 Start = Callable[..., "subprocess.Popen[str]"]
 OnTerminal = Callable[..., Terminal]
+
+LIVES = {
+    "jobs": "PENDING, QUEUING, RUNNING, CANCELING, SUCCEEDED, FAILED, CANCELED",
+    "imports": "PENDING, RUNNING, SUCCESSED, FAILED",
+}
 
 
 # Listing
@@ -139,7 +145,7 @@ def test_a_status_of_another_noun(run: Run, noun: str, word: str, noted: bool) -
     """
     A word is noted if it is none that such jobs are known to have, be it one of the others'.
     """
-    note = f"Note: {word} is no status that {noun} are known to have.\n"
+    note = f"Note: {word} is no status that {noun} are known to have. Known: {LIVES[noun]}.\n"
     done = run(noun, "list", "--status", word)
 
     assert done.returncode == 0
@@ -156,6 +162,18 @@ def test_every_status_is_known(noun: str, words: type) -> None:
 
     assert all_words
     assert all_words <= known_statuses(What(noun))
+    assert all_words == set(life_of(What(noun)))
+
+
+@pytest.mark.parametrize("noun", ["jobs", "imports"])
+def test_the_statuses_in_the_help(run: Run, noun: str) -> None:
+    """
+    Whoever asks what statuses there are is told all of them, in the order of a job's life.
+    """
+    helped = run(noun, "list", "--help")
+
+    assert ", ".join(life_of(What(noun))) == LIVES[noun]
+    assert f" Known: {LIVES[noun]}." in " ".join(helped.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -474,13 +492,34 @@ def test_deleting_an_import(studio: Emulator, run: Run) -> None:
 @pytest.mark.parametrize("missing_ok", [True, False])
 def test_deleting_what_is_not_there(run: Run, missing_ok: bool) -> None:
     """
-    A missing job is a failure, unless told otherwise.
+    A missing job is a failure, unless told otherwise, but never a deletion.
     """
     done = run("jobs", "delete", "-y", "ft-gone", *(["--missing-ok"] if missing_ok else []))
 
     assert done.returncode == (0 if missing_ok else 1)
-    assert done.stdout == ("ft-gone  gone\n" if missing_ok else "")
+    assert done.stdout == ("ft-gone  not found\n" if missing_ok else "")
     assert ("Error: Deleting ft-gone: " in done.stderr) is not missing_ok
+
+
+@pytest.mark.parametrize("noun", ["jobs", "imports"])
+def test_counting_what_is_not_there(studio: Emulator, run: Run, noun: str) -> None:
+    """
+    Mistyped ids are counted apart; a deletion whose answer was lost counts as one.
+    """
+    failed = ["FAILED"]
+    count = {noun: 2}
+    ids = studio.seed(**count, statuses=failed, import_statuses=failed)  # type: ignore[arg-type]
+    studio.inject(Fault(operation="*.delete", path=f"*{ids[0]}", lose="after"))
+    command = [noun, "delete", "--yes", "--missing-ok"]
+    some = run(*command, *ids, "nope1")
+    none = run(*command, "nope1", "nope2", "--output", "jsonl")
+
+    assert (some.returncode, some.stderr) == (0, "2 deleted, 1 not found.\n")
+    assert sorted(some.stdout.splitlines()) == sorted(
+        [f"{ids[0]}  gone", f"{ids[1]}  deleted", "nope1  not found"]
+    )
+    assert (none.returncode, none.stderr) == (0, "2 not found.\n")
+    assert all("(code NotFound" in json.loads(line)["error"] for line in none.stdout.splitlines())
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3), ("\x04", 3)])
@@ -790,10 +829,12 @@ def test_going_on_after_a_signal_during_deletions(studio: Emulator, start: Start
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=PATIENCE)
     studio.faults.clear()
+    gone = len(studio.account().books.deleted)
     again = run(*command)
 
     assert stderr.endswith("The same command goes on with what is left.\n")
-    assert (again.returncode, again.stderr) == (0, "20 deleted.\n")
+    assert again.returncode == 0
+    assert again.stderr == f"{20 - gone} deleted, {gone} not found.\n"
     assert sorted(studio.account().books.deleted) == sorted(ids)
 
 
@@ -890,7 +931,9 @@ def test_streams_that_are_no_files(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert streams[0].getvalue().startswith("job_id,")
-    assert streams[1].getvalue() == "Note: FIALED is no status that jobs are known to have.\n"
+    assert streams[1].getvalue() == (
+        f"Note: FIALED is no status that jobs are known to have. Known: {LIVES['jobs']}.\n"
+    )
 
 
 def test_a_stdin_that_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -947,6 +990,19 @@ def test_options_that_a_command_has_no_use_for(run: Run) -> None:
 
     assert "--seed" in helped
     assert "--base-url" not in helped
+
+
+@pytest.mark.parametrize("noun", ["jobs", "imports", "cleanup"])
+def test_the_commands_that_the_readme_names(run: Run, noun: str) -> None:
+    """
+    Its section on the command line leaves none out.
+    """
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    sentence = readme.partition("## The command line")[2].partition("may stand")[0]
+    [named] = re.findall(rf"{noun} (\w+\|[\w|]+)", sentence)
+    _, _, listed = run(noun, "--help").stdout.partition("Commands:\n")
+
+    assert set(named.split("|")) == set(re.findall(r"^  (\w+)", listed, re.MULTILINE))
 
 
 def test_without_typer_and_rich() -> None:
@@ -1017,16 +1073,23 @@ def test_a_comparison_where_ascii_only_is_known(studio: Emulator, terminal: OnTe
 
 def test_the_emulator_command(start: Start, run: Run) -> None:
     """
-    It says how to reach it, somebody who does as it says sees its jobs, and Ctrl-C is its good end.
+    It says how to reach each region, somebody who does as it says sees its jobs and is asked about
+    that region, and Ctrl-C is its good end.
     """
     process = start("emulator", "--port", "0", "--jobs", "7")
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(3)]
-    settings = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines[1:])
-    listed = run("jobs", "list", "-o", "jsonl", **settings)
+    seen = {}
+    for region in ("intl", "cn"):
+        lines = list(iter(process.stdout.readline, "\n"))
+        settings = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines[1:])
+        listed = run("jobs", "list", "-o", "jsonl", **settings)
+        unconfirmed = run("jobs", "delete", "ft-1", **settings)
+        seen[region] = len(listed.stdout.splitlines()), unconfirmed.stderr.partition(" (")[0]
     process.send_signal(signal.SIGINT)
 
-    assert len(listed.stdout.splitlines()) == 7
+    assert seen == {
+        region: (7, f"Delete 1 fine-tuning job in region {region}") for region in ("intl", "cn")
+    }
     assert process.wait(PATIENCE) == 0
 
 
@@ -1114,6 +1177,7 @@ def test_the_demonstration(execute: Run) -> None:
     assert done.returncode == 0, done.stdout
     assert figures["missed"] == ["0", "✓", "0", "✓"]
     assert figures["seen twice"] == ["0", "✓", "0", "✓"]
+    assert "\nSettled though answer lost " in done.stdout  # of all deletions, not of imports alone
     assert int(figures["came meanwhile"][0]) > 0
     assert int(figures["went meanwhile"][1]) > 0
     assert "✗" not in done.stdout
