@@ -99,7 +99,7 @@ class AsyncOutcomes:
         if isinstance(jobs, (str, bytes)) or not isinstance(jobs, (Iterable, AsyncIterable)):
             raise TypeError(f"Many jobs are an iterable of ids or jobs, not {type(jobs).__name__}.")
         if isinstance(jobs, Collection):
-            jobs = list(jobs)  # the caller's may change meanwhile, as by what is done already
+            jobs = list(jobs)  # who crosses off what is done changes theirs meanwhile
             for job in jobs:
                 _named(job, model)
         self._jobs = jobs
@@ -136,20 +136,19 @@ class AsyncOutcomes:
         that was taken from the source. Whatever ends the run early is raised with the report so
         far as its `report`, and in a note.
         """
-        if not self._used:
-            try:
+        if self._awaited:
+            raise RuntimeError("This run is under way; so_far tells what is known by now.")
+        try:
+            if not self._used:
                 async with aclosing(self.batches()) as batches:
                     async for _ in batches:
                         pass
-            except BaseException as error:
-                carry(error, self.so_far, "jobs taken up")
-                raise
-        elif self._awaited:
-            raise RuntimeError("This run is under way; so_far tells what is known by now.")
-        else:
             await self.aclose()
             if self._error is not None:
                 raise self._error
+        except BaseException as error:
+            carry(error, self.so_far, "jobs taken up")
+            raise
         return self.so_far
 
     async def __aiter__(self) -> AsyncGenerator[Outcome, None]:
@@ -287,7 +286,7 @@ class AsyncOutcomes:
         if self._on_outcome is not None:
             try:
                 self._on_outcome(outcome)
-            except BaseException as error:  # noqa: BLE001  an exit, too, comes after what is known
+            except BaseException as error:  # noqa: BLE001  in a task, an exit would end the loop
                 self._fail(error)
 
     def _update_room(self) -> None:

@@ -266,7 +266,8 @@ class Throttled(APIError):
 
 class QuotaExceeded(APIError):
     """
-    Too many jobs are running or kept: refused until one of them has ended, or is deleted.
+    Too many jobs are running or kept: refused until a running one has ended, or a kept one is
+    deleted.
     """
 
 
@@ -368,8 +369,8 @@ def _hint(error: APIError, asked: str) -> str | None:
             )
         case QuotaExceeded():
             return (
-                "This is a quota of jobs, not of requests: wait until a running job has ended "
-                "(wait_for_capacity), cancel one, or delete finished ones that nobody needs."
+                "This is a quota of jobs, not of requests. If of running ones, wait until one has "
+                "ended, or cancel one; if of kept ones, delete some that nobody needs."
             )
         case NotFound(is_from_service=False):
             return f"{asked} was asked, and this is not the service's own answer: check the URL."

@@ -95,4 +95,6 @@ def carry(error: BaseException, report: Report, jobs: str) -> None:
     )
     counts = ", ".join(f"{number} {end}" for end, number in ends.items())
     vars(error)["report"] = report
-    error.add_note(f"Of {report.selected} {jobs}: {counts or 'nothing to do'}.")
+    note = f"Of {report.selected} {jobs}: {counts or 'nothing to do'}."
+    if note not in getattr(error, "__notes__", ()):  # it may be raised again
+        error.add_note(note)

@@ -37,6 +37,8 @@ _LOOK_UP: Final = 0.5  # seconds after which a wait looks for an interrupt it sl
 _EXIT_GRACE: Final = 1.0  # seconds that the interpreter's exit waits for what is in flight
 _LAST_WORDS: Final = 1.0  # seconds in which a call that is cancelled twice can say what came of it
 
+_MOST_SHOWN: Final = 500  # characters of what an interrupted call came to
+
 
 class Portal:
     """
@@ -67,8 +69,8 @@ class Portal:
 
         An interrupt, such as Ctrl-C, cancels the call, waits until it has wound up, and
         goes on to the caller. A second one cancels it again, and waits for a second at most.
-        What the call's cancellation carried is carried by the interrupt, too; where the call had
-        ended by then, a note says in what, and `ended_in` is that.
+        What the call's cancellation carried is carried by the interrupt, too. Where the call had
+        ended by then, its result or error is the interrupt's `ended_in`, and begins a note.
 
         Raises:
             ClientClosed: The portal was closed before or during the call.
@@ -415,7 +417,8 @@ class _Call(Generic[T]):
             vars(interrupt)["ended_in"] = ended_in
             if isinstance(ended_in, Report):
                 vars(interrupt)["report"] = ended_in
-            interrupt.add_note(f"The call had ended by then, in {ended_in!r}.")
+            # All of it is in `ended_in`; a traceback would show thousands of jobs.
+            interrupt.add_note(f"The call had ended by then, in {repr(ended_in)[:_MOST_SHOWN]}.")
 
     def outcome(self) -> T:
         """

@@ -199,7 +199,7 @@ async def follow(
 
 async def _lines(tail: Tail) -> AsyncGenerator[list[str], None]:
     """
-    Read on, taking the service's refusal of a log's beginning for one that has not begun.
+    Read on; refused before the first line, the log has not begun, and after it, that is an error.
     """
     try:
         async with aclosing(tail.more()) as pages:

@@ -21,6 +21,7 @@ from .errors import (
     MalformedResponse,
     NotFound,
     QuotaExceeded,
+    Throttled,
 )
 from .models import FineTuneJob, ImportJob, ImportStatus, JobStatus, Page
 
@@ -88,11 +89,14 @@ class Vigil:
 
     async def pause(self) -> None:
         """
-        Wait until the next look, as long as the service asked to if that is longer, or the end.
+        Wait until the next look: as long as the service asked for, if that is longer, and not past
+        the end.
         """
-        asked = self._blip.retry_after if isinstance(self._blip, APIError) else None
+        blip, asked = self._blip, 0.0
+        if isinstance(blip, Throttled) or (isinstance(blip, APIError) and blip.status == 503):
+            asked = blip.retry_after or 0.0
         if (left := self.left) > 0:
-            await self._sleep(min(max(self._interval, asked or 0.0), left))
+            await self._sleep(min(max(self._interval, asked), left))
 
     def late(self, what: str, last_status: str | None) -> DeadlineExceeded:
         """

@@ -547,6 +547,28 @@ async def test_whatever_ends_a_report_early_carries_what_is_known() -> None:
     assert caught.value.__notes__ == ["Of 4 jobs taken up: 1 not_attempted, 3 done."]
 
 
+async def test_an_error_that_a_report_raises_again() -> None:
+    """
+    After a loop that was left, too, it carries the report, and says so once however often it comes.
+    """
+
+    async def source() -> AsyncIterator[str]:
+        yield "ft-a"
+        raise ListingInconsistent("short page")
+
+    outcomes = run(Service(), source())
+    async with aclosing(aiter(outcomes)) as each:
+        async for _ in each:
+            break
+    with pytest.raises(ListingInconsistent):
+        await outcomes.report()
+    with pytest.raises(ListingInconsistent) as caught:
+        await outcomes.report()
+
+    assert vars(caught.value)["report"].reasons == {"confirmed": 1}
+    assert caught.value.__notes__ == ["Of 1 jobs taken up: 1 done."]
+
+
 async def test_patience_with_what_is_under_way_ends() -> None:
     """
     What does not end in time is cut off and called unknown.

@@ -315,7 +315,7 @@ def test_any_refusal_has_a_class(status: int, code: str | None, message: str) ->
         (400, "Arrearage", ["bill"]),
         (403, None, ["permission"]),
         (429, "Throttling", ["30 s"]),
-        (429, "Throttling", ["wait_for_capacity", "cancel", "delete"]),
+        (429, "Throttling", ["wait until one has ended", "cancel", "delete"]),
     ],
 )
 def test_hints(status: int, code: str | None, words: list[str]) -> None:

@@ -255,6 +255,23 @@ async def test_a_service_that_repeats_itself_for_ever() -> None:
     assert len(stuck.reads) <= 40
 
 
+@pytest.mark.parametrize("looped", [True, False])
+async def test_pages_that_are_torn_far_ahead_of_the_chain(looped: bool) -> None:
+    """Reading many windows again while the first is slow is no sign of an inconsistent list."""
+    torn = ChangingList(12_000, random=Random(13))
+    seen: set[int] = set()
+
+    def tear(rows: Rows) -> Rows:
+        if rows.page_no == 1 or rows.page_no in seen:
+            return rows
+        seen.add(rows.page_no)
+        return with_rows(rows, [*rows.rows[:-1], rows.rows[0]])
+
+    torn.distort = tear
+
+    assert len(await torn.walk(concurrency=32, looped=looped)) == 12_000
+
+
 async def test_a_short_page_below_its_own_total() -> None:
     """A short page below its total is read again, twice at most."""
     short = ChangingList(150, random=Random(8))

@@ -625,12 +625,13 @@ def test_ctrl_c_as_a_call_ends() -> None:
             if isinstance(ended_in, Exception):
                 raise ended_in
             return ended_in
-        for ended_in in ("ft-1", ValueError("no"), Report(outcomes=())):
+        for ended_in in ("ft-1", ValueError("no"), Report(outcomes=()), ["ft-1"] * 1000):
             try:
                 portal.call(work, ended_in)
             except KeyboardInterrupt as interrupt:
                 [note] = interrupt.__notes__
-                print(note, interrupt.ended_in is ended_in, hasattr(interrupt, "report"))
+                print(note[:150], interrupt.ended_in is ended_in, hasattr(interrupt, "report"))
+                assert len(note) < 600
         """,
     )
 
@@ -639,6 +640,7 @@ def test_ctrl_c_as_a_call_ends() -> None:
         "The call had ended by then, in ValueError('no'). True False",
         "The call had ended by then, in Report(selected=0, done=0, skipped=0, failed=0, "
         "reasons={}). True True",
+        "The call had ended by then, in [" + 14 * "'ft-1', " + "'ft-1' True False",
     ]
     assert (end.stderr, end.returncode) == ("", 0)
 

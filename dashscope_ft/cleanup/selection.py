@@ -61,6 +61,8 @@ def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
     for text in texts:
         if not isinstance(text, str) or not text:
             raise InvalidArgument(f"A selection is made of non-empty words, not {text!r}.")
+        if text.encode(errors="replace").decode() != text:
+            raise InvalidArgument(f"{text!r} holds half a character, as no word of a job does.")
     return tuple(sorted(set(texts)))
 
 

@@ -220,8 +220,8 @@ def can_animate(stream: TextIO | None = None) -> bool:
     """
     Tell whether a stream, stderr unless told otherwise, is a terminal that can redraw a line.
     """
-    stream = sys.stderr if stream is None else stream
-    return stream.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+    shown_on = sys.stderr if stream is None else stream
+    return shown_on.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
 
 
 class Steps:

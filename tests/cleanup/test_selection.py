@@ -307,13 +307,15 @@ def test_a_job_listed_twice_takes_one_place_among_the_latest() -> None:
         {"keep_latest": 1.5},
         {"by": "gmt_create"},
         {"model": ""},
+        {"model": "caf\udce9*"},
         {"protect": [None]},
         {"status": [""]},
     ],
 )
 def test_rules_that_are_none(rules: dict[str, Any]) -> None:
     """
-    A time without a zone, a negative age, an empty pattern are refused when they are written.
+    A time without a zone, a negative age, an empty pattern or one that no file can hold are refused
+    when they are written.
     """
     with pytest.raises(InvalidArgument):
         Selection(**rules)
