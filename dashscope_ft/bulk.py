@@ -365,6 +365,7 @@ class _Act:
             if not (error.is_from_service and self._missing_ok):
                 return failed(self.action, job_id, error, job=job)
             receipt = Receipt(job_id=job_id, request_id=error.request_id, confirmed=False)
+            return done(self.action, receipt, error=error)
         except DashScopeError as error:
             if stopping() and isinstance(error, NOTHING_HAPPENED):
                 return skipped(self.action, job_id, "not_attempted", error=error, job=job)

@@ -339,7 +339,7 @@ class Outcome:
     """
 
     error: DashScopeError | None = None
-    """What went wrong."""
+    """What went wrong; where it is done all the same, that the job was not there to begin with."""
 
     request_id: str | None = None
     """The service's id of the request that settled it."""

@@ -11,16 +11,21 @@ from .models import Action, FineTuneJob, ImportJob, Outcome, Receipt, Report
 
 
 def done(
-    action: Action, receipt: Receipt, *, job: FineTuneJob | ImportJob | None = None
+    action: Action,
+    receipt: Receipt,
+    *,
+    error: DashScopeError | None = None,
+    job: FineTuneJob | ImportJob | None = None,
 ) -> Outcome:
     """
-    Say that it was done, and on what evidence.
+    Say that it was done, and on what evidence; an error is one that was to be expected.
     """
     return Outcome(
         job_id=receipt.job_id,
         action=action,
         result="done",
         reason="confirmed" if receipt.confirmed else "inferred",
+        error=error,
         request_id=receipt.request_id,
         job=receipt.job or job,
     )

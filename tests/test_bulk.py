@@ -210,6 +210,7 @@ async def test_a_job_that_is_not_there(
 
     assert results(report) == {"ft-a": expected}
     assert report.outcomes[0].request_id == "r-1"
+    assert report.outcomes[0].error is service.errors["ft-a"]
 
 
 @pytest.mark.parametrize("missing_ok", [False, True])

@@ -90,7 +90,7 @@ def change(
     confirm(f"{action.capitalize()} {noun.count(len(ids))} in {place}?", ids, yes=yes)
     tolerant = "" if missing_ok else " with --missing-ok"
     resume = f"The same command{tolerant} goes on with what is left." if action == "delete" else ""
-    return _account(session, client, action, run, ids, resume, missing_ok=missing_ok)
+    return _account(session, client, action, run, ids, resume)
 
 
 async def _account(
@@ -100,8 +100,6 @@ async def _account(
     run: AsyncOutcomes,
     ids: Sequence[str],
     resume: str,
-    *,
-    missing_ok: bool,
 ) -> int:
     from dashscope_ft import Report
     from dashscope_ft.outcomes import skipped
@@ -113,16 +111,13 @@ async def _account(
     try:
         with counter(word, total=len(ids), streams=session.form is not Output.JSON) as progress:
             async with client, run:
-                async for each in run:
-                    outcome = _pardoned(each) if missing_ok else each
+                async for outcome in run:
                     told.append(outcome)
                     _tell(session, outcome)
                     progress.advance()
     finally:
         # An interrupt leaves what was in flight then, and what never began.
-        rest = [
-            _pardoned(each) if missing_ok else each for each in run.so_far.outcomes[len(told) :]
-        ]
+        rest = list(run.so_far.outcomes[len(told) :])
         known = {outcome.job_id for outcome in (*told, *rest)}
         rest += [skipped(action, job_id, "not_attempted") for job_id in ids if job_id not in known]
         report = Report(outcomes=[*told, *rest])
@@ -139,19 +134,6 @@ async def _account(
             if resume and "not_attempted" in report.reasons:
                 say(resume)
     return exit_code(report)
-
-
-def _pardoned(outcome: Outcome) -> Outcome:
-    """
-    Let a job that the service did not find be done with; its error stays, and tells it apart.
-    """
-    from attrs import evolve
-
-    from dashscope_ft import NotFound
-
-    if isinstance(outcome.error, NotFound) and outcome.error.is_from_service:
-        return evolve(outcome, result="done", reason="inferred")
-    return outcome
 
 
 def _is_missing(outcome: Outcome) -> bool:

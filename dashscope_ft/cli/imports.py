@@ -81,6 +81,5 @@ def delete_imports(
     Delete import jobs and their files for good.
     """
     client = session.client()
-    # Its own missing_ok would make a mistyped id look like a deletion.
-    run = client.imports.delete_many(job_ids)
+    run = client.imports.delete_many(job_ids, missing_ok=missing_ok)
     return change(session, client, "delete", IMPORT, job_ids, run, yes=yes, missing_ok=missing_ok)

@@ -104,6 +104,5 @@ def delete_jobs(
     Delete fine-tuning jobs for good.
     """
     client = session.client()
-    # Its own missing_ok would make a mistyped id look like a deletion.
-    run = client.fine_tunes.delete_many(job_ids)
+    run = client.fine_tunes.delete_many(job_ids, missing_ok=missing_ok)
     return change(session, client, "delete", JOB, job_ids, run, yes=yes, missing_ok=missing_ok)
