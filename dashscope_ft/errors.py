@@ -207,6 +207,14 @@ class APIError(DashScopeError):
 
     retry_after: float | None = None
 
+    @property
+    def floor(self) -> float:
+        """
+        Seconds to wait at least: what was asked for, where that counts, on a rate and on 503.
+        """
+        counts = isinstance(self, Throttled) or self.status == 503
+        return (self.retry_after or 0.0) if counts else 0.0
+
 
 class InvalidRequest(APIError):
     """

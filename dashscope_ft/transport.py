@@ -407,8 +407,7 @@ class _Effort(Generic[T]):
             asked=self._transport.asked,
             attempts=self._history.attempts,
         )
-        obeyed = evidence is Evidence.THROTTLED or reply.status == 503
-        return _Setback(evidence, error, (reply.retry_after or 0.0) if obeyed else 0.0)
+        return _Setback(evidence, error, error.floor)
 
     def _success(self, reply: Reply) -> T | _Setback:
         try:

@@ -21,7 +21,6 @@ from .errors import (
     MalformedResponse,
     NotFound,
     QuotaExceeded,
-    Throttled,
 )
 from .models import FineTuneJob, ImportJob, ImportStatus, JobStatus, Page
 
@@ -92,11 +91,9 @@ class Vigil:
         Wait until the next look: as long as the service asked for, if that is longer, and not past
         the end.
         """
-        blip, asked = self._blip, 0.0
-        if isinstance(blip, Throttled) or (isinstance(blip, APIError) and blip.status == 503):
-            asked = blip.retry_after or 0.0
+        floor = self._blip.floor if isinstance(self._blip, APIError) else 0.0
         if (left := self.left) > 0:
-            await self._sleep(min(max(self._interval, asked), left))
+            await self._sleep(min(max(self._interval, floor), left))
 
     def late(self, what: str, last_status: str | None) -> DeadlineExceeded:
         """
