@@ -18,7 +18,6 @@ from .waits import (
     Deadline,
     PollInterval,
     check_patience,
-    command_line,
     failing_when_late,
     saying_when_left,
     telling_failed_looks,
@@ -90,7 +89,7 @@ async def export_checkpoint(
     Publish a checkpoint as a model. Asked for once, whatever happens.
     """
     check_patience(poll_interval, deadline)
-    look = command_line(session, "jobs", "checkpoints", job_id)
+    look = session.command("jobs", "checkpoints", job_id)
     async with session.client() as client:
         fine_tunes = client.fine_tunes
         with saying_when_left(

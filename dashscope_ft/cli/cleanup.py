@@ -30,7 +30,6 @@ from .rules import (
 )
 from .terminal import can_ask, say, show_lines, width_of, write
 from .text import csv_line, json_text
-from .waits import command_line
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan, Selection
@@ -313,7 +312,7 @@ def _application(session: Session, plan: Plan, file: Path) -> str:
     for option, value in options.items():
         if value is not None:
             words += option, str(value)
-    return command_line(session, *words)
+    return session.command(*words)
 
 
 def _write(session: Session, plan: Plan, place: str) -> None:

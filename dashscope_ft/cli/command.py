@@ -107,6 +107,23 @@ class Session:
         workspace = f", workspace {client.workspace}" if client.workspace else ""
         return f"region {client.region} ({urlsplit(client.base_url).netloc}{workspace})"
 
+    def command(self, *words: str) -> str:
+        """
+        Spell a command that asks where this one did, to be pasted.
+        """
+        import shlex
+
+        options = {
+            "--region": self.region,
+            "--workspace": self.workspace,
+            "--base-url": self.base_url,
+        }
+        line = ["dashscope-ft", *words]
+        for option, value in options.items():
+            if value is not None:
+                line += option, value
+        return shlex.join(line)
+
     def refined(self, **given: Any) -> Session:
         """
         Let options that stand further right on the command line win.

@@ -25,7 +25,6 @@ from .waits import (
     Deadline,
     PollInterval,
     check_patience,
-    command_line,
     ends_of,
     failing_when_late,
     saying_when_left,
@@ -142,7 +141,7 @@ async def create_job(
         return await _ended(
             fine_tunes.wait_many,
             job.job_id,
-            command_line(session, "jobs", "wait", job.job_id),
+            session.command("jobs", "wait", job.job_id),
             poll_interval=poll_interval,
             deadline=deadline,
         )
@@ -189,7 +188,7 @@ async def create_import(
         return await _ended(
             imports.wait_many,
             job.job_id,
-            command_line(session, "imports", "wait", job.job_id),
+            session.command("imports", "wait", job.job_id),
             poll_interval=poll_interval,
             deadline=deadline,
         )
@@ -290,7 +289,7 @@ async def _created(
     fields = _fields(create, file, given)
     in_doubt = (
         "Interrupted: it may exist and be billed. Before creating it again, look at the newest of "
-        f"`{command_line(session, noun, 'list')}`."
+        f"`{session.command(noun, 'list')}`."
     )
     try:
         with saying_when_left(in_doubt):
@@ -317,7 +316,7 @@ async def _created(
     except DashScopeError:
         found = None
     for each in found or ():
-        show = command_line(session, noun, "show", each.job_id)
+        show = session.command(noun, "show", each.job_id)
         say(f"It may be {each.job_id} ({each.status}): {show}")
     if found == []:
         say("No such job is listed so far.")

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -118,22 +117,6 @@ def leaving(job_ids: Sequence[str]) -> AbstractContextManager[None]:
     return saying_when_left(
         "The job goes on by itself." if one else "The jobs go on by themselves."
     )
-
-
-def command_line(session: Session, *words: str) -> str:
-    """
-    Spell a command that asks where this one did, to be pasted.
-    """
-    options = {
-        "--region": session.region,
-        "--workspace": session.workspace,
-        "--base-url": session.base_url,
-    }
-    line = ["dashscope-ft", *words]
-    for option, value in options.items():
-        if value is not None:
-            line += option, value
-    return shlex.join(line)
 
 
 @contextmanager
