@@ -364,7 +364,8 @@ class _Walk(Generic[T]):
                 items = [*items[:overlap], *listing.decode(items[overlap:])]
             window: Window[Any] = Window.of(reply, items, listing.read_time)
             self._total = window.total
-            if window.is_short and window.covered < window.total:
+            is_elsewhere = span.start == 0 < window.span.start  # not the head that was asked for
+            if is_elsewhere or (window.is_short and window.covered < window.total):
                 if again == _READ_AGAIN:
                     raise self._inconsistent(window.total, window.ids)
             elif again or not window.repeats_itself:

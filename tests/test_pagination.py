@@ -232,6 +232,20 @@ async def test_a_service_that_ignores_the_page_number() -> None:
     assert len(stuck.reads) <= 60
 
 
+@pytest.mark.parametrize("misplaced", [1, 2, 3])
+async def test_another_page_in_place_of_the_first(misplaced: int) -> None:
+    """A reply that says it begins elsewhere is no head of the list: it is read again, twice."""
+    astray = ChangingList(350, random=Random(6))
+    second = astray.snapshot(2, 100)
+    astray.distort = lambda rows: second if len(astray.reads) <= misplaced else rows
+
+    if misplaced == 3:
+        with pytest.raises(ListingInconsistent):
+            await astray.walk()
+    else:
+        assert await astray.walk() == list(range(349, -1, -1))
+
+
 async def test_a_job_that_stands_twice_in_one_reply() -> None:
     """A reply that repeats a job is read again once, and the job comes once."""
     repeating = ChangingList(60, random=Random(7))
