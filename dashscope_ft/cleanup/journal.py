@@ -15,13 +15,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast, get_args
 
 import orjson
 
 from dashscope_ft import errors
 from dashscope_ft.errors import DashScopeError, InvalidArgument, PlanRefused
-from dashscope_ft.models import Action, Outcome
+from dashscope_ft.models import Action, Outcome, Result
 
 _FORMAT: Final = 1
 
@@ -194,9 +194,9 @@ class Journal:
 
     def _replay_entry(self, entry: dict[str, Any]) -> None:
         if "intent" in entry:
-            self._intents[entry["job_id"]].add(entry["intent"])
+            self._intents[_text(entry["job_id"])].add(_action(entry["intent"]))
         elif "retracted" in entry:
-            self._intents[entry["job_id"]].discard(entry["retracted"])
+            self._intents[_text(entry["job_id"])].discard(_action(entry["retracted"]))
         else:
             outcome = _outcome_from_dict(entry["outcome"])
             self._outcomes[outcome.job_id] = outcome
@@ -288,5 +288,22 @@ def _outcome_from_dict(values: dict[str, Any]) -> Outcome:
         error_class = getattr(errors, facts.pop("type"))
         if not issubclass(error_class, DashScopeError):
             raise TypeError
-        error = error_class(facts.pop("message"), **facts)
+        error = error_class(_text(facts.pop("message")), **facts)
+        if not isinstance(error.attempts, int):
+            raise TypeError
+    if values["result"] not in get_args(Result):
+        raise ValueError
+    _action(values["action"]), _text(values["job_id"]), _text(values["reason"])
     return Outcome(**{**values, "error": error})
+
+
+def _action(word: Any) -> Action:
+    if word in get_args(Action):
+        return cast(Action, word)
+    raise ValueError
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError

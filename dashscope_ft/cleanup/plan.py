@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import orjson
 from attrs import asdict, field, frozen
+from cattrs import Converter
 
 from dashscope_ft.errors import InvalidArgument, PlanRefused
 from dashscope_ft.models import FineTuneJob, ImportJob, Noun
@@ -205,18 +206,9 @@ class Plan:
 
     @classmethod
     def _from_content(cls, values: dict[str, Any]) -> Plan:
-        if values["format"] != _FORMAT or values["noun"] not in ("fine_tunes", "imports"):
+        if values["format"] != _FORMAT or values["noun"] not in get_args(Noun):
             raise ValueError
-        return cls(
-            base_url=values["base_url"],
-            workspace=values["workspace"],
-            noun=values["noun"],
-            created=datetime.fromisoformat(values["created"]),
-            selection=Selection.from_dict(values["selection"]),
-            listed=values["listed"],
-            entries=tuple(PlanEntry(**_with_times(entry)) for entry in values["entries"]),
-            stays=tuple(Group(**_with_times(group)) for group in values["stays"]),
-        )
+        return _reader().structure(values, cls)
 
 
 async def make_plan(
@@ -280,11 +272,9 @@ def _to_dict(value: PlanEntry | Group) -> dict[str, Any]:
     }
 
 
-_TIMES: Final = ("create_time", "end_time", "oldest", "newest")
-
-
-def _with_times(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: datetime.fromisoformat(item) if name in _TIMES and item is not None else item
-        for name, item in values.items()
-    }
+def _reader() -> Converter:
+    # It makes a string of what should be one, and so on: what is saved again then differs.
+    reader = Converter(detailed_validation=False)
+    reader.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    reader.register_structure_hook(Selection, lambda values, _: Selection.from_dict(values))
+    return reader

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from dashscope_ft.arguments import check_case
+from dashscope_ft.arguments import check_case, check_count
 from dashscope_ft.errors import InvalidArgument
 from dashscope_ft.models import KNOWN_STATUSES, FineTuneJob, ImportJob, ImportStatus, JobStatus
 
@@ -88,9 +88,8 @@ def _check_bound(_: object, attribute: Any, value: object) -> None:
         raise InvalidArgument(f"{attribute.name}={value!r} is negative.")
 
 
-def _check_count(_: object, attribute: Any, value: object) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise InvalidArgument(f"{attribute.name} is a number of jobs, not {value!r}.")
+def _number(value: int | None) -> int | None:
+    return None if value is None else check_count("keep_latest", value)
 
 
 def _check_by(_: object, attribute: Any, value: object) -> None:
@@ -138,7 +137,7 @@ class Selection:
     by: Literal["create_time", "end_time"] = field(default="create_time", validator=_check_by)
     """The time that age and `keep_latest` go by. Imports have no `end_time`."""
 
-    keep_latest: int | None = field(default=None, validator=_check_count)
+    keep_latest: int | None = field(default=None, converter=_number)
     """
     How many of each model to keep, the newest, among the jobs that status, model, name and creator
     let through, whatever their age. Jobs of one second are kept together.
@@ -370,5 +369,8 @@ def _bound_to_dict(bound: timedelta | datetime | None) -> dict[str, Any] | str |
 
 def _bound_from_dict(value: Any) -> timedelta | datetime | None:
     if isinstance(value, dict):
-        return timedelta(**value)
+        try:
+            return timedelta(**value)
+        except OverflowError:
+            raise ValueError("No age is that large.") from None
     return None if value is None else datetime.fromisoformat(value)

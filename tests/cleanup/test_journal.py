@@ -283,6 +283,20 @@ def test_a_journal_of_another_version_is_refused(path: Path) -> None:
         b'"request_id":null,"error":{"type":"os","message":""}}}\n',
         b'{"outcome":{"job_id":"j","action":"delete","result":"failed","reason":"x",'
         b'"request_id":null,"error":{"type":"__class__","message":""}}}\n',
+        b'{"intent":"undo","job_id":"j"}\n',
+        b'{"retracted":"delete","job_id":7}\n',
+        b'{"outcome":{"job_id":"j","action":"delete","result":"dond","reason":"x",'
+        b'"request_id":null,"error":null}}\n',
+        b'{"outcome":{"job_id":null,"action":"delete","result":"done","reason":"x",'
+        b'"request_id":null,"error":null}}\n',
+        b'{"outcome":{"job_id":"j","action":"undo","result":"done","reason":"x",'
+        b'"request_id":null,"error":null}}\n',
+        b'{"outcome":{"job_id":"j","action":"delete","result":"done","reason":null,'
+        b'"request_id":null,"error":null}}\n',
+        b'{"outcome":{"job_id":"j","action":"delete","result":"failed","reason":"x",'
+        b'"request_id":null,"error":{"type":"NotFound","message":null}}}\n',
+        b'{"outcome":{"job_id":"j","action":"delete","result":"failed","reason":"x",'
+        b'"request_id":null,"error":{"type":"NotFound","message":"","attempts":null}}}\n',
     ],
 )
 def test_a_damaged_journal_is_refused(path: Path, written: bytes, line: bytes) -> None:

@@ -272,6 +272,42 @@ async def test_an_altered_file_is_refused(tmp_path: Path) -> None:
             pytest.fail(f"{where}: {Plan.load(path)}")
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["listed"], "9"),
+        (["base_url"], 7),
+        (["noun"], "files"),
+        (["selection", "older_than", "days"], 1e300),
+        (["selection", "keep_latest"], "3"),
+        (["entries", 0, "job_id"], 7),
+        (["entries", 0, "status"], None),
+        (["entries", 0, "model"], 7),
+        (["entries", 0, "create_time"], 7),
+        (["stays", 0, "jobs"], "1"),
+    ],
+)
+async def test_a_plan_of_other_types_under_its_own_digest(
+    tmp_path: Path, path: list[str | int], value: object
+) -> None:
+    """
+    Whoever makes a digest of a plan that is none has no plan all the same.
+    """
+    plan = await planned(9, Selection(older_than=timedelta(days=1), model="qwen*"))
+    content = plan.to_dict()
+    place: Any = content
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    del content["digest"]
+    digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    file = tmp_path / "plan.json"
+    file.write_bytes(orjson.dumps(content | {"digest": digest}))
+
+    with pytest.raises(PlanRefused, match="not a plan"):
+        Plan.load(file)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", "{}", '{"format": 2}', "\xff\xfe"])
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     """

@@ -305,6 +305,7 @@ def test_a_job_listed_twice_takes_one_place_among_the_latest() -> None:
         {"keep_latest": -1},
         {"keep_latest": True},
         {"keep_latest": 1.5},
+        {"keep_latest": 2**64},
         {"by": "gmt_create"},
         {"model": ""},
         {"model": "caf\udce9*"},
