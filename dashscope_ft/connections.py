@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from ssl import SSLContext, SSLError
@@ -152,7 +153,7 @@ class Connections:
         self._settings = settings
         self._ssl_context = _checked_ssl_context(ssl_context)
         self._trace_configs = _checked_traces(trace_configs)
-        self._proxy = URL(settings.proxy) if settings.proxy else None
+        self._proxy, self._proxy_headers = _proxy(settings.proxy)
         self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
         self.waits = Waits()
 
@@ -179,6 +180,7 @@ class Connections:
                     data=request.body,
                     allow_redirects=False,
                     proxy=self._proxy,
+                    proxy_headers=self._proxy_headers,
                     middlewares=(trip,),
                 ) as response,
             ):
@@ -377,6 +379,20 @@ def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower() if error.errno > 0 else "the host has no address"
     return type(error).__name__
+
+
+def _proxy(address: str | None) -> tuple[URL | None, dict[str, str] | None]:
+    """
+    Give a proxy's URL without its credentials, which aiohttp's frames and errors would show, and
+    the header that holds them.
+    """
+    if address is None:
+        return None, None
+    url = URL(address)
+    if url.user is None and url.password is None:
+        return url, None
+    credentials = b64encode(f"{url.user or ''}:{url.password or ''}".encode()).decode()
+    return url.with_user(None), {"Proxy-Authorization": Secret(f"Basic {credentials}")}
 
 
 def _checked_ssl_context(context: object) -> SSLContext | None:

@@ -403,6 +403,16 @@ def test_an_excerpt_is_short_and_printable() -> None:
     assert reply.excerpt.isprintable()
 
 
+@pytest.mark.parametrize("key", ["t", "Not", "Found"])
+def test_a_key_as_short_as_a_word(key: str) -> None:
+    """
+    Hiding a test's key would hide the words of the answer, and with them what it means.
+    """
+    reply = read_reply(404, {}, b'{"code": "NotFound"}', now=0.0, secret=key)
+
+    assert reply.code == "NotFound"
+
+
 # Times
 
 

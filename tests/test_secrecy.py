@@ -8,6 +8,7 @@ import asyncio
 import io
 import logging
 import traceback
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,26 @@ async def test_a_call_that_is_cancelled(call: str) -> None:
         with pytest.raises(asyncio.CancelledError) as caught:
             await asked
 
+        assert traces(caught.value, KEY) == []
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_proxys_password_when_a_call_is_cancelled(call: str) -> None:
+    """
+    The proxy's credentials are as secret, while aiohttp waits for it to answer.
+    """
+    async with scripted(Silence()) as proxy:
+        url = f"http://who:{KEY}@127.0.0.1:{proxy.port}"
+        client = proxy.client(base_url="https://studio.example", proxy=url, real_time=True)
+        asked = asyncio.ensure_future(CALLS[call](client))
+        await proxy.arrived(1)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await asked
+        [sent] = proxy.requests
+        credentials = b64encode(f"who:{KEY}".encode()).decode()
+
+        assert sent.headers["proxy-authorization"] == f"Basic {credentials}"
         assert traces(caught.value, KEY) == []
 
 
