@@ -20,7 +20,7 @@ from dashscope_ft import (
     StateConflict,
 )
 
-from .scripted import KEY, Answer, Received, ScriptedServer, scripted
+from .scripted import KEY, NOT_FOUND, Answer, Received, ScriptedServer, scripted
 
 SAMPLES = Path(__file__).with_name("samples")
 CHINA = timezone(timedelta(hours=8))
@@ -171,6 +171,25 @@ async def test_what_is_not_found(name: str, call: Any) -> None:
         assert (error.code, error.message, error.status) == ("NotFound", "Not Found!", 404)
         assert error.request_id == "BE213CDD-8A5C-59EE-9A67-055EAB0CB59B"
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("job_id", "sent"),
+    [
+        ("937b0f0e-2a4f-4f3f-8abe-c2fa7d1e9b55", 1),  # the documentation masks some characters
+        ("937b0f0e-2a4f-4f3f-8abe-c2fa7d1e9b5", 2),
+        ("937c0f0e-2a4f-4f3f-8abe-c2fa7d1e9b55", 2),
+    ],
+)
+async def test_a_deleted_import_job_whose_id_is_masked(job_id: str, sent: int) -> None:
+    """
+    The documented answer as it stands acknowledges the deletion of a job whose id it may show.
+    """
+    async with scripted(Answer(sample("delete_import")), NOT_FOUND) as server:
+        receipt = await server.client().imports.delete(job_id)
+
+        assert receipt.confirmed is (sent == 1)
+        assert len(server.requests) == sent
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 409, 500])

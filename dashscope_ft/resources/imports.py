@@ -388,9 +388,17 @@ class Imports:
         if not isinstance(reply.output, dict):
             raise malformed("output", reply, "the deleted job")
         if "job_id" in reply.output:
-            job = self._jobs.read(reply, job_id)
+            job = self._jobs.read(reply)
+            if not _is_shown_as(job.job_id, job_id):
+                raise malformed("output.job_id", reply, job_id)
             return Receipt(job_id=job_id, request_id=reply.request_id, job=job)
         return acknowledged(job_id, reply)
+
+
+def _is_shown_as(shown: str, job_id: str) -> bool:
+    # The documented answer to a deletion has asterisks in place of some characters.
+    masked = [char if mask != "*" else "*" for char, mask in zip(job_id, shown, strict=False)]
+    return len(shown) == len(job_id) and "".join(masked) == shown
 
 
 def _is_named(job: ImportJob, model_name: str | None) -> bool:
