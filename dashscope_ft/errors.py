@@ -331,13 +331,6 @@ def refusal_class(status: int, code: str | None, message: str) -> type[APIError]
     return found
 
 
-def asked_to_wait(seconds: float) -> str:
-    """
-    Say how long the service wants to be left alone.
-    """
-    return f"The service asks to wait {seconds:.0f} s."
-
-
 def refusal(
     *,
     status: int,
@@ -392,6 +385,6 @@ def _hint(error: APIError, asked: str) -> str | None:
         case PermissionDenied():
             return f"{asked} was asked; the key's account or workspace lacks this permission."
         case Throttled(retry_after=float(seconds)):
-            return asked_to_wait(seconds)
+            return f"The service asks to wait {seconds:.0f} s."
         case _:
             return None

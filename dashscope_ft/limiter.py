@@ -186,8 +186,8 @@ class Limiter:
         if pause <= 0 or pause <= min(LONGEST_PAUSE, patience):
             return None
         error = Throttled(
-            f"The service asked for a pause, which lasts {pause:.0f} s more.",
-            hint="Nothing was sent; try again then.",
+            f"The service refused requests for their rate; none is sent for another {pause:.0f} s.",
+            hint="Try again then.",
         )
         error.retry_after = pause
         return error

@@ -50,10 +50,11 @@ class Portal:
     a `RuntimeError`. A forked child starts over with a thread and a loop of its own.
     """
 
+    _house: _House | None = None  # also of one that was never set up, as of a copy that failed
+
     def __init__(self, guest: AbstractAsyncContextManager[Any]) -> None:
         self._guest = guest
         self._closed = False
-        self._house: _House | None = None
         self._starting = threading.RLock()  # a signal's handler may close what its thread starts
         _portals.add(self)
 

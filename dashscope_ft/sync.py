@@ -95,18 +95,19 @@ def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
             kwargs = {name: _unveiled(value) for name, value in kwargs.items()}
             return _seen(self._portal, operation(self._inner, *args, **kwargs))
 
+    blocked.__name__, blocked.__qualname__ = operation.__name__, f"Sync{operation.__qualname__}"
     return _described_by(operation)(blocked)
 
 
 def _described_by(operation: Callable[..., Any]) -> Callable[[Function], Function]:
     """
-    Take over an operation's name, docstring and signature, in blocking words.
+    Take over an operation's docstring and signature, in blocking words.
     """
     described = signature(operation)
-    answer = described.return_annotation.replace("Async", "")
+    answer = described.return_annotation.replace("Async", "").replace(", None]", ", None, None]")
 
     def describe(function: Function) -> Function:
-        described_function: Any = wraps(operation)(function)
+        described_function: Any = wraps(operation, ("__doc__", "__annotations__"))(function)
         described_function.__signature__ = described.replace(return_annotation=answer)
         return function
 

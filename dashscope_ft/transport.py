@@ -28,7 +28,6 @@ from .errors import (
     OutcomeUnknown,
     StateConflict,
     Throttled,
-    asked_to_wait,
     refusal,
 )
 from .limiter import LONGEST_PAUSE, Limiter
@@ -376,7 +375,7 @@ class _Effort(Generic[T]):
                 if isinstance(self._last, Throttled):
                     # What the service itself said tells more than that none may ask for now.
                     error, error.retry_after = self._last, pause.retry_after
-                    error.hint = asked_to_wait(pause.retry_after or 0.0)
+                    error.hint = f"Try again in {pause.retry_after:.0f} s."
             except TimeoutError:
                 if not self._shared.closed:
                     error = self._late("its turn did not come in time.")

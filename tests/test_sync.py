@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -77,10 +79,24 @@ def test_an_operation_is_described_alike(operation: Any, face: type, name: str) 
     assert inspect.getdoc(blocking) == inspect.getdoc(operation)
     if isinstance(operation, property):
         operation, blocking = operation.fget, blocking.fget
+    assert (blocking.__name__, blocking.__qualname__) == (name, f"{face.__name__}.{name}")
     ours, theirs = inspect.signature(blocking), inspect.signature(operation)
     assert ours.parameters == theirs.parameters
-    assert ours.return_annotation == theirs.return_annotation.replace("Async", "")
+    answer = theirs.return_annotation.replace("Async", "").replace(", None]", ", None, None]")
+    assert ours.return_annotation == answer
     assert not inspect.iscoroutinefunction(blocking)
+
+
+def test_a_client_cannot_be_copied(recwarn: pytest.WarningsRecorder) -> None:
+    """
+    A copy is refused, and leaves nothing that complains when it is collected.
+    """
+    with Client(api_key="sk-test") as client:
+        with pytest.raises(TypeError):
+            deepcopy(client)
+        gc.collect()
+
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("method", ["with_options", "__init__"])

@@ -762,7 +762,7 @@ async def test_a_pause_that_another_call_is_told_of() -> None:
 
         assert type(error) is Throttled
         assert error.retry_after == 40
-        assert error.hint == "The service asks to wait 40 s."
+        assert error.hint == "Try again in 40 s."
         assert len(server.requests) == 2
 
 
