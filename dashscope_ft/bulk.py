@@ -96,8 +96,7 @@ class AsyncOutcomes:
         on_outcome: Callable[[Outcome], object] | None = None,
         grace: float = GRACE,
     ) -> None:
-        if isinstance(jobs, (str, bytes)) or not isinstance(jobs, (Iterable, AsyncIterable)):
-            raise TypeError(f"Many jobs are an iterable of ids or jobs, not {type(jobs).__name__}.")
+        check_many(jobs)
         if isinstance(jobs, Collection):
             jobs = list(jobs)  # who crosses off what is done changes theirs meanwhile
             for job in jobs:
@@ -303,40 +302,24 @@ class AsyncOutcomes:
         return self._under_way if self._feeder is None else {self._feeder, *self._under_way}
 
 
-def act_on_many(
-    action: Action,
-    jobs: Iterable[str | Job] | AsyncIterable[str | Job],
-    act: Callable[[str, Stopping], Awaitable[Receipt]],
-    *,
-    model: type[Job],
-    concurrency: int,
-    missing_ok: bool = False,
-) -> AsyncOutcomes:
+class Act:
     """
-    Make a run that does the same to many jobs, each alone.
+    The same done to many jobs, each alone.
 
     Args:
         action: The word for what is done.
-        jobs: Ids and jobs.
         act: Does it to one job id. To be strict about not starting anything new, it asks its
             second argument right before a request is sent, and if that says True, sends
             nothing and raises `ConnectionFailed` or `DeadlineExceeded`.
-        model: The class of the jobs.
-        concurrency: How many jobs are under way at most.
         missing_ok: Whether a bare id that is not found will do.
     """
-    return AsyncOutcomes(
-        jobs, _Act(action, act, missing_ok=missing_ok), model=model, concurrency=concurrency
-    )
 
-
-class _Act:
     def __init__(
         self,
         action: Action,
         act: Callable[[str, Stopping], Awaitable[Receipt]],
         *,
-        missing_ok: bool,
+        missing_ok: bool = False,
     ) -> None:
         self.action: Action = action
         self._act = act
@@ -344,6 +327,9 @@ class _Act:
         self._acting = set[str]()
 
     async def settle(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
+        """
+        Do it, unless the run has stopped.
+        """
         if stopping():
             return skipped(self.action, job_id, "not_attempted", job=job)
         self._acting.add(job_id)
@@ -352,6 +338,9 @@ class _Act:
         return outcome
 
     def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+        """
+        Say whether it may have been done.
+        """
         if job_id in self._acting:
             return failed(self.action, job_id, interruption(job_id), job=job)
         return skipped(self.action, job_id, "not_attempted", job=job)
@@ -371,6 +360,17 @@ class _Act:
                 return skipped(self.action, job_id, "not_attempted", error=error, job=job)
             return failed(self.action, job_id, error, job=job)
         return done(self.action, receipt, job=job)
+
+
+def check_many(jobs: object) -> None:
+    """
+    Refuse what is no source of jobs.
+
+    Raises:
+        TypeError: It is one id, one job, or nothing to iterate over.
+    """
+    if isinstance(jobs, (str, bytes)) or not isinstance(jobs, (Iterable, AsyncIterable)):
+        raise TypeError(f"Many jobs are an iterable of ids or jobs, not {type(jobs).__name__}.")
 
 
 def _named(item: object, model: type[Job]) -> tuple[str, Job | None]:

@@ -31,7 +31,7 @@ class Codec:
 
     def __init__(self, time_zone: tzinfo) -> None:
         self.read_time = _time_kind(time_zone, keeps_offset=True).read
-        self.converter = BaseConverter()
+        self._converter = BaseConverter()
         self.fine_tune_jobs = self._reader(list[FineTuneJob], _Readers(FineTuneJob, time_zone))
         self.import_jobs = self._reader(list[ImportJob], _Readers(ImportJob, time_zone))
         self.checkpoints = self._reader(list[Checkpoint], _Readers(Checkpoint, time_zone))
@@ -39,11 +39,11 @@ class Codec:
     def _reader(
         self, models: type[list[T]], readers: _Readers[T]
     ) -> Callable[[list[Row]], list[T]]:
-        def structure(rows: list[Row], _: object = None) -> list[T]:
+        def structure(rows: list[Row], _: object) -> list[T]:
             return [readers[tuple(row)](row) for row in rows]
 
-        self.converter.register_structure_hook_func(lambda kind: kind == models, structure)
-        return structure
+        self._converter.register_structure_hook_func(lambda kind: kind == models, structure)
+        return lambda rows: self._converter.structure(rows, models)
 
 
 @frozen

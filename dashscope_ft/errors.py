@@ -48,7 +48,7 @@ class DashScopeError(Exception):
         status: The HTTP status of the answer; None where there was none.
         request_id: The service's id of the request, for its support.
         hint: What to do next, where that is known.
-        attempts: How many requests were sent for this call.
+        attempts: How often this call was tried, tries that came to no connection included.
         retryable: True where the same call may succeed later and is safe to repeat.
         what: The call in words, such as `Deleting ft-1`; None where nothing was to be sent.
     """

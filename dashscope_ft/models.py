@@ -278,7 +278,7 @@ class Page(Generic[T]):
     """How many jobs a full page has, as the service says: it may differ from what was asked."""
 
     total: int
-    """How many jobs the service counts in all."""
+    """How many jobs the service counts in all; how many at least, where it does not say."""
 
     request_id: str | None = None
     """The service's id of the request."""

@@ -49,31 +49,31 @@ class Settings:
     region: str
     """`intl`, `cn`, `hk` or `us`."""
 
-    workspace: str | None = None
+    workspace: str | None
     """The workspace's id; None leaves the choice to the service."""
 
     api_key: str = attrs.field(converter=Secret, repr=False)
     """The key, bound to the region."""
 
-    timeout: float = 30.0
+    timeout: float
     """Seconds for one attempt."""
 
-    deadline: float = 120.0
+    deadline: float
     """Seconds for one request's whole effort: attempts, waits, reading."""
 
-    max_attempts: int = 4
+    max_attempts: int
     """How often one request is sent at most, the first time included."""
 
-    concurrency: int = 8
+    concurrency: int
     """How many requests may be in flight."""
 
-    page_size: int = 100
+    page_size: int
     """Jobs a page in walks."""
 
-    time_zone: tzinfo = UTC_PLUS_8
+    time_zone: tzinfo
     """The zone of times that the service sends without one."""
 
-    proxy: str | None = attrs.field(default=None, converter=concealed, repr=_proxy_repr)
+    proxy: str | None = attrs.field(converter=concealed, repr=_proxy_repr)
     """The proxy to go through. Its credentials are in a pickle, but in no `repr`."""
 
     @property
@@ -164,11 +164,11 @@ def resolve(
         region=region,
         workspace=find_workspace(variables, url, base_url, workspace, disagreements),
         api_key=key,
-        timeout=seconds("timeout", timeout, ConfigurationError),
-        deadline=seconds("deadline", deadline, ConfigurationError),
-        max_attempts=whole("max_attempts", max_attempts, 1, sys.maxsize, ConfigurationError),
-        concurrency=whole("concurrency", concurrency, 1, 1000, ConfigurationError),
-        page_size=whole("page_size", page_size, 20, 100, ConfigurationError),
+        timeout=_bound("timeout", timeout),
+        deadline=_bound("deadline", deadline),
+        max_attempts=_bound("max_attempts", max_attempts),
+        concurrency=_bound("concurrency", concurrency),
+        page_size=_bound("page_size", page_size),
         time_zone=_time_zone(time_zone),
         proxy=find_proxy(variables, urlsplit(url), proxy),
     )
@@ -177,31 +177,24 @@ def resolve(
     return settings
 
 
-def with_changes(
-    settings: Settings,
-    *,
-    timeout: float | None = None,
-    deadline: float | None = None,
-    max_attempts: int | None = None,
-    page_size: int | None = None,
-) -> Settings:
+def with_changes(settings: Settings, **bounds: float | None) -> Settings:
     """
     Give the settings back with other bounds, checked as by `resolve`; None changes nothing.
 
     Raises:
         ConfigurationError: Where a bound is out of bounds.
     """
-    error = ConfigurationError
-    changes: dict[str, Any] = {}
-    if timeout is not None:
-        changes["timeout"] = seconds("timeout", timeout, error)
-    if deadline is not None:
-        changes["deadline"] = seconds("deadline", deadline, error)
-    if max_attempts is not None:
-        changes["max_attempts"] = whole("max_attempts", max_attempts, 1, sys.maxsize, error)
-    if page_size is not None:
-        changes["page_size"] = whole("page_size", page_size, 20, 100, error)
-    return attrs.evolve(settings, **changes)
+    given = {name: _bound(name, value) for name, value in bounds.items() if value is not None}
+    return attrs.evolve(settings, **given)
+
+
+_WHOLE: Final = {"max_attempts": (1, sys.maxsize), "concurrency": (1, 1000), "page_size": (20, 100)}
+
+
+def _bound(name: str, value: object) -> Any:
+    if name in _WHOLE:
+        return whole(name, value, *_WHOLE[name], ConfigurationError)
+    return seconds(name, value, ConfigurationError)
 
 
 def _time_zone(zone: object) -> tzinfo:

@@ -9,8 +9,8 @@ Nothing is implemented here: an operation is the asynchronous one, named in one 
     `AsyncOutcomes`   →  `Outcomes`
     async generator   →  a generator
 
-Arguments go the other way. A run over many jobs that is given a `Pager` walks it on the loop;
-any other source that may block is read to its end first, in the caller's own thread.
+Arguments go the other way. A `Pager` among them is walked on the loop; any other source that may
+block is read to its end first, in the caller's own thread.
 """
 
 from __future__ import annotations
@@ -81,19 +81,15 @@ def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
     """
     Make an operation one that blocks, with the parameters and the docstring it has.
     """
-    if iscoroutinefunction(operation):
+    waits = iscoroutinefunction(operation)
 
-        def blocked(self: Face[Any], /, *args: Any, **kwargs: Any) -> Any:
-            args = tuple(_read(value) for value in args)
-            kwargs = {name: _read(value) for name, value in kwargs.items()}
+    def blocked(self: Face[Any], /, *args: Any, **kwargs: Any) -> Any:
+        args = tuple(_unveiled(value) for value in args)
+        kwargs = {name: _unveiled(value) for name, value in kwargs.items()}
+        if waits:
             # The loop makes the coroutine: an interrupt here cannot leave one behind unawaited.
             return self._portal.call(operation, self._inner, *args, **kwargs)
-    else:
-
-        def blocked(self: Face[Any], /, *args: Any, **kwargs: Any) -> Any:
-            args = tuple(_unveiled(value) for value in args)
-            kwargs = {name: _unveiled(value) for name, value in kwargs.items()}
-            return _seen(self._portal, operation(self._inner, *args, **kwargs))
+        return _seen(self._portal, operation(self._inner, *args, **kwargs))
 
     blocked.__name__, blocked.__qualname__ = operation.__name__, f"Sync{operation.__qualname__}"
     return _described_by(operation)(blocked)
@@ -133,14 +129,12 @@ def _seen(
     return portal.iterate(answer)
 
 
-def _read(value: object) -> object:
+def _unveiled(value: object) -> object:
+    if isinstance(value, Pager):
+        return value._inner
     if isinstance(value, Iterable) and not isinstance(value, (Collection, AsyncIterable)):
         return list(value)
     return value
-
-
-def _unveiled(value: object) -> object:
-    return value._inner if isinstance(value, Pager) else _read(value)
 
 
 class Pager(Face[AsyncPager[T]], Generic[T]):

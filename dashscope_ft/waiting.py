@@ -169,6 +169,8 @@ class Watch(Generic[Job]):
             try:
                 self._note(await self.lookout.get(job_id, self.vigil.left))
             except NotFound as missing:
+                if not missing.is_from_service:
+                    raise
                 self.ended[job_id] = missing
                 del self.unfinished[job_id]
 

@@ -17,7 +17,16 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT
 
 ROOT = Path(__file__).parent.parent
-OTHERS = ["3.11", "3.12", "3.13"]
+SUPPORTED = ["3.11", "3.12", "3.13"]
+ON_EVERY_PYTHON = [
+    "-m",
+    "pytest",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-m",
+    "not contract and not once",
+]
 
 
 def main() -> int:
@@ -31,19 +40,9 @@ def main() -> int:
     }
     for version, python in other_pythons().items():
         environment = ROOT / f".venv-{version}"
-        inside = environment / "bin" / "python"
         checks[f"tests on Python {version}"] = [
-            installation(python, environment),
-            [
-                inside,
-                "-m",
-                "pytest",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "-m",
-                "not contract and not once",
-            ],
+            [here, "-m", "tests.environments", python, environment, "-e", ".[test]"],
+            [environment / "bin" / "python", *ON_EVERY_PYTHON],
         ]
     checks |= {
         "lint": [[here, "-m", "ruff", "check"]],
@@ -81,7 +80,7 @@ def other_pythons() -> dict[str, Path]:
     """
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     found = {}
-    for version in OTHERS:
+    for version in SUPPORTED:
         candidates = [shutil.which(f"python{version}"), *pyenv_pythons(version)]
         works = [each for each in candidates if each and is_python(each, version)]
         if version != running and works:
@@ -109,25 +108,6 @@ def is_python(path: str, version: str) -> bool:
     code = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
     answer = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False)
     return answer.stdout.strip() == version
-
-
-def installation(python: Path, environment: Path) -> list[str | Path]:
-    """
-    Give the command that makes an environment with the project and what its tests take.
-    """
-    script = (
-        f"{python} -m venv --without-pip {environment} && "
-        f"{pip()} --python {environment} install -q -e '.[test]'"
-    )
-    return ["sh", "-c", script]
-
-
-def pip() -> str:
-    """
-    Give a pip that can install into environments without one.
-    """
-    has_pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True)
-    return f"{sys.executable} -m pip" if has_pip.returncode == 0 else "python3 -m pip"
 
 
 if __name__ == "__main__":

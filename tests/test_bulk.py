@@ -13,7 +13,7 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashscope_ft.bulk import AsyncOutcomes, Stopping, act_on_many
+from dashscope_ft.bulk import Act, AsyncOutcomes, Stopping
 from dashscope_ft.errors import (
     APIError,
     AuthenticationFailed,
@@ -64,14 +64,8 @@ def run(
     missing_ok: bool = False,
     model: type[FineTuneJob | ImportJob] = FineTuneJob,
 ) -> AsyncOutcomes:
-    return act_on_many(
-        "delete",
-        jobs,
-        service.delete,
-        model=model,
-        concurrency=concurrency,
-        missing_ok=missing_ok,
-    )
+    work = Act("delete", service.delete, missing_ok=missing_ok)
+    return AsyncOutcomes(jobs, work, model=model, concurrency=concurrency)
 
 
 async def feed(items: Iterable[str]) -> AsyncIterator[str]:
@@ -621,7 +615,9 @@ async def test_a_stopped_run_keeps_unsent_requests_unsent() -> None:
         sent.append(job_id)
         return Receipt(job_id=job_id)
 
-    outcomes = act_on_many("delete", ["ft-a", "ft-b"], delete, model=FineTuneJob, concurrency=2)
+    outcomes = AsyncOutcomes(
+        ["ft-a", "ft-b"], Act("delete", delete), model=FineTuneJob, concurrency=2
+    )
     task = asyncio.create_task(outcomes.report())
     await turns()
     task.cancel()

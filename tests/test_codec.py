@@ -347,14 +347,6 @@ def test_an_odd_row_in_a_page(model: Model, data: st.DataObject) -> None:
     assert jobs == [decode(model, row) for row in usual]
 
 
-@every_model
-def test_the_converter_has_the_same_hooks(model: Model) -> None:
-    """
-    Whoever asks the converter for a list of models gets what the walks get.
-    """
-    assert CODEC.converter.structure([FULL[model]], list[model]) == [decode(model, FULL[model])]  # type: ignore[valid-type]
-
-
 @pytest.mark.parametrize("value", [None, "", 0, 7, True, ["ft-1"], {"id": "ft-1"}, "absent"])
 async def test_a_row_without_an_id(value: Any) -> None:
     """

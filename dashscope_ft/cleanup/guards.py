@@ -5,8 +5,10 @@ What stops a plan from being applied before its first deletion.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from numbers import Real
 from typing import TYPE_CHECKING, Final
 
+from dashscope_ft.arguments import shown
 from dashscope_ft.errors import GuardExceeded, InvalidArgument, PlanRefused
 
 if TYPE_CHECKING:
@@ -63,8 +65,8 @@ def check_guards(plan: Plan, *, max_deletes: int, max_percent: float) -> None:
         InvalidArgument: A bound is not a number from 0.
     """
     for name, bound in (("max_deletes", max_deletes), ("max_percent", max_percent)):
-        if isinstance(bound, bool) or not isinstance(bound, int | float) or not bound >= 0:
-            raise InvalidArgument(f"{name} is a number from 0, not {bound!r}.")
+        if isinstance(bound, bool) or not isinstance(bound, Real) or not bound >= 0:
+            raise InvalidArgument(f"{name} must be a number from 0, not {shown(bound)}.")
     goes = len(plan.entries)
     if goes > max_deletes:
         raise GuardExceeded(

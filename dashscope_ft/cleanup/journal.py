@@ -293,8 +293,14 @@ def _outcome_from_dict(values: dict[str, Any]) -> Outcome:
             raise TypeError
     if values["result"] not in get_args(Result):
         raise ValueError
-    _action(values["action"]), _text(values["job_id"]), _text(values["reason"])
-    return Outcome(**{**values, "error": error})
+    return Outcome(
+        job_id=_text(values["job_id"]),
+        action=_action(values["action"]),
+        result=values["result"],
+        reason=_text(values["reason"]),
+        error=error,
+        request_id=values["request_id"],
+    )
 
 
 def _action(word: Any) -> Action:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from dashscope_ft.arguments import check_case, check_count
+from dashscope_ft.arguments import check_case, check_count, shown
 from dashscope_ft.errors import InvalidArgument
 from dashscope_ft.models import KNOWN_STATUSES, FineTuneJob, ImportJob, ImportStatus, JobStatus
 
@@ -57,10 +57,11 @@ class Decision:
 
 
 def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    texts = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    texts: tuple[Any, ...] = () if value is None else tuple(value) if several else (value,)
     for text in texts:
         if not isinstance(text, str) or not text:
-            raise InvalidArgument(f"A selection is made of non-empty words, not {text!r}.")
+            raise InvalidArgument(f"A selection is made of non-empty words, not {shown(text)}.")
         if text.encode(errors="replace").decode() != text:
             raise InvalidArgument(f"{text!r} holds half a character, as no word of a job does.")
     return tuple(sorted(set(texts)))
@@ -88,13 +89,15 @@ def _check_bound(_: object, attribute: Any, value: object) -> None:
         raise InvalidArgument(f"{attribute.name}={value!r} is negative.")
 
 
-def _number(value: int | None) -> int | None:
+def _count(value: int | None) -> int | None:
     return None if value is None else check_count("keep_latest", value)
 
 
 def _check_by(_: object, attribute: Any, value: object) -> None:
     if value not in ("create_time", "end_time"):
-        raise InvalidArgument(f"{attribute.name} is 'create_time' or 'end_time', not {value!r}.")
+        raise InvalidArgument(
+            f"{attribute.name} is 'create_time' or 'end_time', not {shown(value)}."
+        )
 
 
 @frozen(kw_only=True)
@@ -137,7 +140,7 @@ class Selection:
     by: Literal["create_time", "end_time"] = field(default="create_time", validator=_check_by)
     """The time that age and `keep_latest` go by. Imports have no `end_time`."""
 
-    keep_latest: int | None = field(default=None, converter=_number)
+    keep_latest: int | None = field(default=None, converter=_count)
     """
     How many of each model to keep, the newest, among the jobs that status, model, name and creator
     let through, whatever their age. Jobs of one second are kept together.

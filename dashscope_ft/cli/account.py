@@ -16,7 +16,7 @@ from .command import Output, Session
 from .noun import Column
 from .table import table
 from .terminal import say, width_of, write, write_lines
-from .text import csv_line, json_text
+from .text import csv_line, json_line
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -101,7 +101,7 @@ class Account:
             with suppress(BrokenPipeError):  # told by the exit code
                 self._tell(report.outcomes[self._told :])
                 if self._form is Output.JSON:
-                    write(json_text(self._as_json(report), indent=2) + "\n")
+                    write(json_line(self._as_json(report), indent=2))
                 elif self._form is Output.TABLE and report.outcomes:
                     width = width_of(sys.stdout)
                     write_lines(account_lines(report, width=width, dry_run=self._dry_run))
@@ -114,7 +114,7 @@ class Account:
         self._begun = True
         for outcome in outcomes:
             if self._form is Output.JSONL:
-                write(json_text(self._row(outcome)) + "\n")
+                write(json_line(self._row(outcome)))
             elif self._form is Output.CSV:
                 write(csv_line(self._row(outcome).values()))
 

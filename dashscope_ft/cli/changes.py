@@ -14,7 +14,7 @@ from typer import Argument, Exit, Option
 from .command import Output, Session, confirm
 from .exits import exit_code
 from .terminal import counter, say, write
-from .text import csv_line, json_text
+from .text import csv_line, json_line
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, AsyncOutcomes, Outcome, Report
@@ -127,7 +127,7 @@ async def _account(
                     _tell(session, outcome)
                 if session.form is Output.JSON:
                     rows = [outcome_row(outcome) for outcome in report.outcomes]
-                    write(json_text(rows, indent=2) + "\n")
+                    write(json_line(rows, indent=2))
         finally:
             if len(ids) > 1:
                 say(_summary(action, report))
@@ -142,7 +142,7 @@ def _is_missing(outcome: Outcome) -> bool:
 
 def _tell(session: Session, outcome: Outcome) -> None:
     if session.form is Output.JSONL:
-        write(json_text(outcome_row(outcome)) + "\n")
+        write(json_line(outcome_row(outcome)))
     elif session.form is Output.CSV:
         write(csv_line(outcome_row(outcome).values()))
     elif session.form is Output.TABLE and outcome.result != "failed":

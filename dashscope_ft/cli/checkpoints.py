@@ -13,7 +13,7 @@ from .changes import JobId
 from .command import Output, Session
 from .noun import Column, Noun, minute
 from .terminal import say, width_of, write, write_lines
-from .text import csv_line, json_text
+from .text import csv_line, json_line
 from .waits import (
     Deadline,
     PollInterval,
@@ -55,9 +55,9 @@ async def list_checkpoints(session: Session, job_id: JobId) -> None:
         rows = [each.to_dict() for each in await client.fine_tunes.checkpoints(job_id)]
     match session.form:
         case Output.JSON:
-            write(json_text(rows, indent=2) + "\n")
+            write(json_line(rows, indent=2))
         case Output.JSONL:
-            write("".join(json_text(row) + "\n" for row in rows))
+            write("".join(json_line(row) for row in rows))
         case Output.CSV:
             records = [
                 CHECKPOINT.fields,
@@ -115,7 +115,7 @@ async def export_checkpoint(
             row |= {"status": exported.status, "model_name": exported.model_name}
     match session.form:
         case Output.JSON | Output.JSONL:
-            write(json_text(row, indent=2 if session.form is Output.JSON else None) + "\n")
+            write(json_line(row, indent=2 if session.form is Output.JSON else None))
         case Output.CSV:
             write(csv_line(row) + csv_line(row.values()))
         case Output.TABLE:

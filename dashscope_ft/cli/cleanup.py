@@ -29,7 +29,7 @@ from .rules import (
     selection_of,
 )
 from .terminal import can_ask, say, show_lines, width_of, write
-from .text import csv_line, json_text
+from .text import csv_line, json_line
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan, Selection
@@ -323,7 +323,7 @@ def _write(session: Session, plan: Plan, place: str) -> None:
         return
     values = plan.to_dict()
     if session.form is Output.JSON:
-        write(json_text(values, indent=2) + "\n")
+        write(json_line(values, indent=2))
         return
     if session.form is Output.CSV:
         write(csv_line(_FIELDS))
@@ -331,5 +331,5 @@ def _write(session: Session, plan: Plan, place: str) -> None:
         write(
             csv_line([entry[name] for name in _FIELDS])
             if session.form is Output.CSV
-            else json_text(entry) + "\n"
+            else json_line(entry)
         )

@@ -14,7 +14,7 @@ from .changes import JobIds
 from .command import Output, Session
 from .noun import Column
 from .terminal import counter, say, spelled, width_of, write, write_lines
-from .text import csv_line, finite, json_text, plain
+from .text import csv_line, finite, json_line, plain
 
 if TYPE_CHECKING:
     from dashscope_ft import FineTuneJob, TrainingLog
@@ -44,9 +44,9 @@ async def compare_jobs(session: Session, job_ids: JobIds) -> None:
                 progress.advance()
     match session.form:
         case Output.JSON:
-            write(json_text(sides, indent=2) + "\n")
+            write(json_line(sides, indent=2))
         case Output.JSONL:
-            write("".join(json_text(side) + "\n" for side in sides))
+            write("".join(json_line(side) for side in sides))
         case Output.CSV:
             write(csv_line(["part", "field", *ids]))
             for part, name, values in _rows(sides):

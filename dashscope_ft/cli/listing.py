@@ -14,7 +14,7 @@ from dashscope_ft.characters import printable
 
 from .command import Output, Session
 from .terminal import counter, say, width_of, write, write_lines
-from .text import csv_line, json_text
+from .text import csv_line, json_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -84,7 +84,7 @@ async def show_listing(
                 _write_table(noun, rows)
             raise
     if form is Form.JSON:
-        write(json_text(rows, indent=2) + "\n")
+        write(json_line(rows, indent=2))
         return
     if rows:
         _write_table(noun, rows)
@@ -104,7 +104,7 @@ def show_one(session: Session, job: FineTuneJob | ImportJob, *, noun: Noun) -> N
     elif session.form is Output.CSV:
         write(csv_line(noun.fields) + _record(Form.CSV, row, noun))
     else:
-        write(json_text(row, indent=2 if session.form is Output.JSON else None) + "\n")
+        write(json_line(row, indent=2 if session.form is Output.JSON else None))
 
 
 async def _wire_batches(pager: AnyPager, limit: int | None) -> AsyncIterator[list[dict[str, Any]]]:
@@ -122,7 +122,7 @@ def _record(form: Form, row: Mapping[str, Any], noun: Noun) -> str:
         return csv_line([row.get(name) for name in noun.fields])
     if form is Form.IDS:
         return printable(row["job_id"]) + "\n"
-    return json_text(row) + "\n"
+    return json_line(row)
 
 
 def _write_table(noun: Noun, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from dashscope_ft.characters import printable
 from .changes import JobId
 from .command import Output, Session
 from .terminal import write
-from .text import csv_line, json_text
+from .text import csv_line, json_line
 from .waits import Deadline, PollInterval, telling_failed_looks
 
 
@@ -47,11 +47,11 @@ async def show_log(
                         case Output.TABLE:
                             write(printable(line) + "\n")
                         case Output.JSONL:
-                            write(json_text({"line": number, "text": line}) + "\n")
+                            write(json_line({"line": number, "text": line}))
                         case Output.CSV:
                             write(csv_line([number, line]))
                         case Output.JSON:
                             lines.append(line)
                     number += 1
     if session.form is Output.JSON:
-        write(json_text(lines, indent=2) + "\n")
+        write(json_line(lines, indent=2))

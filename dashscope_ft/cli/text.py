@@ -32,6 +32,13 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     )
 
 
+def json_line(value: Any, *, indent: int | None = None) -> str:
+    """
+    Write a value as JSON, its line end included.
+    """
+    return json_text(value, indent=indent) + "\n"
+
+
 def csv_line(values: Iterable[Any]) -> str:
     """
     Write one record as RFC 4180 has it, its line end included, with no live formula in it.

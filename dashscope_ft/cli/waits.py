@@ -19,7 +19,7 @@ from .changes import JobIds
 from .command import Output, Session
 from .exits import ExitCode
 from .terminal import say, write
-from .text import csv_line, json_text
+from .text import csv_line, json_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,13 +201,13 @@ def tell_ends(jobs: Jobs) -> int:
 
 def _write(session: Session, jobs: Jobs) -> None:
     if session.form is Output.JSON:
-        write(json_text([job.to_dict() for job in jobs], indent=2) + "\n")
+        write(json_line([job.to_dict() for job in jobs], indent=2))
         return
     if session.form is Output.CSV:
         write(csv_line(["job_id", "status"]))
     for job in jobs:
         if session.form is Output.JSONL:
-            write(json_text(job.to_dict()) + "\n")
+            write(json_line(job.to_dict()))
         elif session.form is Output.CSV:
             write(csv_line([job.job_id, job.status]))
         else:

@@ -14,7 +14,7 @@ from dashscope_ft.characters import printable
 from .changes import JobId
 from .command import Output, Session
 from .terminal import can_animate, console, say, show_lines, spelled, write
-from .text import csv_line, finite, json_text
+from .text import csv_line, finite, json_line
 from .waits import Deadline, PollInterval, leaving, tell_ends, telling_failed_looks
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class _Records(_Apart):
             "lines": len(progress.log.lines),
             "figures": figures,
         }
-        line = csv_line(row.values()) if self._csv else json_text(row) + "\n"
+        line = csv_line(row.values()) if self._csv else json_line(row)
         if self._csv and not self.last:
             write(csv_line(row))
         if line != self.last:

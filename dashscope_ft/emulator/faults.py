@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from attrs import define, field, frozen
+from attrs import define, field, frozen, validators
 
 
 @frozen(kw_only=True)
@@ -37,7 +37,7 @@ class Fault:
     times: int | None = 1
     """How many requests it strikes; None for no end."""
 
-    every: int = 1
+    every: int = field(default=1, validator=validators.ge(1))
     """It strikes each request whose count among those that match is a multiple of this."""
 
     lose: Literal["before", "after"] | None = None

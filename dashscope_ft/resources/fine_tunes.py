@@ -313,7 +313,7 @@ class FineTunes:
         Args:
             jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
             poll_interval: Seconds between two looks at all of them.
-            deadline: Seconds for all of it.
+            deadline: Seconds for all of it; a source that takes longer is read to its end first.
             check: Whether a job that failed or was cancelled is an error, once all have ended.
             on_look: A plain function, called after each look with the last status of each job
                 that has not ended, None before it is known; on the client's own event loop, as

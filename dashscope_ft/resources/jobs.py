@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from attrs import evolve, frozen
 
 from ..arguments import check_callback, check_case, check_job_id, check_page_no, check_page_size
-from ..bulk import AsyncOutcomes, Stopping, act_on_many
+from ..bulk import Act, AsyncOutcomes, Stopping, check_many
 from ..codec import Codec
 from ..connections import Request
 from ..creation import Creation, Fields, body, sought
@@ -179,8 +179,7 @@ class Jobs(Generic[Job]):
         """
         Wait until jobs have ended.
         """
-        if isinstance(jobs, str):
-            raise TypeError("jobs is a string; it must be several ids or jobs.")
+        check_many(jobs)
         check_callback("on_look", on_look)
         vigil = self.vigil(poll_interval, deadline)
         if isinstance(jobs, AsyncIterable):
@@ -258,13 +257,11 @@ class Jobs(Generic[Job]):
         """
         Give a run that does the same to many jobs.
         """
-        return act_on_many(
-            action,
+        return AsyncOutcomes(
             jobs,
-            act,
+            Act(action, act, missing_ok=missing_ok),
             model=self.model,
             concurrency=self.transport.settings.concurrency,
-            missing_ok=missing_ok,
         )
 
     async def plan(self, selection: Selection) -> Plan:
@@ -478,11 +475,12 @@ def words(status: str | Collection[str] | None) -> frozenset[str] | None:
     """
     if status is None:
         return None
-    chosen = frozenset({status} if isinstance(status, str) else status)
-    if not all(isinstance(word, str) for word in chosen):
+    listed = isinstance(status, Iterable) and not isinstance(status, str)
+    several: tuple[Any, ...] = tuple(status) if listed else (status,)
+    if not all(isinstance(word, str) for word in several):
         raise TypeError("status is a word or several, such as 'FAILED' or {'FAILED', 'CANCELED'}.")
+    chosen = frozenset(several)
     if not chosen or "" in chosen:
         raise InvalidArgument("status is empty; it must be a word or several, or None for all.")
     check_case(chosen, KNOWN_STATUSES)
-    # An enum's member is equal to its word, but not found by it in a set.
-    return frozenset(map(str.__str__, chosen))
+    return chosen

@@ -17,12 +17,6 @@ from . import environment
 Face = Literal["sync", "async", "classic"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "contract: runs the official SDK, in an environment of its own"
-    )
-
-
 @frozen
 class Told:
     """
