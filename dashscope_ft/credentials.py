@@ -88,8 +88,9 @@ def found_key(environ: Environment, home: Path | None) -> Secret:
     if key := _file_content(default, "~/.dashscope/api_key"):
         return checked_key(key, "the key in ~/.dashscope/api_key")
     raise ConfigurationError(
-        "There is no API key: api_key was not given, DASHSCOPE_API_KEY and "
-        "DASHSCOPE_API_KEY_FILE_PATH are unset, and ~/.dashscope/api_key is missing or empty."
+        "There is no API key: DASHSCOPE_API_KEY and DASHSCOPE_API_KEY_FILE_PATH are unset or "
+        "empty, and ~/.dashscope/api_key is missing or empty.",
+        hint="Set DASHSCOPE_API_KEY, or write the key into that file, readable by you alone.",
     )
 
 

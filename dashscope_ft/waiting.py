@@ -171,6 +171,7 @@ class Watch(Generic[Job]):
             except NotFound as missing:
                 if not missing.is_from_service:
                     raise
+                _log.info("%s is not there: %s", job_id, missing.message)
                 self.ended[job_id] = missing
                 del self.unfinished[job_id]
 

@@ -38,7 +38,8 @@ def check_place(
         text = f"This plan was made at {plan.base_url}, not at {base_url}."
         hint = "Apply it there, or make a new plan here."
     elif plan.workspace != workspace:
-        text = f"This plan was made in workspace {plan.workspace}, not in {workspace}."
+        made_in, here = (name or "the key's own" for name in (plan.workspace, workspace))
+        text = f"This plan was made in another workspace: {made_in}, not {here}."
         hint = "Apply it there, or make a new plan here."
     elif age > LONGEST_LIFE:
         hours = age / timedelta(hours=1)

@@ -203,7 +203,7 @@ def account_lines(report: Report, *, width: int | None, dry_run: bool = False) -
         width=width,
     )
     if len(odd) > _MOST:
-        yield Text(f"… and {len(odd) - _MOST:,} more; --output jsonl names all of them.")
+        yield Text(f"… and {len(odd) - _MOST:,} more; --output jsonl tells of each.")
 
 
 def _cause(error: DashScopeError, job_id: str) -> str:

@@ -92,7 +92,13 @@ def apply(
     settled = frozenset[str]() if terms.dry_run else _settled(plan, terms.journal)
     left = len(plan.entries) - len(settled)
     if sys.stderr.isatty() and (left or not plan.entries):
-        lines = decision(plan, place, width=width_of(sys.stderr), brief=terms.brief)
+        lines = decision(
+            plan,
+            place,
+            width=width_of(sys.stderr),
+            brief=terms.brief,
+            naming_all="--dry-run --output jsonl",
+        )
         show_lines(lines, sys.stderr)
         say("")
     if terms.dry_run:

@@ -105,7 +105,7 @@ async def export_checkpoint(
         }
         if wait:
             with (
-                saying_when_left("The export goes on by itself."),
+                saying_when_left(f"The export goes on by itself: `{look}` shows how it is."),
                 failing_when_late(look),
                 telling_failed_looks(),
             ):

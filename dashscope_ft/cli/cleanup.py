@@ -101,8 +101,8 @@ def plan_cleanup(
     client = session.client()
     plan = _planned(client, what, selection, save)
     _write(session, plan, session.place(client))
-    if save is not None:
-        say(f"Within 24 hours: {_application(session, plan, save)}")
+    if save is not None and plan.entries:
+        say(f"Within 24 hours: `{_application(session, plan, save)}`")
 
 
 @command(app, "apply")
@@ -128,7 +128,9 @@ def apply_cleanup(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Say what would go by now; send nothing but reads.")
     ] = False,
-    yes: Confirmed = False,
+    yes: Annotated[
+        bool, Option("--yes", "-y", help="Don't ask; without a terminal, it takes --digest too.")
+    ] = False,
     digest: Annotated[
         str | None,
         Option(metavar="HEX", help="The plan's digest, 12 characters or more, to be sure of it."),
@@ -145,9 +147,10 @@ def apply_cleanup(
 
     plan = Plan.load(file)
     _check_cancelling(plan.noun, cancel_running)
+    option = "--journal" if journal else "--journal, beside the plan unless given"
     journal = journal or _journal_beside(file, plan)
     if not dry_run and not journal.exists():
-        _check_place("--journal", journal)
+        _check_place(option, journal)
     terms = Terms(
         max_deletes=max_deletes,
         max_percent=max_percent,
@@ -262,7 +265,7 @@ def _check_file(save: Path | None) -> None:
     """
     if save is None:
         return
-    if str(save) in set(Output):
+    if str(save) in {*Output, "ids"}:
         raise BadParameter(f"-o names the plan's file here; for {save} say --output {save}.")
     _check_place("-o", save)
 

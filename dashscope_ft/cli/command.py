@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from dashscope_ft import DashScopeError
+from dashscope_ft import ConfigurationError, DashScopeError, InvalidArgument
 
 from .exits import ExitCode, exit_code
 from .terminal import ask, can_ask, say, unread, write
@@ -255,6 +255,17 @@ def _shared(
     """
 
 
+def _as_typed(message: str) -> str:
+    """
+    Call the argument that a message begins with as it is called on the command line.
+    """
+    name, _, rest = message.partition(" ")
+    return f"--{name.replace('_', '-')} {rest}" if name in _ARGUMENTS else message
+
+
+_ARGUMENTS = ("base_url", "model", "model_name", "region", "status", "workspace")
+
+
 def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
     """
     Run a command, or all of the command line, to its exit code; nothing escapes it but mistakes
@@ -264,10 +275,15 @@ def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
         result = work(*arguments, **values)
         if inspect.iscoroutine(result):
             # asyncio costs 40 ms, which `--help` need not pay.
-            from .interrupts import run
-
+            try:
+                from .interrupts import run
+            except BaseException:  # such as Ctrl-C: nobody will await it
+                result.close()
+                raise
             result = run(result)
     except DashScopeError as error:
+        if isinstance(error, (ConfigurationError, InvalidArgument)):
+            error.message = _as_typed(error.message)
         say(f"Error: {error}", style="red")
         return exit_code(error)
     except Refused as refusal:

@@ -61,7 +61,7 @@ def _side(job: FineTuneJob, log: TrainingLog) -> dict[str, Any]:
     told = job.to_dict()
     figures: dict[str, Any] = dict(log.final)
     if log.loss.lowest is not None:
-        figures["lowest loss"] = log.loss.lowest
+        figures["lowest_loss"] = log.loss.lowest
     return {
         "job_id": job.job_id,
         "job": {name: told.get(name) for name in _FIELDS},

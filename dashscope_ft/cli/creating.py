@@ -240,7 +240,7 @@ def _pair(text: str) -> tuple[str, Any]:
     Take `name=value` apart; a value that is JSON is that, and any other a text.
     """
     name, equals, value = text.partition("=")
-    if not (name and equals):
+    if not (name and equals and value):
         raise InvalidArgument(f"{text!r} is not NAME=VALUE.")
     try:
         return name, json.loads(value)
@@ -260,14 +260,23 @@ def _in_options(message: str, *, but: Collection[str]) -> str:
 
 
 async def _ended(
-    wait_many: Callable[..., Coroutine[Any, Any, Jobs]], job_id: str, again: str, **bounds: float
+    wait_many: Callable[..., Coroutine[Any, Any, Jobs]],
+    job_id: str,
+    again: str,
+    *,
+    poll_interval: float,
+    deadline: float,
 ) -> int:
     """
-    Wait until what was created has ended, and give the exit code; out of time, tell the command
-    that waits again.
+    Wait until what was created has ended, and give the exit code; out of time or interrupted,
+    tell the command that waits again.
     """
-    with failing_when_late(again):
-        return tell_ends(await ends_of(wait_many, [job_id], **bounds))
+    with (
+        failing_when_late(again),
+        saying_when_left(f"Rather than create it again, go on with `{again}`."),
+    ):
+        ends = await ends_of(wait_many, [job_id], poll_interval=poll_interval, deadline=deadline)
+        return tell_ends(ends)
 
 
 async def _created(
@@ -317,7 +326,7 @@ async def _created(
         found = None
     for each in found or ():
         show = session.command(noun, "show", each.job_id)
-        say(f"It may be {each.job_id} ({each.status}): {show}")
+        say(f"It may be {each.job_id} ({each.status}): `{show}`")
     if found == []:
         say("No such job is listed so far.")
     raise Exit(exit_code(failure))

@@ -70,7 +70,14 @@ def unfinished(plan: Plan) -> int:
     return sum(entry.status not in FINISHED_STATUSES for entry in plan.entries)
 
 
-def decision(plan: Plan, place: str, *, width: int | None, brief: bool = False) -> Iterator[Text]:
+def decision(
+    plan: Plan,
+    place: str,
+    *,
+    width: int | None,
+    brief: bool = False,
+    naming_all: str = "--output jsonl",
+) -> Iterator[Text]:
     """
     Lay a plan out in lines at most `width` cells wide; None for a pipe.
 
@@ -82,6 +89,7 @@ def decision(plan: Plan, place: str, *, width: int | None, brief: bool = False) 
         width: How wide a line may be.
         brief: Whether to leave out what matters less to somebody who has seen it: the models
             of the jobs that stay, and the names of those that go.
+        naming_all: The options with which the command names all jobs that go.
     """
     going, noun, now = len(plan.entries), noun_of(plan), plan.created
     yield _heading(f"Clean-up of {noun.word}s in {place}")
@@ -120,7 +128,7 @@ def decision(plan: Plan, place: str, *, width: int | None, brief: bool = False) 
         rows = [_entry(each) for each in plan.to_dict()["entries"][:_MOST_ENTRIES]]
         yield from table(_ENTRIES, rows, width=width)
         if going > _MOST_ENTRIES:
-            yield Text(f"… and {going - _MOST_ENTRIES:,} more; --output jsonl names all of them.")
+            yield Text(f"… and {going - _MOST_ENTRIES:,} more; {naming_all} names all of them.")
 
 
 def _heading(words: str) -> Text:

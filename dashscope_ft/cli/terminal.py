@@ -8,6 +8,7 @@ import codecs
 import io
 import json
 import os
+import re
 import select
 import sys
 from contextlib import contextmanager, suppress
@@ -31,6 +32,12 @@ _STAND_INS: Final = {"…": "...", "–": "-", "✓": "ok", "✗": "NO"}
 """What is written for signs of ours where they are not known."""
 
 _ESCAPES: Final = "dashscope_ft.escapes"
+
+_COMMAND: Final = re.compile(r" ?`(dashscope-ft [^`]*)`\.? ?")
+"""A command to paste, among words."""
+
+_LAST: Final = re.compile(r": `(dashscope-ft [^`]*)`$")
+"""One that ends a line, and can be copied without its quotes."""
 
 _unread = False
 
@@ -184,15 +191,24 @@ def say(words: str, *, style: str = "", end: str = "\n") -> None:
     """
     Write words to stderr, a line of them on a pipe. Anything in them may come from a server.
 
-    That nobody can read them stops nothing.
+    On a terminal a command in backquotes has a line of its own, which is not broken, so that it
+    can be copied. That nobody can read the words stops nothing.
     """
     words = spelled(printable(words), sys.stderr)
     if sys.stderr.isatty():
-        text = _laid_out([words], sys.stderr, style=style, end=end)
+        lines = _COMMAND.sub(r"\n\1\n", words).removesuffix("\n").split("\n")
+        text = "".join(
+            _laid_out([line], sys.stderr, style=style, end=end, soft_wrap=_is_command(line))
+            for line in lines
+        )
     else:
-        text = words + end
+        text = _LAST.sub(r": \1", words) + end
     with suppress(OSError):
         _put(text, sys.stderr)
+
+
+def _is_command(line: str) -> bool:
+    return line.startswith("dashscope-ft ")
 
 
 def can_ask() -> bool:

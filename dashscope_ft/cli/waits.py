@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from dashscope_ft import DashScopeError, DeadlineExceeded, Throttled
+from dashscope_ft import DashScopeError, DeadlineExceeded, NotFound, Throttled
 from dashscope_ft.arguments import check_seconds
 from dashscope_ft.characters import printable
 
@@ -49,10 +49,14 @@ async def wait_for_jobs(
     """
     async with session.client() as client:
         jobs = await ends_of(
-            client.fine_tunes.wait_many, job_ids, poll_interval=poll_interval, deadline=deadline
+            client.fine_tunes.wait_many,
+            job_ids,
+            get=client.fine_tunes.get,
+            poll_interval=poll_interval,
+            deadline=deadline,
         )
     _write(session, jobs)
-    return tell_ends(jobs)
+    return tell_ends(jobs, missing=len(set(job_ids)) - len(jobs))
 
 
 async def wait_for_imports(
@@ -68,20 +72,47 @@ async def wait_for_imports(
     """
     async with session.client() as client:
         jobs = await ends_of(
-            client.imports.wait_many, job_ids, poll_interval=poll_interval, deadline=deadline
+            client.imports.wait_many,
+            job_ids,
+            get=client.imports.get,
+            poll_interval=poll_interval,
+            deadline=deadline,
         )
     _write(session, jobs)
-    return tell_ends(jobs)
+    return tell_ends(jobs, missing=len(set(job_ids)) - len(jobs))
 
 
 async def ends_of(
-    wait_many: Callable[..., Coroutine[Any, Any, Jobs]], job_ids: Sequence[str], **bounds: float
+    wait_many: Callable[..., Coroutine[Any, Any, Jobs]],
+    job_ids: Sequence[str],
+    *,
+    poll_interval: float,
+    deadline: float,
+    get: Callable[[str], Coroutine[Any, Any, FineTuneJob | ImportJob]] | None = None,
 ) -> Jobs:
     """
-    Wait until jobs have ended, however they do, and show meanwhile how they are.
+    Wait until jobs have ended, however they do, and show meanwhile how they are. With `get`, tell
+    which of several are not there, and give the others.
     """
     with _attending(job_ids) as shown:
-        return await wait_many(job_ids, check=False, on_look=shown, **bounds)
+        try:
+            return await wait_many(
+                job_ids,
+                poll_interval=poll_interval,
+                deadline=deadline,
+                check=False,
+                on_look=shown,
+            )
+        except NotFound:
+            if get is None or len(set(job_ids)) == 1:
+                raise
+    ends: list[Any] = []
+    for job_id in dict.fromkeys(job_ids):
+        try:
+            ends.append(await get(job_id))
+        except NotFound as missing:
+            say(f"Error: {missing}", style="red")
+    return ends
 
 
 def check_patience(poll_interval: float, deadline: float) -> None:
@@ -132,6 +163,9 @@ def telling_failed_looks(tell: Callable[[str], object] = say) -> Iterator[None]:
         def emit(self, record: logging.LogRecord) -> None:
             nonlocal told
             reason = record.getMessage()
+            if record.levelno > logging.DEBUG:  # no look will change it
+                tell(reason)
+                return
             if told and reason.endswith(told):  # the last look may have less time, but no news
                 return
             tell(f"Cannot be looked at for now: {reason}")
@@ -185,18 +219,18 @@ def _attending(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | 
         yield states
 
 
-def tell_ends(jobs: Jobs) -> int:
+def tell_ends(jobs: Jobs, *, missing: int = 0) -> int:
     """
-    Say which jobs did not succeed, and give the exit code for all.
+    Say which jobs did not succeed, and give the exit code for all, those that are missing included.
     """
     from dashscope_ft.waiting import failure
 
     errors = [error for job in jobs if (error := failure(job))]
     for error in errors:
         say(f"Error: {error}", style="red")
-    if not errors:
+    if not (errors or missing):
         return ExitCode.DONE
-    return ExitCode.FAILED if len(jobs) == 1 else ExitCode.SOME_FAILED
+    return ExitCode.FAILED if len(jobs) + missing == 1 else ExitCode.SOME_FAILED
 
 
 def _write(session: Session, jobs: Jobs) -> None:

@@ -21,6 +21,8 @@ from .server import Server
 
 REGIONS = ("intl", "cn")
 
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  and one that can be asked
+
 
 class Emulator:
     """
@@ -110,7 +112,9 @@ class Emulator:
         Return the base URL of a region, with `/api/v1`.
         """
         self.account(region)
-        return f"http://{self._host}:{self._port}/{region}/api/v1"
+        host = _EVERY_ADDRESS.get(self._host, self._host)
+        host = f"[{host}]" if ":" in host else host
+        return f"http://{host}:{self._port}/{region}/api/v1"
 
     def key(self, region: str = "intl") -> str:
         """

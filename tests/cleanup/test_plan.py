@@ -365,7 +365,7 @@ def test_a_plan_needs_a_zoned_time() -> None:
         ({"now": NOW + timedelta(hours=24, seconds=1)}, "24 hours old"),
         ({"now": NOW - timedelta(hours=1)}, "still to come"),
         ({"base_url": "https://dashscope.aliyuncs.com/api/v1"}, "dashscope.aliyuncs.com"),
-        ({"workspace": None}, "workspace ws-1"),
+        ({"workspace": None}, "ws-1, not the key's own"),
         ({"workspace": "ws-2"}, "ws-2"),
         ({"noun": "imports"}, "fine_tunes"),
     ],
