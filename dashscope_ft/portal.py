@@ -97,18 +97,16 @@ class Portal:
         house = self._open_house()
         stream = _Stream(source)
         del source  # the loop knows it by a weak reference: see `_Call._end`
-        patience = 0.0
         try:
             while True:  # with a condition, Python's jump back to it would be outside of the `try`
-                item = self._call_in(house, lambda: stream.step(house), is_step=True)
+                item = self._call_in(house, lambda: stream.step(house), step_of=stream)
                 if isinstance(item, _End):
                     break
-                patience = linger
                 yield item
-                patience = 0.0  # an interrupted step was waited for, or must not be
         finally:
+            # Also after an interrupt that came before its step began, or when that had answered.
             if not stream.ended:
-                house.dismiss(stream, patience)
+                house.dismiss(stream, 0.0 if stream.in_haste else linger)
 
     def close(self) -> None:
         """
@@ -152,14 +150,18 @@ class Portal:
         return house
 
     def _call_in(
-        self, house: _House, begin: Callable[[], Coroutine[Any, Any, T]], *, is_step: bool = False
+        self,
+        house: _House,
+        begin: Callable[[], Coroutine[Any, Any, T]],
+        *,
+        step_of: _Stream[Any] | None = None,
     ) -> T:
         if threading.current_thread() is house.thread:
             raise RuntimeError(
                 "This is a blocking call on the client's own event loop, which it would "
                 "stop for ever: use the asynchronous client there."
             )
-        call = _Call(begin, is_step=is_step)
+        call = _Call(begin, is_step=step_of is not None)
         try:
             if house.ask(call, call.begin):
                 _wait_for(call.woken)
@@ -169,6 +171,8 @@ class Portal:
                 if house.ask(call, call.cancel):
                     _wait_for(call.woken)
             except BaseException as again:
+                if step_of:
+                    step_of.in_haste = True
                 if house.ask(call, call.cancel):
                     with suppress(Empty):
                         call.woken.get(timeout=_LAST_WORDS)
@@ -480,6 +484,7 @@ class _Stream(Generic[T]):
 
     def __init__(self, source: AsyncGenerator[T, None]) -> None:
         self.ended = False
+        self.in_haste = False  # whether whoever reads it was interrupted twice
         self._source: AsyncGenerator[T, None] | None = source
         self._turn = asyncio.Lock()  # a step may be winding up still when the close comes
 

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any, NoReturn, Self
 
 import pytest
 
+from dashscope_ft import portal as portal_module
 from dashscope_ft.errors import ClientClosed
 from dashscope_ft.portal import Portal, _House
 
@@ -750,6 +752,36 @@ def test_ctrl_c_in_an_iteration() -> None:
     )
 
     assert (end.stdout, end.stderr, end.returncode) == ("1\nwound up\ninterrupted\n", "", 0)
+
+
+@pytest.mark.parametrize("moment", ["before", "behind"])
+def test_ctrl_c_between_two_steps(
+    monkeypatch: pytest.MonkeyPatch, portal: Portal, guest: Guest, moment: str
+) -> None:
+    """
+    An interrupt just before a step begins, or when it has answered, waits for the source to close.
+    """
+    items = portal.iterate(guest.count(), linger=LONG)
+    next(items)
+    ask, wait_for = _House.ask, portal_module._wait_for
+
+    def interrupted(*_: object) -> NoReturn:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def interrupted_behind(token: SimpleQueue[None]) -> NoReturn:
+        wait_for(token)
+        interrupted()
+
+    if moment == "before":
+        monkeypatch.setattr(_House, "ask", interrupted)
+    else:
+        monkeypatch.setattr(portal_module, "_wait_for", interrupted_behind)
+    with pytest.raises(KeyboardInterrupt):
+        next(items)
+
+    assert _House.ask is ask
+    assert guest.open_streams == 0
 
 
 def test_a_second_ctrl_c_waits_for_nothing() -> None:
