@@ -4,9 +4,12 @@ Every check on what a caller passes to an operation.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from inspect import iscoroutinefunction
 from operator import index
 from typing import Any
@@ -122,6 +125,21 @@ def check_callback(name: str, value: object) -> None:
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a function.")
     if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
         raise TypeError(f"{name} is an async function; it must be a plain one.")
+
+
+def check_regular_file(what: str, path: str | os.PathLike[str]) -> None:
+    """
+    Refuse the path of what is there and no regular file, such as a directory or a device.
+
+    Raises:
+        InvalidArgument: It is one; nothing was read or written.
+    """
+    with suppress(OSError):  # opening tells
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise InvalidArgument(
+                f"The {what} {os.fspath(path)} is no regular file.",
+                hint="Nothing was done; name another file.",
+            )
 
 
 def whole(

@@ -42,7 +42,7 @@ KNOWN_TO_EMULATOR = {"models", "portal"}
 FOREIGN = {
     "aiohttp": {"connections"},
     "yarl": {"connections"},
-    "cattrs": {"codec"},
+    "cattrs": {"codec", "cleanup"},
     "backoff": {"retry", "transport"},
     "typer": {"cli"},
     "rich": {"cli"},

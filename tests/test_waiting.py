@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from dashscope_ft import (
     AuthenticationFailed,
     DeadlineExceeded,
+    FineTuneJob,
     InvalidArgument,
     JobFailed,
     JobStatus,
@@ -17,6 +20,8 @@ from dashscope_ft.emulator import Fault
 
 from .life import living
 from .scripted import Silence, scripted
+
+NO_JOBS = {"request_id": "r", "output": {"page_no": 1, "page_size": 100, "total": 0, "jobs": []}}
 
 
 async def test_waiting_for_a_job() -> None:
@@ -330,6 +335,49 @@ async def test_a_page_fails_and_what_was_seen_stays_seen() -> None:
         ended = await life.client.fine_tunes.wait_many(jobs)
 
     assert len(ended) == 5
+
+
+async def test_a_gateways_404_among_many() -> None:
+    """
+    It says nothing of the job, which may be running, and ends the wait at once.
+    """
+    async with living() as life:
+        ids = life.emulator.seed(jobs=2, statuses=["RUNNING"])
+        life.emulator.inject(Fault(operation="fine_tunes.list", status=200, body=NO_JOBS))
+        life.emulator.inject(Fault(operation="fine_tunes.get", status=404, body="<html>"))
+
+        with pytest.raises(NotFound) as caught:
+            await life.client.fine_tunes.wait_many(ids)
+
+    assert not caught.value.is_from_service
+    assert life.slept == []
+
+
+async def test_a_job_of_many_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    It is told to the log as soon as it is missed; its error ends the wait with the others.
+    """
+    caplog.set_level(logging.INFO, "dashscope_ft.waiting")
+    async with living() as life:
+        job = await life.job()
+
+        with pytest.raises(NotFound):
+            await life.client.fine_tunes.wait_many([job, "ft-none"])
+
+        assert (await life.client.fine_tunes.get(job)).is_finished
+    assert caplog.messages == ["ft-none is not there: Not Found!"]
+
+
+@pytest.mark.parametrize("jobs", ["ft-1", b"ft-1", 7, None, FineTuneJob(job_id="ft-1")])
+async def test_what_is_no_source_of_jobs(jobs: Any) -> None:
+    """
+    One job, or nothing to iterate over, is refused in the words of every run over many.
+    """
+    async with living() as life:
+        with pytest.raises(TypeError, match=r"^Many jobs are an iterable of ids or jobs, not "):
+            await life.client.fine_tunes.wait_many(jobs)
+
+        assert life.asked == {}
 
 
 async def test_no_jobs_at_all() -> None:

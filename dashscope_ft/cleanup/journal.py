@@ -9,7 +9,6 @@ is done, so that only the last one can be torn, and a line without its end never
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,7 +19,8 @@ from typing import Any, Final, Self, cast, get_args
 import orjson
 
 from dashscope_ft import errors
-from dashscope_ft.errors import DashScopeError, InvalidArgument, PlanRefused
+from dashscope_ft.arguments import check_regular_file
+from dashscope_ft.errors import DashScopeError, PlanRefused
 from dashscope_ft.models import Action, Outcome, Result
 
 _FORMAT: Final = 1
@@ -150,7 +150,8 @@ class Journal:
         self._broken = False
 
     def _open(self, path: str, header: dict[str, Any]) -> None:
-        _check_regular(path)
+        # Before it is opened, since that waits for another side of a pipe, and a device has no end.
+        check_regular_file("journal", path)
         # Else Windows ends lines in two bytes, and what is cut off by length is not what was torn.
         binary: int = getattr(os, "O_BINARY", 0)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o600)
@@ -206,16 +207,6 @@ def _refusal(path: str, text: str) -> PlanRefused:
     return PlanRefused(
         f"The journal {path} {text}.", hint="Nothing was deleted; name another file."
     )
-
-
-def _check_regular(path: str) -> None:
-    # Before it is opened, since that waits for another side of a pipe, and a device has no end.
-    with suppress(OSError):  # opening tells
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InvalidArgument(
-                f"The journal {path} is no regular file.",
-                hint="Nothing was deleted; name another file.",
-            )
 
 
 def _unlock(file: int) -> None:

@@ -17,6 +17,7 @@ import orjson
 from attrs import asdict, field, frozen
 from cattrs import Converter
 
+from dashscope_ft.arguments import check_regular_file
 from dashscope_ft.errors import InvalidArgument, PlanRefused
 from dashscope_ft.models import FineTuneJob, ImportJob, Noun
 
@@ -145,21 +146,26 @@ class Plan:
         Write it as JSON that only its owner can read; an older file is replaced in one step.
 
         Raises:
+            InvalidArgument: The path is of no regular file but of a directory or a device, say.
             OSError: The file cannot be written.
         """
         path = Path(path)
+        check_regular_file("plan", path)
         text = orjson.dumps(self.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        # Such a file is 0600 from its first moment.
-        file = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115
-        temporary = Path(file.name)
+        temporary: Path | None = None
         try:
-            with file:  # Windows neither moves nor removes what is open
+            # Such a file is 0600 from its first moment.
+            with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+                temporary = Path(file.name)
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
+        except BaseException as error:
+            if temporary:
+                temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno:
+                error.filename = os.fspath(path)  # nobody knows the other
             raise
 
     @classmethod

@@ -277,6 +277,8 @@ def _check_place(option: str, file: Path) -> None:
     folder = file.parent
     if file.is_dir():
         fault = f"{file} is a directory; name a file."
+    elif file.exists() and not file.is_file():
+        fault = f"{file} is no regular file; name another."
     elif not folder.is_dir():
         fault = f"The directory {folder} does not exist."
     elif not os.access(folder, os.W_OK):

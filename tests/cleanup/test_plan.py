@@ -197,6 +197,38 @@ async def test_a_plan_that_cannot_be_saved_leaves_the_older_one(
     assert os.listdir(tmp_path) == ["plan.json"]
 
 
+@pytest.mark.parametrize("kind", ["pipe", "directory", "link to a pipe"])
+async def test_a_plan_is_saved_in_the_place_of_nothing_but_a_file(
+    tmp_path: Path, kind: str
+) -> None:
+    """
+    What others read from or write to, such as a device or a pipe, stays what it is.
+    """
+    path = tmp_path / "plan.json"
+    if kind == "directory":
+        path.mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "pipe").rename(path) if kind == "pipe" else path.symlink_to(tmp_path / "pipe")
+    before = path.lstat()
+    plan = await planned()
+    with pytest.raises(InvalidArgument, match=rf"^The plan {path} is no regular file\. "):
+        plan.save(path)
+
+    assert path.lstat() == before
+
+
+async def test_a_plan_that_cannot_be_saved_names_its_file(tmp_path: Path) -> None:
+    """
+    Not the one that it is written to first.
+    """
+    path = tmp_path / "missing" / "plan.json"
+    with pytest.raises(FileNotFoundError) as caught:
+        (await planned()).save(path)
+
+    assert caught.value.filename == str(path)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_plan_is_saved_where_open_files_stay_put(
     fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -120,6 +120,17 @@ def test_a_plan(studio: Emulator, run: Run, plan_file: Path) -> None:
     assert methods(studio) == {"GET"}
 
 
+def test_a_plan_that_deletes_nothing(studio: Emulator, run: Run, plan_file: Path) -> None:
+    """
+    There is nothing to apply, and so no command for it.
+    """
+    studio.seed(jobs=3, statuses=["SUCCEEDED"])
+    done = run("cleanup", "plan", "-o", str(plan_file))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Plan.load(plan_file).entries == ()
+
+
 def test_what_to_run_after_a_plan(studio: Emulator, run: Run, tmp_path: Path) -> None:
     """
     The command can be pasted: it finds the file, and the place that was named in the other one.
@@ -659,7 +670,7 @@ def test_a_journal_that_is_no_regular_file(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"Error: The journal {pipe} is no regular file. Nothing was deleted; name another file.\n"
+        f"Error: The journal {pipe} is no regular file. Nothing was done; name another file.\n"
     )
     assert not studio.journal.requests
 

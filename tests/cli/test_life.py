@@ -183,6 +183,7 @@ def test_a_file_that_will_not_do(run: Run, studio: Emulator, tmp_path: Path, tex
             "--suffix is 'model_name'; it must have at most 8 characters.",
         ),
         ("jobs create --model m -p n_epochs", "'n_epochs' is not NAME=VALUE."),
+        ("jobs create --model m -p n_epochs=", "'n_epochs=' is not NAME=VALUE."),
         ("imports create", "Missing: --model-name, --weight-type, --bucket, --folder."),
         (
             "imports create --model-name m --weight-type lora --bucket b --folder x",
@@ -272,7 +273,11 @@ def test_a_creation_whose_answer_is_lost(
         (CREATE, "fine_tunes.create", "exist and be billed.*`dashscope-ft jobs list`"),
         (IMPORT, "imports.create", "exist and be billed.*`dashscope-ft imports list`"),
         (EXPORT, "fine_tunes.export", "been asked for.*`dashscope-ft jobs checkpoints ft-1`"),
-        ((*EXPORT, "--wait"), "fine_tunes.checkpoints", "The export goes on by itself"),
+        (
+            (*EXPORT, "--wait"),
+            "fine_tunes.checkpoints",
+            "The export goes on by itself: `dashscope-ft jobs checkpoints ft-1` shows how it is.",
+        ),
     ],
 )
 def test_leaving_before_the_answer(
@@ -380,6 +385,53 @@ def test_waiting_for_several(run: Run, fast: Emulator) -> None:
     assert f"{failed} ended as FAILED" in several.stderr
     assert one.returncode == 1
     assert (good.returncode, json.loads(good.stdout)["job_id"]) == (0, job_id)
+
+
+@pytest.mark.parametrize(("there", "missing", "code"), [(2, 1, 5), (0, 2, 5), (0, 1, 1)], ids=str)
+@pytest.mark.parametrize("noun", ["jobs", "imports"])
+def test_waiting_for_jobs_that_are_not_there(
+    run: Run, studio: Emulator, noun: str, there: int, missing: int, code: int
+) -> None:
+    """
+    They are named as soon as they are missed, and again at the end, where the others are written.
+    """
+    studio.seed(jobs=there, imports=there, statuses=["SUCCEEDED"], import_statuses=["SUCCESSED"])
+    ids = list(studio.account().jobs if noun == "jobs" else studio.account().imports)
+    absent = [f"no-{number}" for number in range(missing)]
+
+    done = run(noun, "wait", *ids, *absent, "-o", "json", *SOON)
+
+    assert done.returncode == code
+    assert {job["job_id"] for job in json.loads(done.stdout or "[]")} == set(ids)
+    for job_id in absent:
+        assert f"{job_id} is not there: Not Found!\n" in done.stderr
+        assert f"Error: Getting {job_id}: Not Found! " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "again"), [(CREATE, "jobs wait"), (IMPORT, "imports wait")], ids=["jobs", "imports"]
+)
+def test_leaving_a_creation_that_is_waited_for(
+    terminal: Callable[..., Terminal], studio: Emulator, command: tuple[str, ...], again: str
+) -> None:
+    """
+    Who leaves is told the command that goes on instead of creating it again, on a line of its own
+    that can be copied from the narrowest terminal.
+    """
+    place = studio.base_url("intl")
+
+    wait = terminal(*command, "--wait", "--base-url", place, *SOON, width=40)
+    wait.read_until("PENDING")
+    wait.type("\x03")
+
+    assert wait.finish() == 130
+    [job_id] = studio.account().books.created
+    told = wait.words[wait.words.index("The job goes on") :]
+    assert told.splitlines() == [
+        "The job goes on by itself.",
+        "Rather than create it again, go on with",
+        f"dashscope-ft {again} {job_id} --base-url {place}",
+    ]
 
 
 @pytest.mark.parametrize(

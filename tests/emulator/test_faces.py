@@ -282,3 +282,15 @@ def test_what_is_not_http_or_too_large(noise: bytes) -> None:
 
         assert answer == b""
         assert total(emulator) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]")]
+)
+def test_a_base_url_can_be_asked(host: str, asked: str) -> None:
+    """
+    On all addresses, the emulator is asked on this machine's own.
+    """
+    with Emulator(host=host) as studio:
+        assert studio.url == f"http://{asked}:{studio.port}/intl/api/v1"
+        assert total(studio) == 0

@@ -190,6 +190,15 @@ def test_faults_in_order(studio: Studio) -> None:
     assert studio.call("DELETE", "/fine-tunes/ft-1").status == 404
 
 
+@pytest.mark.parametrize("every", [0, -1])
+def test_a_fault_that_never_strikes(every: int) -> None:
+    """
+    A count of which nothing is a multiple is refused at once.
+    """
+    with pytest.raises(ValueError, match="every"):
+        Fault(every=every)
+
+
 def test_one_of_every_three(studio: Studio) -> None:
     """
     A fault can strike each third request that matches, for ever.
