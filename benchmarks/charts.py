@@ -25,8 +25,8 @@ NAMES = {
     "ours": "dashscope-ft",
     "stock_cattrs": "aiohttp + stock cattrs",
     "by_hand": "httpx + pydantic by hand",
-    "official_async": "dashscope 2.0.2 async",
-    "official_sync": "dashscope 2.0.2 sync",
+    "official_async": "dashscope async",
+    "official_sync": "dashscope sync",
     "official_classic": "dashscope 1.x API",
 }
 

@@ -50,12 +50,6 @@ class OursBlocking:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def list(self) -> list[FineTuneJob]:
-        """
-        List all jobs.
-        """
-        return self._client.fine_tunes.list().collect()
-
     def get(self, job_id: str) -> FineTuneJob:
         """
         Get a job.

@@ -468,9 +468,11 @@ class FineTunes:
             The checkpoint, with the `model_name` that it was published as.
 
         Raises:
+            InvalidArgument: The name cannot be one, or the checkpoint is another job's.
             JobFailed: The export failed, or is not supported.
             DeadlineExceeded: It is not there in time; `last_status` is the checkpoint's.
             NotFound: There is no such job or checkpoint.
+            DashScopeError: A look failed, and another one would too.
 
         Wire: `GET /fine-tunes/{job_id}/checkpoints`.
         """
@@ -571,6 +573,7 @@ class FineTunes:
             InvalidArgument: `journal` is no regular file; nothing was deleted.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
+            OSError: The journal cannot be written; its `report` has what was done by then.
 
         Wire: `GET`, `DELETE /fine-tunes/{job_id}`, and `POST …/cancel` where asked for.
         """

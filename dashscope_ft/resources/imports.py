@@ -364,6 +364,7 @@ class Imports:
             InvalidArgument: `journal` is no regular file; nothing was deleted.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
+            OSError: The journal cannot be written; its `report` has what was done by then.
 
         Wire: `GET`, `DELETE /custom_models/import/{job_id}`.
         """
