@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, BadParameter, Exit, Option
 
 from .changes import Confirmed, Work
-from .command import Output, Refused, Session, command, group
+from .command import Output, Refused, Session, check_writable, command, group
 from .rules import (
     By,
     ByTime,
@@ -150,7 +149,7 @@ def apply_cleanup(
     option = "--journal" if journal else "--journal, beside the plan unless given"
     journal = journal or _journal_beside(file, plan)
     if not dry_run and not journal.exists():
-        _check_place(option, journal)
+        check_writable(option, journal)
     terms = Terms(
         max_deletes=max_deletes,
         max_percent=max_percent,
@@ -267,25 +266,7 @@ def _check_file(save: Path | None) -> None:
         return
     if str(save) in {*Output, "ids"}:
         raise BadParameter(f"-o names the plan's file here; for {save} say --output {save}.")
-    _check_place("-o", save)
-
-
-def _check_place(option: str, file: Path) -> None:
-    """
-    Refuse, before anything is asked or sent, a file that cannot be made.
-    """
-    folder = file.parent
-    if file.is_dir():
-        fault = f"{file} is a directory; name a file."
-    elif file.exists() and not file.is_file():
-        fault = f"{file} is no regular file; name another."
-    elif not folder.is_dir():
-        fault = f"The directory {folder} does not exist."
-    elif not os.access(folder, os.W_OK):
-        fault = f"The directory {folder} cannot be written to."
-    else:
-        return
-    raise BadParameter(fault, param_hint=f"'{option}'")
+    check_writable("-o", save)
 
 
 def _check_cancelling(noun: str, cancel_running: bool) -> None:

@@ -19,6 +19,8 @@ from .exits import ExitCode, exit_code
 from .terminal import ask, can_ask, say, unread, write
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dashscope_ft import AsyncClient
 
 P = ParamSpec("P")
@@ -169,6 +171,24 @@ def agree(question: str, otherwise: str) -> None:
         raise
     if not agreed:
         raise Refused(otherwise)
+
+
+def check_writable(option: str, file: Path) -> None:
+    """
+    Refuse, before anything is asked or sent, a file that cannot be made.
+    """
+    folder = file.parent
+    if file.is_dir():
+        fault = f"{file} is a directory; name a file."
+    elif file.exists() and not file.is_file():
+        fault = f"{file} is no regular file; name another."
+    elif not folder.is_dir():
+        fault = f"The directory {folder} does not exist."
+    elif not os.access(folder, os.W_OK):
+        fault = f"The directory {folder} cannot be written to."
+    else:
+        return
+    raise typer.BadParameter(fault, param_hint=f"'{option}'")
 
 
 def group(help: str, *, epilog: str | None = None) -> typer.Typer:

@@ -12,7 +12,7 @@ from typer import Option
 from dashscope_ft import DashScopeError, InvalidArgument
 
 from .changes import JobIds
-from .command import Session
+from .command import Session, check_writable
 from .terminal import counter, say
 
 _KINDS = (".svg", ".png")
@@ -37,6 +37,7 @@ async def plot_jobs(
 
     if output.suffix.lower() not in _KINDS:
         raise InvalidArgument(f"{output} must end in {' or '.join(_KINDS)}.")
+    check_writable("-o", output)
     draw_figures({})  # without matplotlib, better now than after reading
     logs: dict[str, TrainingLog] = {}
     ids = list(dict.fromkeys(job_ids))

@@ -770,15 +770,19 @@ def test_drawing_a_picture(run: Run, studio: Emulator, tmp_path: Path) -> None:
 
 def test_a_picture_that_cannot_be_drawn(run: Run, studio: Emulator, tmp_path: Path) -> None:
     """
-    Another kind of file is an error in usage; a figure that nobody logged names those that are.
+    Another kind of file, or one that cannot be made, is an error in usage, before any log is read;
+    a figure that nobody logged names those that are.
     """
     pytest.importorskip("matplotlib")
     [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
 
     kind = run("jobs", "plot", job_id, "-o", str(tmp_path / "loss.gif"))
+    folder = run("jobs", "plot", job_id, "-o", str(tmp_path / "none" / "loss.svg"))
+    asked = len(studio.journal)
     figure = run("jobs", "plot", job_id, "--metric", "bleu", "-o", str(tmp_path / "a.svg"))
 
-    assert kind.returncode == 2
+    assert (kind.returncode, folder.returncode, asked) == (2, 2, 0)
+    assert "does not exist" in folder.stderr
     assert figure.returncode == 1
     assert "eval_loss" in figure.stderr
     assert list(tmp_path.glob("*.*g*")) == []
