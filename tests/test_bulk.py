@@ -19,6 +19,8 @@ from dashscope_ft.errors import (
     AuthenticationFailed,
     ClientClosed,
     ConnectionFailed,
+    DashScopeError,
+    DeadlineExceeded,
     InvalidArgument,
     ListingInconsistent,
     NotFound,
@@ -601,7 +603,8 @@ async def test_a_second_cancellation_does_not_wait() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_stopped_run_keeps_unsent_requests_unsent() -> None:
+@pytest.mark.parametrize("kind", [ConnectionFailed, DeadlineExceeded])
+async def test_a_stopped_run_keeps_unsent_requests_unsent(kind: type[DashScopeError]) -> None:
     """
     A deletion that still waits for its turn when the run stops is not sent, and says so.
     """
@@ -611,7 +614,7 @@ async def test_a_stopped_run_keeps_unsent_requests_unsent() -> None:
     async def delete(job_id: str, stopping: Stopping) -> Receipt:
         await turn.wait()
         if stopping():
-            raise ConnectionFailed("Not sent: the run has stopped.")
+            raise kind("Not sent: the run has stopped.")
         sent.append(job_id)
         return Receipt(job_id=job_id)
 
@@ -628,6 +631,7 @@ async def test_a_stopped_run_keeps_unsent_requests_unsent() -> None:
 
     assert sent == []
     assert outcomes.so_far.reasons == {"not_attempted": 2}
+    assert [type(outcome.error) for outcome in outcomes.so_far.outcomes] == [kind, kind]
 
 
 async def test_a_source_left_early_is_closed() -> None:

@@ -241,3 +241,16 @@ async def test_an_export_that_takes_too_long() -> None:
             await life.client.fine_tunes.wait_for_export(job, "checkpoint-7")
 
     assert caught.value.last_status == "PROCESSING"
+
+
+async def test_waiting_for_a_checkpoint_that_is_not_there() -> None:
+    """
+    It is not found, as the service would say it.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+
+        with pytest.raises(NotFound) as caught:
+            await life.client.fine_tunes.wait_for_export(job_id, "checkpoint-7")
+
+    assert caught.value.is_from_service

@@ -405,6 +405,16 @@ def test_a_key_as_short_as_a_word(key: str) -> None:
     assert reply.code == "NotFound"
 
 
+@pytest.mark.parametrize("asks", ["-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_time_to_wait_for_that_is_over(asks: str) -> None:
+    """
+    A `Retry-After` in the past asks for no time at all, and not for less.
+    """
+    reply = read_reply(503, {"Retry-After": asks}, b"", now=1_800_000_000.0)
+
+    assert reply.retry_after == 0.0
+
+
 # Times
 
 

@@ -393,7 +393,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         ({"create_time": NOON - timedelta(minutes=9)}, True),
         ({"create_time": NOON + timedelta(minutes=11)}, False),
         # The wall clock of UTC or of UTC+8, whichever the region means.
-        ({"create_time": NOON.replace(tzinfo=None).astimezone(UTC) - timedelta(hours=8)}, False),
+        ({"create_time": NOON - timedelta(hours=8)}, False),
         ({"create_time": NOON.replace(tzinfo=UTC) + timedelta(hours=8)}, True),
     ],
 )
@@ -530,3 +530,64 @@ async def test_a_job_that_ends_while_the_service_refuses() -> None:
         await life.job(wait_for_capacity=3600.0)
 
     assert life.slept == []
+
+
+async def test_the_nearer_of_two_candidates_comes_first() -> None:
+    """
+    Near in time counts, not new: the listing's order is another.
+    """
+    async with living() as life:
+        life.emulator.inject(Fault(operation="fine_tunes.create", lose="after"))
+        with pytest.raises(OutcomeUnknown) as caught:
+            await life.job()
+        life.clock.advance(60)
+        later = await life.job()
+        candidates = await life.client.fine_tunes.reconcile_create(caught.value)
+
+    assert [job.job_id for job in candidates] == [life.account.books.created[0], later.job_id]
+
+
+async def test_how_long_a_creation_was_tried() -> None:
+    """
+    Pauses before the attempt that was lost belong to the time of asking.
+    """
+    async with living() as life:
+        life.emulator.inject(
+            Fault(operation="fine_tunes.create", status=429, headers={"Retry-After": "30"}),
+            Fault(operation="fine_tunes.create", lose="after"),
+        )
+        with pytest.raises(OutcomeUnknown) as caught:
+            await life.job()
+
+    creation = caught.value.creation
+    assert creation is not None
+    assert creation.ended - creation.begun == timedelta(seconds=30)
+
+
+async def test_a_creation_follows_the_end_that_makes_room_at_once() -> None:
+    """
+    No pause lies between the look that sees a job ended and the next attempt.
+    """
+    async with living() as life:
+        life.account.rules.running_quota = 1
+        first = await life.job()
+        job = await life.job(wait_for_capacity=3600.0)
+        ended = await life.client.fine_tunes.get(first)
+
+    assert job.create_time is not None
+    assert ended.end_time is not None
+    assert job.create_time - ended.end_time < timedelta(seconds=15)
+
+
+async def test_fields_nested_too_deeply_to_be_sent() -> None:
+    """
+    They are refused as any others that are not JSON.
+    """
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    async with living() as life:
+        with pytest.raises(InvalidArgument):
+            await life.job(extra={"new": deep})
+
+    assert not life.asked

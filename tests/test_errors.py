@@ -335,3 +335,11 @@ def test_hints(status: int, code: str | None, words: list[str]) -> None:
     assert error.hint is not None
     assert all(word in error.hint for word in words)
     assert error.retry_after == 30.0
+
+
+def test_one_attempt_is_not_counted() -> None:
+    """
+    Only repetitions are worth a word.
+    """
+    assert str(errors.DashScopeError("no", attempts=1)) == "no"
+    assert str(errors.DashScopeError("no", attempts=2)) == "no (2 attempts)"

@@ -274,3 +274,24 @@ def test_a_file_exchanged_between_two_looks(
     monkeypatch.setattr("dashscope_ft.credentials.os.lstat", look_and_exchange)
     with pytest.raises(ConfigurationError, match="cannot be read from"):
         resolve(environ=variables, home=tmp_path)
+
+
+def test_the_longest_key(tmp_path: Path) -> None:
+    """
+    The marks that an editor puts around it do not count.
+    """
+    path = tmp_path / DEFAULT[2:]
+    path.parent.mkdir()
+    private(path, b"\xef\xbb\xbf" + b"k" * 4096)
+
+    assert resolve(environ={}, home=tmp_path).api_key == "k" * 4096
+
+
+def test_a_file_where_the_directory_should_be(tmp_path: Path) -> None:
+    """
+    There is no key there, and nothing is wrong with reading it.
+    """
+    (tmp_path / ".dashscope").touch()
+
+    with pytest.raises(ConfigurationError, match="There is no API key"):
+        resolve(environ={}, home=tmp_path)

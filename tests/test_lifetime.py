@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from dashscope_ft import AsyncClient, ClientClosed, DashScopeError, OutcomeUnknown
-from dashscope_ft.emulator import Emulator
+from dashscope_ft import AsyncClient, ClientClosed, DashScopeError, OutcomeUnknown, Throttled
+from dashscope_ft.emulator import Emulator, Fault
 
 from .interpreter import run_script
 from .scripted import (
@@ -604,3 +604,16 @@ async def test_a_child_process() -> None:
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
         assert len(server.requests) == 4
         assert server.connections == 2
+
+
+def test_a_pause_outlives_its_loop(model_studio: Emulator) -> None:
+    """
+    What one loop was told, the next one heeds: the second call sends nothing.
+    """
+    model_studio.inject(Fault(status=429, headers={"Retry-After": "3600"}))
+    client = AsyncClient(base_url=model_studio.url, api_key=model_studio.key())
+    for _ in range(2):
+        with pytest.raises(Throttled):
+            asyncio.run(client.fine_tunes.get("ft-1"))
+
+    assert len(model_studio.journal) == 1

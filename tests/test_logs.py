@@ -7,10 +7,13 @@ import pytest
 from dashscope_ft import (
     Client,
     DeadlineExceeded,
+    FineTuneJob,
     InvalidArgument,
     MalformedResponse,
     NotFound,
+    Progress,
     StateConflict,
+    TrainingLog,
 )
 from dashscope_ft.emulator import Emulator, Fault
 
@@ -417,3 +420,25 @@ async def test_leaving_a_log_early() -> None:
 
     assert first == "line 0"
     assert life.asked["fine_tunes.logs"] == 1
+
+
+async def test_last_lines_that_come_one_by_one() -> None:
+    """
+    Followed, a log below its own count is read on for as long as anything comes of it.
+    """
+    acts = [act for n in range(20) for act in (page(numbered(1, n), 20), *[page([], 20)] * 3)]
+    async with scripted(growing(job("SUCCEEDED"), *acts)) as server:
+        lines = [line async for line in server.client().fine_tunes.logs("ft-1", follow=True)]
+
+    assert lines == numbered(20)
+
+
+@pytest.mark.parametrize("epoch", [-1.0, 4.0])
+def test_an_epoch_that_training_does_not_have(epoch: float) -> None:
+    """
+    From it cannot be told how far training is.
+    """
+    job = FineTuneJob(job_id="ft-1", status="RUNNING", hyper_parameters={"n_epochs": 3})
+    log = TrainingLog.read([f"{{'loss': 0.5, 'epoch': {epoch}}}"])
+
+    assert Progress(job=job, lines=(), log=log).fraction is None

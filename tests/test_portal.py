@@ -1060,3 +1060,87 @@ def test_exit_while_a_call_winds_up_for_long() -> None:
 
     assert end.stdout == "left\n"
     assert end.returncode == 0
+
+
+def test_a_call_that_waits_for_a_guest_who_is_leaving_already() -> None:
+    """
+    A call that came before the guest was in, and a close that came next: it is not begun.
+    """
+    entering, released = threading.Event(), threading.Event()
+
+    class Slow(Guest):
+        async def __aenter__(self) -> Self:
+            entering.set()
+            while not released.is_set():
+                await asyncio.sleep(0.001)
+            return await super().__aenter__()
+
+    portal, begun = Portal(Slow()), []
+
+    async def begin() -> None:
+        begun.append(1)
+
+    with ThreadPoolExecutor(2) as pool:
+        call = pool.submit(portal.call, begin)
+        assert entering.wait(LONG)
+        house = portal._open_house()
+        closing = pool.submit(portal.close)
+        while not house.closing:
+            time.sleep(0.001)
+        released.set()
+        error = call.exception(LONG)
+        closing.result(LONG)
+
+    assert isinstance(error, ClientClosed)
+    assert begun == []
+
+
+def test_close_during_a_step(guest: Guest) -> None:
+    """
+    An iteration whose next item is awaited ends with the client, and does not hold it up.
+    """
+
+    async def source() -> AsyncGenerator[int, None]:
+        guest.busy.set()
+        await asyncio.sleep(LONG)
+        yield 1
+
+    portal = Portal(guest)
+    with ThreadPoolExecutor(1) as pool:
+        step = pool.submit(next, portal.iterate(source()))
+        assert guest.busy.wait(LONG)
+        portal.close()
+
+        assert isinstance(step.exception(LONG), ClientClosed)
+
+
+def test_a_fork_while_another_thread_starts_the_loop() -> None:
+    """
+    The lock that the other thread holds is not the child's to wait for.
+    """
+    end = run_script(
+        TOY,
+        """
+        starting, released = threading.Event(), threading.Event()
+        new_event_loop = asyncio.new_event_loop
+        def late():
+            starting.set()
+            released.wait()
+            return new_event_loop()
+        asyncio.new_event_loop = late
+        caller = threading.Thread(target=portal.call, args=(guest.echo, "a"))
+        caller.start()
+        starting.wait()
+        if pid := os.fork():
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            released.set()
+            caller.join()
+            print("the child ended with", code)
+        else:
+            asyncio.new_event_loop = new_event_loop
+            signal.alarm(10)
+            os._exit(portal.call(guest.echo, "child") != "child")
+        """,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("the child ended with 0\n", "", 0)

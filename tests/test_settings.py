@@ -10,6 +10,7 @@ import warnings
 from datetime import UTC, timedelta
 from enum import Enum
 from functools import partial
+from inspect import signature
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dashscope_ft import AsyncClient
 from dashscope_ft.arguments import (
     check_callback,
     check_count,
@@ -272,6 +274,15 @@ class TestSecrecy:
 
         assert KEY not in every_text_of(caught.value)
         assert "password" not in every_text_of(caught.value)
+
+    def test_pickle_keeps_the_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A proxy's credentials are in a pickle: only the key can be looked up elsewhere.
+        """
+        data = pickle.dumps(settings_of(proxy="http://user:pass@proxy.example:3128"))
+        monkeypatch.setenv("DASHSCOPE_API_KEY", OTHER_KEY)
+
+        assert pickle.loads(data).proxy == "http://user:pass@proxy.example:3128"
 
 
 class TestRegion:
@@ -852,6 +863,22 @@ class TestBounds:
         for value in (0, True, "1"):
             with pytest.raises(ConfigurationError, match=name):
                 with_changes(settings_of(), **{name: value})  # type: ignore[arg-type]
+
+    def test_changed_page_size_refused(self) -> None:
+        """
+        A view's walks need pages that overlap, too.
+        """
+        with pytest.raises(ConfigurationError):
+            with_changes(settings_of(), page_size=19)
+
+    def test_defaults_of_a_client(self) -> None:
+        """
+        A client's defaults are those of its settings.
+        """
+        given, usual = signature(AsyncClient).parameters, signature(resolve).parameters
+
+        for name in given.keys() & usual.keys():
+            assert given[name].default == usual[name].default
 
 
 class TestArguments:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -25,12 +26,14 @@ from dashscope_ft import (
     Pager,
     Selection,
 )
-from dashscope_ft.emulator import Emulator, Fault
+from dashscope_ft.emulator import Emulator, Fault, ManualClock
 from dashscope_ft.resources.fine_tunes import FineTunes
 from dashscope_ft.resources.imports import Imports
 from dashscope_ft.sync import SyncFineTunes, SyncImports
 
 from .interpreter import run_script
+from .scripted import KEY
+from .secrecy import traces
 
 FACES: list[tuple[type, type]] = [
     (AsyncClient, Client),
@@ -730,3 +733,56 @@ def test_a_log_and_a_wait(client: Client, model_studio: Emulator) -> None:
     assert len(client.fine_tunes.wait_many(client.fine_tunes.list())) == 1
     assert first == lines[0]
     assert looks[-1].job.job_id == job_id
+
+
+def test_jobs_by_name_from_an_iterator_that_blocks(client: Client, model_studio: Emulator) -> None:
+    """
+    An iterator is read in the caller's own thread also where it is given by name.
+    """
+    ids = model_studio.seed(jobs=3, statuses=["SUCCEEDED"])
+
+    ended = client.fine_tunes.wait_many(jobs=(job.job_id for job in client.fine_tunes.list()))
+
+    assert sorted(job.job_id for job in ended) == sorted(ids)
+
+
+def test_a_run_left_early_has_waited_for_what_is_under_way() -> None:
+    """
+    Behind the loop, every deletion that was sent is in the report.
+    """
+    clock, delete, left = ManualClock(), "fine_tunes.delete", threading.Event()
+    with (
+        Emulator(clock=clock) as studio,
+        Client(base_url=studio.url, api_key=studio.key()) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        ids = studio.seed(jobs=20, statuses=["FAILED"])
+        studio.inject(Fault(operation=delete), Fault(operation=delete, answer_delay=60, times=None))
+        run = client.fine_tunes.delete_many(ids)
+
+        def answer() -> None:
+            while not run._inner._stopping:
+                time.sleep(0.001)
+            while not left.is_set():
+                clock.advance(60)
+                time.sleep(0.001)
+
+        answering = pool.submit(answer)
+        for _ in run:
+            break
+        done = run.so_far.done
+        left.set()
+        answering.result(30)
+
+        assert done == len(studio.journal.of(delete)) > 1
+
+
+@pytest.mark.parametrize("face", [AsyncClient, Client])
+def test_the_proxy_of_a_client_that_cannot_be(face: Any) -> None:
+    """
+    Refused settings show a proxy's credentials in no local of the traceback.
+    """
+    with pytest.raises(ConfigurationError) as caught:
+        face(api_key=KEY, region="mars", proxy="http://user:pa55word@proxy.example")
+
+    assert traces(caught.value, "pa55word") == []

@@ -1163,3 +1163,47 @@ async def test_a_view_shares_the_pause_and_the_budget() -> None:
         second = await ended(get(client))
 
         assert (first.attempts, second.attempts) == (11, 1)
+
+
+async def test_an_end_in_doubt_names_the_last_answer() -> None:
+    """
+    Code, status and request id are those of the last answer: the service's support needs them.
+    """
+    async with scripted(OUTAGE) as server:
+        error = await ended(create(server.client()))
+
+        assert type(error) is OutcomeUnknown
+        assert (error.code, error.status, error.request_id) == ("InternalError", 503, "r-no")
+
+
+async def test_a_pause_that_a_look_has_waited_for() -> None:
+    """
+    What the service asked for is waited once: before the look, and not again behind it.
+    """
+    async with scripted(refusal(503, Retry_After="30"), job("RUNNING"), ACKNOWLEDGED) as server:
+        receipt = await cancel(server.client())
+
+        assert receipt.confirmed is True
+        assert server.time.slept == [30, 0.5]
+
+
+async def test_no_look_where_the_pause_before_it_lasts_too_long() -> None:
+    """
+    A pause that ends behind the deadline is not begun: nobody knows, and that is told at once.
+    """
+    async with scripted(refusal(503, Retry_After="50"), job("CANCELING")) as server:
+        error = await ended(cancel(server.client(deadline=40)))
+
+        assert type(error) is OutcomeUnknown
+        assert len(server.requests) == 1
+        assert server.time.slept == []
+
+
+async def test_a_page_that_does_not_say_which_it_is() -> None:
+    """
+    It is the one that was asked for, and what lies before it counts.
+    """
+    async with scripted(Answer({"output": {"jobs": []}})) as server:
+        found = await server.client().fine_tunes.page(3, 7)
+
+        assert (found.page_no, found.page_size, found.total) == (3, 7, 14)

@@ -19,7 +19,7 @@ from dashscope_ft import (
 from dashscope_ft.emulator import Fault
 
 from .life import living
-from .scripted import Silence, scripted
+from .scripted import Answer, Silence, scripted
 
 NO_JOBS = {"request_id": "r", "output": {"page_no": 1, "page_size": 100, "total": 0, "jobs": []}}
 
@@ -443,3 +443,95 @@ async def test_a_job_of_the_other_noun() -> None:
 
         with pytest.raises(TypeError):
             await life.client.fine_tunes.wait(job)  # type: ignore[arg-type]
+
+
+async def test_a_page_that_outlasts_the_wait() -> None:
+    """
+    Out of time between two pages of one look is out of time, and not a setting that is wrong.
+    """
+
+    def slowly(_: object) -> Answer:
+        server.time.now += 100
+        rows = [{"job_id": "ft-9", "status": "RUNNING"}]
+        return Answer({"output": {"jobs": rows, "total": 200, "page_no": 1, "page_size": 100}})
+
+    async with scripted(slowly) as server:
+        with pytest.raises(DeadlineExceeded):
+            await server.client().fine_tunes.wait_many(["ft-1", "ft-2"], deadline=60)
+
+
+async def test_a_failed_look_that_others_have_followed() -> None:
+    """
+    Out of time, nothing is said of a failure that was over long before.
+    """
+    async with living() as life:
+        job = await life.job()
+        life.emulator.inject(Fault(operation="fine_tunes.get", status=503, times=4))
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            await life.client.fine_tunes.wait(job, deadline=300.0)
+
+    assert (caught.value.status, caught.value.last_status) == (None, JobStatus.RUNNING)
+    assert "The last look failed" not in str(caught.value)
+
+
+async def test_the_facts_of_the_last_failed_look() -> None:
+    """
+    Where every look failed, the deadline's error has the words and facts of the last failure.
+    """
+    async with living() as life:
+        job = await life.job()
+        body = {"code": "InternalError", "message": "Back at noon.", "request_id": "r-7"}
+        life.emulator.inject(Fault(operation="fine_tunes.get", status=503, body=body, times=None))
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            await life.client.fine_tunes.wait(job, deadline=300.0)
+
+    assert caught.value.last_status is None
+    assert (caught.value.code, caught.value.request_id) == ("InternalError", "r-7")
+    assert caught.value.status == 503
+    assert "The last look failed: Back at noon." in str(caught.value)
+
+
+async def test_a_job_without_a_status() -> None:
+    """
+    A status that the service left empty is none, for the callback as for the error.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1)
+        life.account.set_status(job_id, "")
+        told: list[dict[str, str | None]] = []
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            await life.client.fine_tunes.wait_many(
+                [job_id], deadline=20.0, on_look=lambda left: told.append(dict(left))
+            )
+
+    assert told[0] == {job_id: None}
+    assert caught.value.last_status is None
+
+
+async def test_jobs_given_twice_count_once() -> None:
+    """
+    Out of time, the error counts jobs, not names.
+    """
+    async with living() as life:
+        jobs = [await life.job() for _ in range(3)]
+
+        with pytest.raises(DeadlineExceeded, match="and 2 more of 3 jobs"):
+            await life.client.fine_tunes.wait_many([*jobs, *jobs], deadline=20.0)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+async def test_a_look_outlasts_a_rate_limit(jobs: int) -> None:
+    """
+    However often the service refuses for its rate, that is one look, by a page as by a job.
+    """
+    async with living() as life:
+        ids = life.emulator.seed(jobs=jobs, statuses=["SUCCEEDED"])
+        life.emulator.inject(Fault(status=429, times=6))
+        told: list[object] = []
+
+        await life.client.fine_tunes.wait_many(ids, on_look=told.append)
+
+    assert told == [{}]

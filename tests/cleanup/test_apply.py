@@ -24,8 +24,9 @@ from dashscope_ft.errors import (
     ServiceError,
     StateConflict,
 )
-from dashscope_ft.models import Outcome, Report
+from dashscope_ft.models import FineTuneJob, Outcome, Report
 
+from ..hourglass import Hourglass
 from .world import NOW, URL, World, a_plan, a_world
 
 ALL = Selection(status={"FAILED", "CANCELED", "RUNNING", "PENDING", "CANCELING"})
@@ -661,3 +662,54 @@ async def test_a_job_that_changes_while_it_is_being_cancelled(
 
     assert results(report) == {"ft-0": expected}
     assert set(world.deletions) == ({"ft-0"} if report.done else set())
+
+
+async def test_looks_at_a_job_that_is_being_cancelled() -> None:
+    """
+    The first follow soon, then less and less often, and none comes behind the deadline.
+    """
+    world, time = a_world("RUNNING"), Hourglass()
+    world.cancelling_for = 1000
+    patience = Patience(deadline=4, poll_interval=1, clock=time, sleep=time.sleep)
+
+    await applied(world, await a_plan(world, ALL), cancel_running=True, patience=patience)
+
+    assert time.slept == [0.25, 0.5, 1, 1, 1, 0.25]
+
+
+async def test_a_cancellation_of_an_earlier_run_is_taken_up(tmp_path: Path) -> None:
+    """
+    A job that the earlier run left in `CANCELING` has not changed: it is waited for and deleted.
+    """
+    world = a_world("RUNNING")
+    plan = await a_plan(world, ALL)
+    world.cancelling_for = 1000
+    again: dict[str, Any] = {"journal": tmp_path / "journal", "cancel_running": True}
+    first = await applied(world, plan, **again, patience=patience(20))
+    world.jobs["ft-0"].extra.clear()
+    world.cancelling_for = 2
+
+    second = await applied(world, plan, **again)
+
+    assert results(first) == {"ft-0": "skipped: state"}
+    assert results(second) == {"ft-0": "done: confirmed"}
+    assert world.calls["cancel"] == 1
+
+
+async def test_an_inferred_deletion_names_the_answer_it_rests_on(tmp_path: Path) -> None:
+    """
+    The request id is that of the look that found nothing.
+    """
+
+    class Gone(World):
+        def _find(self, job_id: str) -> FineTuneJob:
+            raise NotFound("Not Found!", code="NotFound", status=404, request_id="r-gone")
+
+    world, journal = a_world("FAILED"), tmp_path / "journal"
+    plan = await a_plan(world)
+    world.faults["ft-0"] = deque(["lost after"])
+    await applied(world, plan, journal=journal)
+
+    [inferred] = (await applied(Gone(jobs={}), plan, journal=journal)).outcomes
+
+    assert (inferred.reason, inferred.request_id) == ("inferred", "r-gone")

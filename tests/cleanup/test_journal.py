@@ -440,3 +440,33 @@ def test_a_journal_in_memory() -> None:
 
     assert journal.standing("ft-1")
     assert journal.may_have("delete", "ft-4")
+
+
+def test_a_disk_that_takes_a_line_in_pieces(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    All of it is written before anything goes on.
+    """
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:7]))
+    with opened(path) as journal:
+        write_some(journal)
+        known = remembered(journal)
+
+    with opened(path) as journal:
+        assert remembered(journal) == known
+
+
+def test_an_error_is_taken_up_with_all_its_facts(path: Path) -> None:
+    """
+    What a report says of a job does not depend on which run it was settled in.
+    """
+    error = PermissionDenied(
+        "no", code="AccessDenied", status=403, request_id="r-1", hint="Ask for it.", attempts=2
+    )
+    with opened(path) as journal:
+        journal.record(outcome("ft-1", "skipped", "protected", error=error))
+
+    with opened(path) as journal:
+        standing = journal.standing("ft-1")
+        assert standing
+        assert vars(standing.error) == vars(error)

@@ -127,25 +127,6 @@ async def test_a_listing_that_is_not_complete_makes_no_plan() -> None:
         await make_plan("fine_tunes", broken(), Selection(), base_url=URL, workspace=None)
 
 
-async def test_ages_are_counted_from_before_the_listing() -> None:
-    """
-    A job does not become old enough by the time the listing takes.
-    """
-    times = iter([NOW, NOW + timedelta(days=9)])
-
-    plan = await make_plan(
-        "fine_tunes",
-        listing([FineTuneJob(job_id="ft-1", status="FAILED", create_time=NOW)]),
-        Selection(older_than=timedelta(days=1)),
-        base_url=URL,
-        workspace=None,
-        now=lambda: next(times),
-    )
-
-    assert plan.created == NOW
-    assert not plan.entries
-
-
 async def test_a_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
     """
     A plan comes back from its file, and from a pickle, equal and with the same digest.
@@ -531,3 +512,55 @@ async def test_a_saved_plan_without_a_status_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PlanRefused, match="not a plan as it was saved"):
         Plan.load(path)
+
+
+async def test_the_order_and_the_names_of_a_plan() -> None:
+    """
+    The oldest come first, those of unknown age before them, and equal ones by their ids, so that
+    equal plans have one digest. A name that is the id is none.
+    """
+    jobs = [
+        FineTuneJob(job_id="ft-c", job_name="ft-c", status="FAILED", create_time=NOW),
+        FineTuneJob(job_id="ft-b", job_name="spring", status="FAILED", create_time=NOW),
+        FineTuneJob(job_id="ft-a", status="FAILED"),
+    ]
+
+    plan = await make_plan("fine_tunes", listing(jobs), Selection(), base_url=URL, workspace=None)
+
+    named = [(entry.job_id, entry.name) for entry in plan.entries]
+    assert named == [("ft-a", None), ("ft-b", "spring"), ("ft-c", None)]
+
+
+async def test_a_plan_of_another_kind_of_jobs_is_refused(tmp_path: Path) -> None:
+    """
+    Whole as its digest may be, nothing is known of such jobs.
+    """
+    odd: Any = "files"
+    evolve(await planned(), noun=odd).save(tmp_path / "plan.json")
+
+    with pytest.raises(PlanRefused):
+        Plan.load(tmp_path / "plan.json")
+
+
+async def test_ages_are_counted_from_before_the_listing() -> None:
+    """
+    A job does not become old enough by the time the listing takes.
+    """
+    now = NOW
+
+    async def slowly() -> AsyncIterator[FineTuneJob]:
+        nonlocal now
+        now += timedelta(days=9)
+        yield FineTuneJob(job_id="ft-1", status="FAILED", create_time=NOW)
+
+    plan = await make_plan(
+        "fine_tunes",
+        slowly(),
+        Selection(older_than=timedelta(days=1)),
+        base_url=URL,
+        workspace=None,
+        now=lambda: now,
+    )
+
+    assert plan.created == NOW
+    assert not plan.entries

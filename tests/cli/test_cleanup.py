@@ -688,12 +688,9 @@ def test_a_journal_for_which_the_disk_is_full(
     """
     ids = studio.seed(jobs=20, statuses=["FAILED"])
     planned()
-    synced = 0
 
     def fill(_: int) -> None:
-        nonlocal synced
-        synced += 1
-        if synced > 20:
+        if studio.journal.of(DELETE):  # so that one deletion is always in doubt
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -1265,3 +1262,17 @@ def test_a_report_that_does_not_fit(
 
     assert done.returncode == 1
     assert done.stderr == "3 deleted.\nError: [Errno 28] No space left on device: 'stdout'\n"
+
+
+def test_a_digest_in_capitals(
+    studio: Emulator, planned: Callable[..., Plan], run: Run, plan_file: Path
+) -> None:
+    """
+    It is the same number.
+    """
+    studio.seed(jobs=3, statuses=["FAILED"])
+    digest = planned().digest.upper()
+
+    done = run("cleanup", "apply", str(plan_file), "--yes", "--digest", digest, *UNBOUNDED)
+
+    assert (done.returncode, done.stderr) == (0, "3 deleted.\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dashscope_ft.emulator import Emulator, Fault, Pace
+from dashscope_ft.emulator.journal import Request
 
 from .conftest import COMMAND, PATIENCE, Run, Terminal
 
@@ -622,11 +623,30 @@ def test_following_a_log(run: Run, fast: Emulator) -> None:
     assert len(done.stdout.splitlines()) == fast.account().read_log(job_id)["total"]
 
 
-def test_watching_on_a_pipe(run: Run, fast: Emulator) -> None:
+def ends_at(studio: Emulator, job_id: str, operation: str, count: int = 1) -> None:
+    """
+    Let a job succeed as soon as so many requests of a kind have come.
+    """
+    left = count
+
+    def seen(request: Request) -> bool:
+        nonlocal left
+        left -= request.operation == operation
+        if left == 0:
+            studio.account().set_status(job_id, "SUCCEEDED")
+        return left <= 0
+
+    studio.journal.first(seen)
+
+
+def test_watching_on_a_pipe(run: Run, studio: Emulator) -> None:
     """
     Off a terminal, a watch is a line for whatever is new.
     """
-    job_id = run(*CREATE, "-p", "n_epochs=3").stdout.strip()
+    [job_id] = studio.seed(jobs=1, statuses=["RUNNING"])
+    studio.account().set_log(job_id, ["{'loss': 0.5, 'epoch': 3.0}"])
+    studio.account().jobs[job_id]["hyper_parameters"] = {"n_epochs": 3}
+    ends_at(studio, job_id, "fine_tunes.logs")
 
     done = run("jobs", "watch", job_id, *SOON)
     again = run("jobs", "watch", job_id, "-o", "jsonl")
@@ -657,7 +677,7 @@ def test_watching_for_a_spreadsheet(run: Run, studio: Emulator) -> None:
     ]
 
 
-@pytest.mark.parametrize(("form", "lines"), [("table", 1), ("jsonl", 1), ("csv", 2)])
+@pytest.mark.parametrize(("form", "lines"), [("table", 2), ("jsonl", 2), ("csv", 3)])
 def test_watching_a_job_that_stands_still(
     run: Run, studio: Emulator, form: str, lines: int
 ) -> None:
@@ -665,12 +685,14 @@ def test_watching_a_job_that_stands_still(
     Off a terminal, a look that shows nothing new has no line.
     """
     [job_id] = studio.seed(jobs=1, statuses=["QUEUING"])
+    studio.account().set_log(job_id, [])
+    ends_at(studio, job_id, "fine_tunes.get", 4)
 
-    done = run("jobs", "watch", job_id, "-o", form, "--deadline", "0.2", *SOON)
+    done = run("jobs", "watch", job_id, "-o", form, *SOON)
 
-    assert done.returncode == 75
+    assert done.returncode == 0
     assert done.stdout.count("\n") == lines
-    assert len(studio.journal.of("fine_tunes.get")) > 1
+    assert len(studio.journal.of("fine_tunes.get")) >= 4
 
 
 def test_watching_on_a_terminal(terminal: Callable[..., Terminal], studio: Emulator) -> None:
@@ -953,3 +975,19 @@ def test_imports_from_creation_to_end(run: Run, fast: Emulator, tmp_path: Path) 
     assert waited.stdout == f"{job_id}  SUCCESSED\n"
     assert [refused.returncode, missing.returncode] == [2, 2]
     assert len(fast.account().imports) == 1
+
+
+def test_waiting_for_an_export_while_the_service_is_away(run: Run, studio: Emulator) -> None:
+    """
+    Why nothing can be seen is said here too.
+    """
+    exporting = {"checkpoint": "checkpoint-20", "status": "SUCCEEDED", "model_name": "mine"}
+    answers = [("export", True), ("checkpoints", "away"), ("checkpoints", [exporting])]
+    for operation, output in answers:
+        body = {"request_id": "r", "output": output}
+        studio.inject(Fault(operation=f"fine_tunes.{operation}", status=200, body=body))
+
+    done = run(*EXPORT, "--wait", *SOON)
+
+    assert (done.returncode, done.stdout) == (0, "mine\n")
+    assert done.stderr.startswith("Cannot be looked at for now: ")

@@ -22,15 +22,22 @@ def test_a_status_that_nobody_knows(studio: Emulator, run: Run, noun: str) -> No
     assert (absent.stdout, absent.stderr) == ("", "")
 
 
-@pytest.mark.parametrize(("limit", "words"), [(1, "1 fine-tuning job"), (2, "2 fine-tuning jobs")])
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (1, "1 fine-tuning job, the newest"),
+        (3, "3 fine-tuning jobs, the newest"),
+        (4, "3 fine-tuning jobs"),
+    ],
+)
 def test_the_newest_jobs(studio: Emulator, run: Run, limit: int, words: str) -> None:
     """
-    A listing that was told where to end says that there may be more.
+    A listing that was told where to end says that there may be more, unless it came to the end.
     """
     studio.seed(jobs=3)
     done = run("jobs", "list", "--limit", str(limit))
 
-    assert done.stderr == f"{words}, the newest.\n"
+    assert done.stderr == f"{words}.\n"
 
 
 def test_ids_from_one_command_to_another(studio: Emulator, run: Run) -> None:
