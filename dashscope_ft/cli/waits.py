@@ -103,8 +103,9 @@ async def ends_of(
                 check=False,
                 on_look=shown,
             )
-        except NotFound:
-            if get is None or len(set(job_ids)) == 1:
+        except NotFound as missing:
+            # A gateway's ends the wait at once; the service's comes when all others have ended.
+            if get is None or len(set(job_ids)) == 1 or not missing.is_from_service:
                 raise
     ends: list[Any] = []
     for job_id in dict.fromkeys(job_ids):

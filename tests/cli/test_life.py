@@ -409,6 +409,20 @@ def test_waiting_for_jobs_that_are_not_there(
         assert f"Error: Getting {job_id}: Not Found! " in done.stderr
 
 
+def test_waiting_through_a_gateway_that_knows_no_jobs(run: Run, studio: Emulator) -> None:
+    """
+    Its 404 says nothing of any job, and none is told to have ended.
+    """
+    ids = studio.seed(jobs=2, statuses=["RUNNING"])
+    studio.inject(Fault(method="GET", status=404, body="<html>"))
+
+    done = run("jobs", "wait", *ids, *SOON)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not the service's own answer" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("command", "again"), [(CREATE, "jobs wait"), (IMPORT, "imports wait")], ids=["jobs", "imports"]
 )
