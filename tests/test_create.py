@@ -3,7 +3,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from random import Random
 from typing import Any
 
@@ -394,6 +394,8 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         ({"create_time": NOON + timedelta(minutes=11)}, False),
         # The wall clock of UTC or of UTC+8, whichever the region means.
         ({"create_time": NOON - timedelta(hours=8)}, False),
+        ({"create_time": NOON.replace(tzinfo=timezone(timedelta(hours=8)))}, True),
+        ({"create_time": NOON + timedelta(hours=8)}, True),
         ({"create_time": NOON.replace(tzinfo=UTC) + timedelta(hours=8)}, True),
     ],
 )
