@@ -42,7 +42,7 @@ class Codec:
         def structure(rows: list[Row], _: object) -> list[T]:
             return [readers[tuple(row)](row) for row in rows]
 
-        self._converter.register_structure_hook_func(lambda kind: kind == models, structure)
+        self._converter.register_structure_hook_func(lambda kind: kind is models, structure)
         return lambda rows: self._converter.structure(rows, models)
 
 
