@@ -541,3 +541,15 @@ def test_a_selection_survives_writing_and_pickling(selection: Selection) -> None
     assert Selection.from_dict(selection.to_dict()) == selection
     assert pickle.loads(pickle.dumps(selection)) == selection
     assert hash(selection) == hash(Selection.from_dict(selection.to_dict()))
+
+
+@pytest.mark.parametrize("age", [{"days": 10**10}, {"seconds": 1e300}, {"days": "1"}, {"years": 1}])
+@pytest.mark.parametrize("bound", ["older_than", "newer_than"])
+def test_an_age_that_is_none(bound: str, age: dict[str, Any]) -> None:
+    """
+    What `to_dict` cannot have given is refused as it is documented, beyond all bounds or not.
+    """
+    values = Selection().to_dict() | {bound: age}
+
+    with pytest.raises((TypeError, ValueError)):
+        Selection.from_dict(values)
