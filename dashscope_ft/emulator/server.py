@@ -8,8 +8,9 @@ import asyncio
 import socket
 import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from random import Random
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 import orjson
@@ -23,6 +24,7 @@ from .journal import Journal, Request
 from .refusals import Refusal, unknown_key, usual
 from .wire import uuid_text
 
+_HANDOVER = 3  # turns of the loop until asyncio has told of what it has accepted
 _LARGEST_HEAD = 64 * 1024
 _LARGEST_BODY = 16 * 1024 * 1024
 _BASE = "/api/v1"
@@ -90,7 +92,7 @@ class Server:
         Begin to listen, and return the port.
         """
         self._server = await asyncio.start_server(
-            self._serve, host, port, limit=_LARGEST_HEAD, backlog=1024
+            self._accept, host, port, limit=_LARGEST_HEAD, backlog=1024
         )
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -98,15 +100,27 @@ class Server:
         """
         End the connections, and listen no longer.
         """
+        with suppress(NotImplementedError):  # Windows
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_HANDOVER):  # or closing would break what asyncio is about to hand over
+            await asyncio.sleep(0)
         self._server.close()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = cast(asyncio.Task[None], asyncio.current_task())
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            writer.close()  # also where the end came before the first step
+
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
+        task.add_done_callback(ended)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = self._journal.connect()
         try:
             while (message := await _read(reader)) is not None:
@@ -116,8 +130,6 @@ class Server:
             pass  # the client left or doesn't speak HTTP, or the emulator ends: nobody to tell
         finally:
             self._journal.disconnect()
-            self._tasks.discard(task)
-            writer.close()
 
     async def _exchange(
         self, message: Message, writer: asyncio.StreamWriter, connection: int

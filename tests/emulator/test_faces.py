@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -294,3 +295,19 @@ def test_a_base_url_can_be_asked(host: str, asked: str) -> None:
     with Emulator(host=host) as studio:
         assert studio.url == f"http://{asked}:{studio.port}/intl/api/v1"
         assert total(studio) == 0
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_connections_that_come_at_the_end(turns: int) -> None:
+    """
+    However far a connection has come when the emulator ends, it is closed.
+    """
+    async with Emulator() as studio:
+        clients = [socket.create_connection(("127.0.0.1", studio.port)) for _ in range(4)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    await asyncio.sleep(0)
+    gc.collect()  # an open one would be told of
+    for client in clients:
+        client.close()
