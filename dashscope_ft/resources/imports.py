@@ -398,8 +398,9 @@ class Imports:
 
 def _is_shown_as(shown: str, job_id: str) -> bool:
     # The documented answer to a deletion has asterisks in place of some characters.
-    masked = [char if mask != "*" else "*" for char, mask in zip(job_id, shown, strict=False)]
-    return len(shown) == len(job_id) and "".join(masked) == shown
+    return len(shown) == len(job_id) and all(
+        mask in (char, "*") for char, mask in zip(job_id, shown, strict=True)
+    )
 
 
 def _is_named(job: ImportJob, model_name: str | None) -> bool:

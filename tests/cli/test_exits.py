@@ -1,8 +1,22 @@
 from __future__ import annotations
 
+import gc
+import sys
+from importlib.abc import MetaPathFinder
+from typing import Any
+
 import pytest
 
-from dashscope_ft import DashScopeError, NotFound, Outcome, Report, errors
+from dashscope_ft import (
+    ConfigurationError,
+    DashScopeError,
+    InvalidArgument,
+    NotFound,
+    Outcome,
+    Report,
+    errors,
+)
+from dashscope_ft.cli.command import end
 from dashscope_ft.cli.exits import exit_code
 from dashscope_ft.models import Result
 
@@ -129,3 +143,46 @@ def test_a_subclass_of_a_listed_error() -> None:
         pass
 
     assert exit_code(Vanished("gone")) == 1
+
+
+def test_ctrl_c_before_a_command_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    While asyncio is still being loaded it ends the command in silence: nothing goes unawaited.
+    """
+
+    class Interrupted(MetaPathFinder):
+        def find_spec(self, name: str, *_: Any) -> None:
+            if name == "dashscope_ft.cli.interrupts":
+                raise KeyboardInterrupt
+
+    async def work() -> None:
+        raise AssertionError("it was begun")
+
+    monkeypatch.delitem(sys.modules, "dashscope_ft.cli.interrupts", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+
+    assert end(work) == 130
+    gc.collect()
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, InvalidArgument])
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("base_url must be a URL.", "Error: --base-url must be a URL.\n"),
+        ("status is empty.", "Error: --status is empty.\n"),
+        ("A status is missing.", "Error: A status is missing.\n"),
+    ],
+)
+def test_an_argument_is_called_as_it_is_typed(
+    capsys: pytest.CaptureFixture[str], kind: type[DashScopeError], message: str, told: str
+) -> None:
+    """
+    What a library's error begins with is an option here.
+    """
+
+    def work() -> None:
+        raise kind(message)
+
+    assert end(work) == 2
+    assert capsys.readouterr().err == told
