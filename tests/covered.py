@@ -34,7 +34,7 @@ REASONS = {
     r"cli/checkpoints\.py: if wait: → match": "taken, but nobody is told of the way out of an "
     "`async with` on Python 3.11",
     r"cli/terminal\.py: raise error$": "type checkers need it: only what is written comes here",
-    r"cleanup/journal\.py: return(  # opening|$)": _ELSEWHERE,
+    r"cleanup/journal\.py: (return(  # opening|$)|if sys\.platform != .win32.: → )": _ELSEWHERE,
     r"connections\.py: if not bound\.expired\(\): → ": _IN_ONE_INSTANT,
     r"connections\.py: for _ in range\(self\.limit\).* → ": "there are never more idle "
     "connections than connections",

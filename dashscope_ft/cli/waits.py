@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from dashscope_ft import DashScopeError, DeadlineExceeded, NotFound, Throttled
+from dashscope_ft import DashScopeError, DeadlineExceeded, NotFound
 from dashscope_ft.arguments import check_seconds
 from dashscope_ft.characters import printable
 
@@ -194,9 +194,8 @@ def failing_when_late(command: str) -> Iterator[None]:
     try:
         yield
         return
-    except (DeadlineExceeded, Throttled) as error:
-        if isinstance(error, DeadlineExceeded):
-            error.hint = None  # it says to wait again, as the command does
+    except DeadlineExceeded as error:
+        error.hint = None  # it says to wait again, as the command does
         late = str(error)
     raise DashScopeError(late, hint=f"Go on with `{command}`.")
 

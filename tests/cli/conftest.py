@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import pytest
 from attrs import define
@@ -221,11 +221,13 @@ class Terminal:
 @pytest.fixture
 def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
     """
-    Start the command line on a terminal of a given width.
+    Start the command line on a terminal of a given width, and with stderr elsewhere if asked.
     """
     opened: list[Terminal] = []
 
-    def began(*arguments: str, width: int = 80, **variables: str) -> Terminal:
+    def began(
+        *arguments: str, width: int = 80, stderr: IO[str] | None = None, **variables: str
+    ) -> Terminal:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
         process = subprocess.Popen(
@@ -233,7 +235,7 @@ def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
             env={"TERM": "xterm-256color"} | environment | variables,
             stdin=slave,
             stdout=slave,
-            stderr=slave,
+            stderr=stderr or slave,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C reaches it
         )

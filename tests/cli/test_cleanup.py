@@ -597,12 +597,13 @@ def test_wrong_usage(studio: Emulator, run: Run, arguments: list[str]) -> None:
 
 def test_a_plan_without_a_place(studio: Emulator, run: Run, tmp_path: Path) -> None:
     """
-    The option is named, and whether the directory is missing or is what was named.
+    The option is named, and what is wrong with what it names.
     """
     missing = tmp_path / "missing"
     for file, words in (
         (missing / "plan.json", f"The directory {missing} does not exist."),
         (tmp_path, f"{tmp_path} is a directory; name a file."),
+        (os.devnull, f"{os.devnull} is no regular file; name another."),
     ):
         done = run("cleanup", "plan", "-o", str(file))
 

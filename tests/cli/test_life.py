@@ -498,12 +498,14 @@ def test_waiting_for_a_service_that_is_away(run: Run, studio: Emulator, command:
 
 
 def test_watching_a_service_that_is_away(
-    terminal: Callable[..., Terminal], studio: Emulator
+    terminal: Callable[..., Terminal], studio: Emulator, tmp_path: Path
 ) -> None:
     """
-    On a terminal the words stand above the picture, which goes on below them.
+    On a terminal the words stand above the picture, which goes on below them; and on stderr
+    where that is elsewhere.
     """
     [job_id] = studio.seed(jobs=1, statuses=["RUNNING"])
+    told = tmp_path / "stderr"
 
     watch = terminal("jobs", "watch", job_id, *SOON)
     watch.read_until("RUNNING")
@@ -515,6 +517,13 @@ def test_watching_a_service_that_is_away(
     assert code == 0
     assert watch.words.count("Cannot be looked at for now: ") == 1
     assert "SUCCEEDED" in watch.words.partition("Cannot be looked at for now: ")[2]
+
+    studio.inject(Fault(operation="*.get", status=200, body="Busy.", times=2))
+    with told.open("w") as stderr:
+        apart = terminal("jobs", "watch", job_id, *SOON, stderr=stderr)
+        apart.finish()
+    assert "Cannot be looked at for now: " not in apart.words
+    assert told.read_text().startswith("Cannot be looked at for now: ")
 
 
 def test_a_wait_that_is_out_of_time(run: Run, studio: Emulator) -> None:
