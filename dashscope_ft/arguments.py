@@ -13,8 +13,11 @@ from contextlib import suppress
 from inspect import iscoroutinefunction
 from operator import index
 from typing import Any
+from unicodedata import category
 
 from .errors import ConfigurationError, InvalidArgument
+
+LONGEST_TEXT = 256  # characters
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -72,20 +75,22 @@ def check_count(name: str, value: object) -> int:
     return whole(name, value, 0, sys.maxsize, InvalidArgument)
 
 
-def check_filter(name: str, value: object) -> str | None:
+def check_text(name: str, value: object, most: int = LONGEST_TEXT) -> str | None:
     """
-    Give a filter's value back; None stands for no filter.
+    Give a filter's or a field's text back; None stands for none.
 
     Raises:
         TypeError: Where it is not a string.
-        InvalidArgument: Where it is not 1 to 256 printable characters.
+        InvalidArgument: Where it is not 1 to `most` printable characters.
     """
     if value is None:
         return None
     if not isinstance(value, str):
         raise TypeError(f"{name} is a string, not {type(value).__name__}")
-    if not 1 <= len(value) <= 256 or not value.isprintable():
-        raise InvalidArgument(f"{name} must be 1 to 256 printable characters, not {shown(value)}.")
+    if not 1 <= len(value) <= most or not all(map(_is_seen, value)):
+        raise InvalidArgument(
+            f"{name} must be 1 to {most} printable characters, not {shown(value)}."
+        )
     # A plain string, whatever an enum's own `__str__` says.
     return str.__str__(value)
 
@@ -191,6 +196,11 @@ def _segment(kind: str, value: object) -> str:
             "beginning with a letter or digit."
         )
     return match.group()
+
+
+def _is_seen(character: str) -> bool:
+    # Spaces of other scripts are no printable characters to Python.
+    return character.isprintable() or category(character) == "Zs"
 
 
 def shown(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from .arguments import check_filter, shown
+from .arguments import LONGEST_TEXT, check_text, shown
 from .errors import InvalidArgument, OutcomeUnknown
 from .models import FineTuneJob, ImportJob
 from .settings import UTC_PLUS_8
@@ -21,6 +21,7 @@ Fields = dict[str, Any]
 
 _LONGEST_SUFFIX = 8
 _LONGEST_DISPLAY_NAME = 50
+_LONGEST_KEY = 1023
 _SLACK = timedelta(minutes=10)
 
 
@@ -137,7 +138,7 @@ def import_fields(
     """
     if weight_type not in ("full", "lora"):
         raise InvalidArgument(f"weight_type is {weight_type!r}; it must be 'full' or 'lora'.")
-    folder = _needed("object_key", object_key)
+    folder = _needed("object_key", object_key, _LONGEST_KEY)
     if not folder.endswith("/") or not folder.strip("/"):
         raise InvalidArgument(
             f"object_key is {folder!r}; it must be a folder, ending in '/', and not the "
@@ -176,15 +177,15 @@ def _fields(extra: Mapping[str, Any] | None, /, **known: Any) -> Fields:
     return {name: value for name, value in known.items() if value is not None} | others
 
 
-def _text(name: str, value: object) -> str | None:
+def _text(name: str, value: object, most: int = LONGEST_TEXT) -> str | None:
     # Of another type, it is as likely a slip in a file of fields as one in a program.
     if value is not None and not isinstance(value, str):
         raise InvalidArgument(f"{name} must be a string, not {shown(value)}.")
-    return check_filter(name, value)
+    return check_text(name, value, most)
 
 
-def _needed(name: str, value: str) -> str:
-    checked = _text(name, value)
+def _needed(name: str, value: str, most: int = LONGEST_TEXT) -> str:
+    checked = _text(name, value, most)
     if checked is None:
         raise InvalidArgument(f"{name} is missing.")
     return checked

@@ -245,7 +245,7 @@ def _failure(fields: Row) -> tuple[str | None, str]:
 def _succeeded(code: object) -> bool:
     if isinstance(code, str):
         return code.lower() in ("", "0", "200", "success", "ok")
-    return not isinstance(code, int) or code in (0, 200)
+    return not isinstance(code, int | float) or code in (0, 200)
 
 
 def _phrase(status: int) -> str:
@@ -270,6 +270,8 @@ def _seconds(text: str | None, now: float) -> float | None:
 
 
 def _count(value: object, least: int) -> int | None:
+    if type(value) is str and value.isdecimal() and len(value) <= _LONGEST_INTEGER:
+        value = int(value)
     return value if type(value) is int and value >= least else None
 
 

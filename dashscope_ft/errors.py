@@ -313,8 +313,12 @@ _TOO_MANY = re.compile(
     r"too many|maximum|at most|limit|quota|exceed|上限|最多|最大|[过過]多|超[过過出]", re.IGNORECASE
 )
 _RATE = re.compile(
-    r"\brequests?\b|\brate\b|frequen|per (second|minute)|频率|頻率|请求|請求", re.IGNORECASE
+    # "Request a higher quota" and "the request failed" say nothing of a rate.
+    r"\brequests?\b(?! (?:an?|more|higher|failed)\b)|\bcalls?\b|\brate\b|frequen|slow down"
+    r"|per (second|minute)|频率|頻率|次数|次數|调用|調用|请求(?!失败)|請求(?!失敗)",
+    re.IGNORECASE,
 )
+_STATUS = re.compile(r"[45]\d\d")
 
 
 def refusal_class(status: int, code: str | None, message: str) -> type[APIError]:
@@ -323,11 +327,17 @@ def refusal_class(status: int, code: str | None, message: str) -> type[APIError]
 
     One code, `Throttling…`, means two things. The message tells a job quota from a request
     rate; where it does not, a rate is meant, since waiting for it does no harm.
+
+    A success by its HTTP status may carry the true one as its code.
     """
-    found = next((each for word, each in _BY_CODE.items() if code and code.startswith(word)), None)
+    code = code or ""
+    if status < 300 and _STATUS.fullmatch(code):
+        status = int(code)
+    found = next((each for word, each in _BY_CODE.items() if code.startswith(word)), None)
     found = found or _BY_STATUS.get(status) or (ServiceError if status >= 500 else APIError)
+    names_rate = code.startswith("Throttling.RateQuota") or _RATE.search(message)
     if found is Throttled and _JOBS.search(message) and _TOO_MANY.search(message):
-        return Throttled if _RATE.search(message) else QuotaExceeded
+        return Throttled if names_rate else QuotaExceeded
     return found
 
 

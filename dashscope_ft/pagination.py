@@ -197,6 +197,7 @@ class _Walk(Generic[T]):
                 if jobs:
                     yield jobs
                 if ended:
+                    await self._check_end()
                     return
                 items = await self._advance()
         finally:
@@ -246,6 +247,17 @@ class _Walk(Generic[T]):
                 tied = window
             elif self._end_of_tail() >= end:
                 overlap *= 2
+
+    async def _check_end(self) -> None:
+        """
+        Look behind the last window where no count confirms that the list ends there: its page
+        may have been cut short in silence.
+        """
+        tail = self._tail
+        if tail.job_ids and tail.total < tail.covered:
+            beyond = await self._read(Span(tail.covered + 1, 1))
+            if not beyond.ids <= self._seen:
+                raise self._inconsistent(beyond.total, beyond.ids)
 
     def _end_of_tail(self) -> int:
         """

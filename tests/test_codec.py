@@ -595,6 +595,7 @@ def test_any_envelope_at_all(envelope: dict[str, Any]) -> None:
         ({"code": "NotFound", "message": "gone"}, "NotFound", "gone"),
         ({"code": "NotFound", "msg": "gone"}, "NotFound", "gone"),
         ({"code": 404, "message": "gone"}, "404", "gone"),
+        ({"code": 404.0, "message": "gone"}, "404.0", "gone"),
         ({"error": {"code": "NotFound", "message": "gone"}}, "NotFound", "gone"),
         ({"error": {"type": "NotFound", "message": "gone"}}, "NotFound", "gone"),
         ({"error": "gone"}, None, "gone"),

@@ -23,6 +23,7 @@ from dashscope_ft.emulator import Fault
 from .life import living
 from .scripted import Answer, scripted
 
+FOLDER = "a" * 1022 + "/"  # the longest there may be
 CREATED = Answer({"request_id": "r", "output": {"job_id": "ft-1", "status": "PENDING"}})
 
 EVERY_FIELD: dict[str, Any] = {
@@ -108,16 +109,18 @@ async def test_an_import_in_full() -> None:
     An import is created from its base model, a folder of a bucket, and how it is called.
     """
     async with living() as life:
-        job = await life.model_import(display_name="mine", extra={"note": 1})
+        job = await life.model_import(
+            display_name="我的　模型", object_key=FOLDER, extra={"note": 1}
+        )
         [request] = life.emulator.journal
 
     assert (job.status, job.weight_type) == ("PENDING", "lora")
     assert request.body == {
         "model_name": "qwen3-8b",
-        "display_name": "mine",
+        "display_name": "我的　模型",
         "source": "oss",
         "weight_type": "lora",
-        "storage_info": {"bucket_name": "weights", "object_key": "mine/"},
+        "storage_info": {"bucket_name": "weights", "object_key": FOLDER},
         "note": 1,
     }
 
@@ -172,6 +175,8 @@ async def test_a_job_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> N
         {"object_key": "/"},
         {"object_key": "//"},
         {"object_key": ""},
+        {"object_key": "a" * 1023 + "/"},
+        {"object_key": "mine\n/"},
         {"display_name": "a" * 51},
         {"source": ""},
         {"source": 5},

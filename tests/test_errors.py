@@ -227,10 +227,20 @@ def test_the_status_decides_where_no_code_does(
     assert errors.refusal_class(status, code, "") is kind
 
 
+@pytest.mark.parametrize(("status", "kind"), STATUSES.items())
+def test_a_status_for_a_code(status: int, kind: type[APIError]) -> None:
+    """
+    The code of a success by its HTTP status may be the true status; of a redirect it says nothing.
+    """
+    assert errors.refusal_class(200, str(status), "") is kind
+    assert errors.refusal_class(302, str(status), "") is APIError
+
+
 @pytest.mark.parametrize(
     "message",
     [
         "Too many fine-tuning jobs are running",
+        "Too many fine-tuning jobs are running. Request a higher quota, or wait for one to end.",
         "Too many fine-tune jobs in running, please try again later.",
         "You can have a maximum of 20 running or succeeded fine-tuning jobs",
         "The number of tasks exceeds the limit.",
@@ -239,6 +249,7 @@ def test_the_status_decides_where_no_code_does(
         "job limit reached",
         "正在运行的微调任务过多",
         "任务数量已达上限，请删除部分任务",
+        "当前运行任务数已达上限，请求失败",
         "最多允许20个任务",
         "運行中的任務數量已超過上限",
     ],
@@ -265,6 +276,8 @@ def test_a_quota_of_jobs(message: str) -> None:
         "任务查询频率超过限制",
         "請求頻率超過上限",
         "Too many jobs requests per minute",
+        "Too many calls for fine-tuning jobs, please slow down",
+        "任务查询接口调用次数超过限制，请稍后重试",
         "The jobs service is busy.",
         "?",
     ],

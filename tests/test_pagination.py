@@ -179,11 +179,30 @@ async def test_a_service_that_caps_the_page_size(cap: int) -> None:
 
 @pytest.mark.parametrize("total", [0, None])
 async def test_a_total_that_is_too_small(total: int | None) -> None:
-    """A total below the truth costs no job."""
+    """A total below the truth costs no job, but a look behind the end, for a single row."""
     lying = ChangingList(333, random=Random(4))
     lying.distort = lambda rows: rows._replace(total=total)
 
     assert len(await lying.walk()) == 333
+    assert lying.reads[-1] == (334, 1)
+    assert [size for _, size in lying.reads].count(1) == 1
+
+
+@pytest.mark.parametrize("total", [0, None, 10])
+async def test_a_page_that_is_cut_short_in_silence(total: int | None) -> None:
+    """Where neither the echoed size nor a total tells it from the end, the look behind it does."""
+    lying = ChangingList(230, random=Random(4), cap=50)
+    lying.distort = lambda rows: rows._replace(total=total, page_size=100)
+    with pytest.raises(ListingInconsistent, match="51 jobs were seen"):
+        await lying.walk()
+
+
+async def test_a_page_without_a_total_as_jobs_come() -> None:
+    """What is new at the head moves a known job behind the end, which proves it no less."""
+    changing = ChangingList(30, random=Random(4), changes=1, inserts=1.0)
+    changing.distort = lambda rows: rows._replace(total=None)
+
+    assert set(await changing.walk()) >= changing.throughout
 
 
 @pytest.mark.parametrize("jobs", [60, 333, 400])

@@ -25,11 +25,11 @@ from dashscope_ft import AsyncClient
 from dashscope_ft.arguments import (
     check_callback,
     check_count,
-    check_filter,
     check_job_id,
     check_page_no,
     check_page_size,
     check_seconds,
+    check_text,
 )
 from dashscope_ft.credentials import Secret
 from dashscope_ft.endpoint import REGIONS
@@ -944,8 +944,8 @@ class TestArguments:
         class Name(str, Enum):  # noqa: UP042  a StrEnum's `str()` would do
             MODEL = "qwen3-14b"
 
-        assert check_filter("model", Name.MODEL) == "qwen3-14b"
-        assert type(check_filter("model", Name.MODEL)) is str
+        assert check_text("model", Name.MODEL) == "qwen3-14b"
+        assert type(check_text("model", Name.MODEL)) is str
         assert type(check_job_id(Name.MODEL)) is str
 
     @given(st.one_of(st.text(), st.from_regex(r"[A-Za-z0-9./:_%\x00-\x1f-]*")))
@@ -1033,7 +1033,7 @@ class TestArguments:
         A filter is a printable word or more.
         """
         with pytest.raises(InvalidArgument, match="model must be 1 to 256 printable") as caught:
-            check_filter("model", value)
+            check_text("model", value)
 
         assert str(caught.value).isprintable()
 
@@ -1041,10 +1041,10 @@ class TestArguments:
         """
         A filter may be any name, or none.
         """
-        assert check_filter("model", None) is None
-        assert check_filter("model", "通义 千问/3 & more") == "通义 千问/3 & more"
+        assert check_text("model", None) is None
+        assert check_text("model", "通义 千问/3 & more") == "通义 千问/3 & more"
         with pytest.raises(TypeError, match="model is a string"):
-            check_filter("model", 3)
+            check_text("model", 3)
 
 
 def test_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -542,6 +542,21 @@ async def test_success_that_carries_a_code(code: Any) -> None:
         assert (await get(server.client())).job_id == "ft-1"
 
 
+@pytest.mark.parametrize("code", [500, "500"])
+async def test_success_whose_code_is_the_status_of_a_failure(code: Any) -> None:
+    """
+    It is that failure: a read is repeated, and of a creation nobody knows what came of it.
+    """
+    failure, success = Answer({"code": code, "msg": "broken"}), job("RUNNING")
+    async with scripted(failure, success) as server:
+        assert (await get(server.client())).status == "RUNNING"
+    async with scripted(failure) as server:
+        error = await ended(create(server.client()))
+
+        assert type(error) is OutcomeUnknown
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("ask", [cancel, delete], ids=["cancel", "delete"])
 async def test_a_state_that_forbids(ask: Ask) -> None:
     """

@@ -205,6 +205,8 @@ def _fields(
     """
     fields = {} if file is None else _read(file)
     takes = inspect.signature(create).parameters.keys() - {"wait_for_capacity"}
+    if "object_key" in takes and isinstance(fields.get("storage_info"), dict):
+        fields |= fields.pop("storage_info")  # so the API has them, below a name of their own
     if unknown := sorted(fields.keys() - takes):
         raise InvalidArgument(
             f"{file} has {', '.join(unknown)}, which is no field that is known here. What is "

@@ -21,6 +21,7 @@ from .births import Births
 from .clock import Clock
 from .records import SOMEBODY, Books, Caller, Record
 from .rules import Bucket, Pace, Rules
+from .wire import ASSIGNED
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -112,7 +113,7 @@ class Account:
         refusals.check_job(fields)
         self._check_quotas()
         record = self._births.job(
-            fields,
+            {name: value for name, value in fields.items() if name not in ASSIGNED},
             status=JobStatus.PENDING,
             created=self._clock.time(),
             workspace=caller.workspace or self.workspace,

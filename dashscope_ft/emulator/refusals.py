@@ -23,26 +23,28 @@ class Refusal(Exception):
         self.retry_after = retry_after
 
 
-def usual(status: int) -> Refusal:
+def usual(status: int) -> Refusal | None:
     """
-    Return what the service says most often with an HTTP status.
+    Return what the service says most often with an HTTP status; None where it has no words for it.
     """
-    internal = ("InternalError", "An internal error has occurred, please try again later.")
-    return Refusal(status, *_USUAL.get(status, internal))
+    if status >= 500:
+        text = "An internal error has occurred, please try again later."
+        return Refusal(status, "InternalError", text)
+    return Refusal(status, *_USUAL[status]) if status in _USUAL else None
 
 
 def not_found() -> Refusal:
     """
     Refuse a job that does not exist, or not in this workspace.
     """
-    return usual(404)
+    return Refusal(404, *_USUAL[404])
 
 
 def unknown_key() -> Refusal:
     """
     Refuse a key that is missing, wrong, or another region's.
     """
-    return usual(401)
+    return Refusal(401, *_USUAL[401])
 
 
 def too_fast(retry_after: float | None) -> Refusal:
@@ -114,12 +116,15 @@ def check_job(fields: Mapping[str, Any]) -> None:
     _check_text(fields, "model")
     if not fields.get("training_file_ids") and not fields.get("training_datasets"):
         raise missing("training_file_ids")
-    for name in ("training_file_ids", "validation_file_ids", "training_datasets"):
-        if not isinstance(fields.get(name) or [], list):
-            raise invalid(f"Parameter {name} must be an array.")
+    for name in ("training_file_ids", "validation_file_ids"):
+        _check_array(fields, name, str, "strings")
+    for name in ("training_datasets", "validation_datasets"):
+        _check_array(fields, name, dict, "objects")
     if not isinstance(fields.get("hyper_parameters") or {}, dict):
         raise invalid("Parameter hyper_parameters must be an object.")
-    if len(str(fields.get("finetuned_output_suffix") or "")) > 8:
+    for name in ("job_name", "model_name", "training_type", "finetuned_output_suffix"):
+        _check_optional_text(fields, name)
+    if len(fields.get("finetuned_output_suffix") or "") > 8:
         raise invalid("Parameter finetuned_output_suffix must have at most 8 characters.")
 
 
@@ -133,25 +138,37 @@ def check_import(fields: Mapping[str, Any]) -> None:
         raise invalid("Parameter source must be oss.")
     if fields["weight_type"] not in ("full", "lora"):
         raise invalid("Parameter weight_type must be full or lora.")
-    if len(str(fields.get("display_name") or "")) > 50:
+    _check_optional_text(fields, "display_name")
+    if len(fields.get("display_name") or "") > 50:
         raise invalid("Parameter display_name must have at most 50 characters.")
     storage = fields.get("storage_info")
     if not isinstance(storage, dict):
         raise missing("storage_info")
     for name in ("bucket_name", "object_key"):
         _check_text(storage, name)
-    if storage["object_key"] == "/" or not storage["object_key"].endswith("/"):
+    if not storage["object_key"].strip("/") or not storage["object_key"].endswith("/"):
         raise invalid("Parameter object_key must be a folder, ending in /, and not the root.")
 
 
 def _check_text(fields: Mapping[str, Any], name: str) -> None:
     if not fields.get(name):
         raise missing(name)
-    if not isinstance(fields[name], str):
+    _check_optional_text(fields, name)
+
+
+def _check_optional_text(fields: Mapping[str, Any], name: str) -> None:
+    if not isinstance(fields.get(name) or "", str):
         raise invalid(f"Parameter {name} must be a string.")
 
 
+def _check_array(fields: Mapping[str, Any], name: str, item: type, items: str) -> None:
+    values = fields.get(name) or []
+    if not (isinstance(values, list) and all(isinstance(value, item) for value in values)):
+        raise invalid(f"Parameter {name} must be an array of {items}.")
+
+
 _USUAL = {
+    400: ("InvalidParameter", "A parameter is missing or malformed."),
     401: ("InvalidApiKey", "Invalid API-key provided."),
     403: ("AccessDenied", "Access denied."),
     404: ("NotFound", "Not Found!"),

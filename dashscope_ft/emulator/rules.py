@@ -20,7 +20,7 @@ class Rules:
     deletable_jobs: frozenset[str] = JobStatus.FINISHED
     """The states in which a fine-tuning job can be deleted."""
 
-    deletable_imports: frozenset[str] = ImportStatus.FINISHED
+    deletable_imports: frozenset[str] = ImportStatus.FINISHED | ImportStatus.SPELLINGS.keys()
     """The states in which an import job can be deleted."""
 
     import_denied_status: int = 400

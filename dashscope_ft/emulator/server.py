@@ -324,7 +324,9 @@ def _altered(answer: Answer, fault: Fault, request_id: str) -> Answer:
     elif fault.body is not None:
         altered = _json(status, fault.body)
     elif fault.status is not None and status >= 400:
-        altered = _refused(usual(status), request_id)
+        refusal = usual(status)
+        bare = Answer(status, b"", {"x-request-id": request_id})
+        altered = _refused(refusal, request_id) if refusal else bare
     else:
         altered = Answer(status, answer.body, answer.headers)
     return evolve(altered, headers=altered.headers | dict(fault.headers))

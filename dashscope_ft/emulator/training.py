@@ -100,6 +100,7 @@ def _epochs(job: dict[str, Any]) -> int:
 
 def _number(value: object, default: float) -> float:
     try:
-        return float(str(value))
+        number = float(str(value))
     except ValueError:
         return default
+    return number if math.isfinite(number) else default

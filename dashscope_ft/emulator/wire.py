@@ -12,6 +12,15 @@ from typing import Any
 _SERVICE_TIME = timezone(timedelta(hours=8))
 _PERSON = "1396993924585947"
 
+ASSIGNED = frozenset(
+    {
+        *("job_id", "status", "create_time", "end_time", "code", "message", "usage", "output_cnt"),
+        *("finetuned_output", "base_model", "group", "workspace_id"),
+        *("user_identity", "modifier", "creator"),
+    }
+)
+"""What the service alone says of a fine-tuning job, whoever creates it."""
+
 
 def local_time(time: float, form: str = "%Y-%m-%d %H:%M:%S") -> str:
     """

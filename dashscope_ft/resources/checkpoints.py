@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ..arguments import check_checkpoint, check_filter
+from ..arguments import check_checkpoint, check_text
 from ..connections import Request
 from ..envelope import Reply, malformed
 from ..errors import InvalidArgument, JobFailed, NotFound
@@ -50,7 +50,7 @@ class Checkpoints:
         Publish a checkpoint, by one request that may have been received at most.
         """
         name = _name(job_id, checkpoint)
-        published_as = check_filter("model_name", model_name)
+        published_as = check_text("model_name", model_name)
         if published_as is None:
             raise InvalidArgument("model_name is missing.")
 

@@ -17,7 +17,7 @@ from collections.abc import (
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import check_filter
+from ..arguments import check_text
 from ..bulk import AsyncOutcomes, Stopping
 from ..codec import Codec
 from ..creation import Creation, fine_tune_fields
@@ -81,7 +81,7 @@ class FineTunes:
 
         Wire: `GET /fine-tunes`.
         """
-        model = check_filter("model", model)
+        model = check_text("model", model)
         chosen = words(status)
 
         def wanted(job: FineTuneJob) -> bool:
@@ -107,7 +107,7 @@ class FineTunes:
 
         Wire: `GET /fine-tunes`.
         """
-        model = check_filter("model", model)
+        model = check_text("model", model)
         return await self._jobs.page(
             page_no, page_size, {"model": model}, lambda job: _is_of(job, model)
         )

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mappi
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import check_filter
+from ..arguments import check_text
 from ..bulk import AsyncOutcomes, Stopping
 from ..codec import Codec
 from ..creation import Creation, import_fields
@@ -68,7 +68,7 @@ class Imports:
 
         Wire: `GET /custom_models/import`.
         """
-        model_name = check_filter("model_name", model_name)
+        model_name = check_text("model_name", model_name)
         chosen = _words(status)
 
         def wanted(job: ImportJob) -> bool:
@@ -100,8 +100,8 @@ class Imports:
 
         Wire: `GET /custom_models/import`.
         """
-        status = check_filter("status", status)
-        model_name = check_filter("model_name", model_name)
+        status = check_text("status", status)
+        model_name = check_text("model_name", model_name)
         chosen = _words(status)
         return await self._jobs.page(
             page_no,

@@ -1000,6 +1000,26 @@ def test_imports_from_creation_to_end(run: Run, fast: Emulator, tmp_path: Path) 
     assert len(fast.account().imports) == 1
 
 
+def test_an_import_from_a_file_as_the_api_has_it(
+    run: Run, studio: Emulator, tmp_path: Path
+) -> None:
+    """
+    The bucket and the folder may stand below `storage_info`; what else stands there is named.
+    """
+    file = tmp_path / "import.toml"
+    fields = 'model_name = "qwen3-8b"\nweight_type = "lora"\n[storage_info]\nbucket_name = "b"\n'
+    file.write_text(fields + 'object_key = "theirs/"\n')
+    done = run("imports", "create", "--from", str(file), "--folder", "mine/")
+    file.write_text(fields + 'prefix = "theirs/"\n')
+    refused = run("imports", "create", "--from", str(file))
+
+    assert done.returncode == 0
+    [created] = studio.journal
+    assert created.body["storage_info"] == {"bucket_name": "b", "object_key": "mine/"}
+    assert refused.returncode == 2
+    assert "has prefix, which is no field" in refused.stderr
+
+
 def test_waiting_for_an_export_while_the_service_is_away(run: Run, studio: Emulator) -> None:
     """
     Why nothing can be seen is said here too.

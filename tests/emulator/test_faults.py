@@ -190,6 +190,30 @@ def test_faults_in_order(studio: Studio) -> None:
     assert studio.call("DELETE", "/fine-tunes/ft-1").status == 404
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "InvalidParameter"), (401, "InvalidApiKey"), (404, "NotFound"), (503, "InternalError")],
+)
+def test_a_fault_in_the_service_s_words(studio: Studio, status: int, code: str) -> None:
+    """
+    It says what the service says most often with that status.
+    """
+    studio.emulator.inject(Fault(status=status))
+
+    assert studio.call("GET", "/fine-tunes").refusal == (status, code)
+
+
+def test_a_fault_without_words(studio: Studio) -> None:
+    """
+    Where the service has none, the answer is a gateway's: empty, but for the request's id.
+    """
+    studio.emulator.inject(Fault(status=413))
+    answer = studio.call("GET", "/fine-tunes")
+
+    assert (answer.status, answer.body) == (413, b"")
+    assert answer.headers["x-request-id"]
+
+
 @pytest.mark.parametrize("every", [0, -1])
 def test_a_fault_that_never_strikes(every: int) -> None:
     """

@@ -305,7 +305,11 @@ def test_a_quota_of_running_jobs(studio: Studio) -> None:
         {"model": 3, "training_file_ids": ["file-1"]},
         NEW | {"training_file_ids": "file-1"},
         NEW | {"hyper_parameters": "many"},
+        NEW | {"training_file_ids": [1]},
+        NEW | {"validation_datasets": "many"},
+        NEW | {"training_type": 3},
         NEW | {"finetuned_output_suffix": "far-too-long"},
+        NEW | {"finetuned_output_suffix": 123},
     ],
 )
 def test_a_creation_that_lacks_something(studio: Studio, body: Any) -> None:
@@ -334,6 +338,33 @@ def test_a_creation_with_everything(studio: Studio) -> None:
     }
     assert job["finetuned_output"] == f"qwen3-14b-mine-{job['job_id']}"
     assert studio.emulator.account().books.created == [job["job_id"]]
+
+
+def test_a_creation_from_another_job(studio: Studio) -> None:
+    """
+    What the service alone says of a job is not taken from whoever creates one.
+    """
+    [old] = studio.emulator.seed(jobs=1, statuses=["FAILED"])
+    fields = studio.call("GET", f"/fine-tunes/{old}").output
+
+    job = studio.call("POST", "/fine-tunes", NEW | fields | {"usage": 5, "code": "x"}).output
+
+    assert job["job_id"] != old
+    assert (job["status"], job["usage"], job.get("code")) == ("PENDING", 0, None)
+    assert job["create_time"] != fields["create_time"]
+    assert studio.call("GET", "/fine-tunes").output["total"] == 2
+
+
+@pytest.mark.parametrize("n_epochs", ["inf", "nan", "-1", "many", None])
+def test_a_log_of_odd_epochs(studio: Studio, n_epochs: Any) -> None:
+    """
+    A number of epochs that is none is the usual one, or the nearest.
+    """
+    new = NEW | {"hyper_parameters": {"n_epochs": n_epochs}}
+    job_id = studio.call("POST", "/fine-tunes", new).output["job_id"]
+    studio.clock.advance(1000)
+
+    assert studio.call("GET", f"/fine-tunes/{job_id}/logs?offset=0&line=5").status == 200
 
 
 def test_another_workspace(studio: Studio) -> None:

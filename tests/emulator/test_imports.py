@@ -55,7 +55,7 @@ def test_a_deletion_of_an_unfinished_import(studio: Studio, status: str) -> None
     assert list(account.imports) == [job_id]
 
 
-@pytest.mark.parametrize("status", ["SUCCESSED", "FAILED"])
+@pytest.mark.parametrize("status", ["SUCCESSED", "SUCCEEDED", "FAILED"])
 def test_a_deletion_of_a_finished_import(studio: Studio, status: str) -> None:
     """
     The answer is the job that was deleted, without its weight type.
@@ -116,8 +116,10 @@ def test_a_listing_with_filters(studio: Studio) -> None:
         {"source": "ftp"},
         {"weight_type": "half"},
         {"display_name": "x" * 51},
+        {"display_name": 5},
         {"storage_info": None},
         {"storage_info": BUCKET | {"object_key": "/"}},
+        {"storage_info": BUCKET | {"object_key": "//"}},
         {"storage_info": BUCKET | {"object_key": "models/mine"}},
         {"storage_info": {"object_key": "models/mine/"}},
     ],
