@@ -46,10 +46,17 @@ def find_endpoint(
     An argument is never replaced by the environment; a URL goes before a region.
     """
     chosen = None if region is None else _region_name(region, "region")
-    source: str | None
     if base_url is not None:
-        source, url = "base_url", _checked_url(base_url, "base_url")
-    elif chosen is not None:
+        url = _checked_url(base_url, "base_url")
+        known = _region_of_url(url)
+        if chosen is not None and known not in (chosen, None):
+            raise ConfigurationError(
+                f"base_url is a host of region {known}, but region is {chosen}: "
+                "give one of them only."
+            )
+        region = chosen or known
+        return url, region or _region_by_variable(environ, _region_variable(environ, disagreements))
+    if chosen is not None:
         disagreements += [
             f"{name} points elsewhere than region {chosen}: "
             f"the argument region is used, {name} is not."
@@ -57,35 +64,32 @@ def find_endpoint(
             if not _is_in_region(environ[name], chosen)
         ]
         return _region_url(chosen), chosen
-    else:
-        source = _preferred(environ, _URL_VARIABLES, _comparable_url, disagreements)
-        url = _checked_url(environ[source], source) if source else ""
 
+    source = _preferred(environ, _URL_VARIABLES, _comparable_url, disagreements)
+    url = _checked_url(environ[source], source) if source else ""
     known = _region_of_url(url)
-    if chosen is not None:
-        if known not in (chosen, None):
-            raise ConfigurationError(
-                f"base_url is a host of region {known}, but region is {chosen}: "
-                "give one of them only."
-            )
-        return url, chosen
-    if known is not None and base_url is not None:
-        return url, known
+    variable = _region_variable(environ, disagreements)
+    if known is None:
+        named = _region_by_variable(environ, variable)
+        return url or _region_url(named), named
+    if variable and _REGION_BY_WORD.get(environ[variable]) != known:
+        disagreements.append(
+            f"{source} is a host of region {known}, {variable} differs: {source} is used."
+        )
+    return url, known
 
-    variable = _preferred(
+
+def _region_variable(environ: Environment, disagreements: list[str]) -> str | None:
+    return _preferred(
         environ,
         ("DASHSCOPE_REGION", "DASHSCOPE_API_REGION"),
         lambda word: _REGION_BY_WORD.get(word, word),
         disagreements,
     )
-    if known is not None:
-        if variable and _REGION_BY_WORD.get(environ[variable]) != known:
-            disagreements.append(
-                f"{source} is a host of region {known}, {variable} differs: {source} is used."
-            )
-        return url, known
-    named = _region_name(environ[variable], variable) if variable else "intl"
-    return url or _region_url(named), named
+
+
+def _region_by_variable(environ: Environment, variable: str | None) -> str:
+    return _region_name(environ[variable], variable) if variable else "intl"
 
 
 def _preferred(

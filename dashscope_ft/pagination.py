@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, MutableSet
 from contextlib import aclosing
 from datetime import datetime
-from itertools import takewhile
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from weakref import WeakSet
 
@@ -30,10 +29,9 @@ from .stitching import (
 
 T = TypeVar("T")
 
-_FEW = 8  # requests in flight; with more, the next would wait for the rows of all that came
 _READ_AGAIN = 2  # times that a short page below its own total may be read again
 
-_Place = asyncio.Future[Window[Any] | Exception]
+_Place = asyncio.Future[Window | Exception]
 
 
 class Spawn(Protocol):
@@ -165,14 +163,13 @@ class _Walk(Generic[T]):
         self._listing = listing
         self._limit = limit
         self._most_ahead = listing.concurrency * (2 if keeps_all else 1)
-        self._decodes_early = listing.concurrency <= _FEW
         self._turns = asyncio.Semaphore(listing.concurrency)
         self._largest = listing.page_size
         self._seen: set[str] = set()
         self._given = 0
         self._used = 0  # windows that the chain has asked for or passed, and those read again
         self._fruitful = 0  # those that brought something new
-        self._tail: Window[Any]
+        self._tail: Window
         self._ahead: deque[_Place] = deque()  # windows behind the chain, arrived or not
         self._readers: list[asyncio.Task[None]] = []
         self._total = 0  # jobs, by the latest reply
@@ -185,10 +182,10 @@ class _Walk(Generic[T]):
         """
         listing = self._listing
         try:
-            items = self._join(await self._read(Span(1, self._largest)), anchored=True)
+            rows = self._join(await self._read(Span(1, self._largest)), anchored=True)
             while True:
                 ended = self._tail.is_short
-                jobs = self._decoded(items)
+                jobs = listing.decode(rows)
                 if listing.wanted is not None:
                     jobs = [*filter(listing.wanted, jobs)]
                 self._given += len(jobs)
@@ -199,11 +196,11 @@ class _Walk(Generic[T]):
                 if ended:
                     await self._check_end()
                     return
-                items = await self._advance()
+                rows = await self._advance()
         finally:
             await self._stop()
 
-    async def _advance(self) -> list[Any]:
+    async def _advance(self) -> list[Row]:
         """
         Join one more window to the chain, and give its new items.
         """
@@ -218,35 +215,36 @@ class _Walk(Generic[T]):
             self._pass()  # all that it shows lies behind
         return await self._bridge(None)
 
-    async def _bridge(self, tied: Window[Any] | None) -> list[Any]:
+    async def _bridge(self, tied: Window | None) -> list[Row]:
         """
         Read on from the chain, from further and further back, until a window joins it.
 
         Args:
             tied: A window that meets the chain among jobs of one second.
         """
-        tail, overlap = self._tail, OVERLAP
+        tail, back = self._tail, OVERLAP
         while True:
             end = self._end_of_tail()
             if tied is not None:
-                # To begin before that second is the only better proof there is.
-                before = tail.covered - tail.last_group + 1
-                straddles = bridging_span(end, before, self._largest).end > end
-                if not straddles and same_order(tail, tied):
+                # A page that begins before the tail's last second and ends after it would prove
+                # the link. If no page is large enough for that, an unchanged order has to do.
+                whole_second = tail.covered - tail.last_group + 1
+                can_straddle = bridging_span(end, whole_second, self._largest).end > end
+                if not can_straddle and same_order(tail, tied):
                     return self._join(tied)
-                overlap = max(overlap, before)
-            advance = next_span if overlap == OVERLAP else bridging_span
-            span = advance(end, overlap, self._largest)
+                back = max(back, whole_second)
+            # At the normal overlap the page must also advance; further back only the link counts.
+            plan = next_span if back == OVERLAP else bridging_span
+            span = plan(end, back, self._largest)
             window = await self._read(span)
-            if span.start == 0:
-                return self._join(window, anchored=True)
-            joint = link(tail, self._seen, window)
+            anchored = span.start == 0
+            joint = Link.PROVEN if anchored else link(tail, self._seen, window)
             if joint is Link.PROVEN:
-                return self._join(window)
+                return self._join(window, anchored=anchored)
             if joint is Link.TIED and tied is None:
                 tied = window
-            elif self._end_of_tail() >= end:
-                overlap *= 2
+            elif self._end_of_tail() >= end:  # otherwise try the new end of the chain first
+                back *= 2
 
     async def _check_end(self) -> None:
         """
@@ -265,7 +263,7 @@ class _Walk(Generic[T]):
         """
         return self._tail.covered - max(0, self._tail.total - self._total)
 
-    def _join(self, window: Window[Any], *, anchored: bool = False) -> list[Any]:
+    def _join(self, window: Window, *, anchored: bool = False) -> list[Row]:
         """
         Make a window the chain's tail. One at the head of the list needs no link.
         """
@@ -297,28 +295,28 @@ class _Walk(Generic[T]):
             reader.add_done_callback(self._reader_ended)
             self._readers.append(reader)
 
-    def _plan(self) -> tuple[Span, int, _Place] | None:
+    def _plan(self) -> tuple[Span, _Place] | None:
         """
-        Take the next window to read ahead: its span, how many of its rows the one before it is
-        to show as well, and its place. None where there is none to read yet.
+        Plan the next window to read ahead: its span, and the future that will hold it. None if
+        enough windows are waiting already, or all of the list is planned.
         """
         if len(self._ahead) >= self._most_ahead or self._horizon >= self._end:
             return None
         span = next_span(self._horizon, OVERLAP, self._largest)
         if span.end <= self._horizon:
             return None
-        overlap, self._horizon = self._horizon - span.start, span.end
+        self._horizon = span.end
         place: _Place = asyncio.get_running_loop().create_future()
         self._ahead.append(place)
-        return span, overlap, place
+        return span, place
 
-    async def _read_on(self, span: Span, overlap: int, place: _Place) -> None:
+    async def _read_on(self, span: Span, place: _Place) -> None:
         """
         Read a window, and go on with the next at once rather than at the consumer's next turn.
         """
         while True:
             try:
-                got: Window[Any] | Exception = await self._window(span, overlap)
+                got: Window | Exception = await self._window(span)
             except Exception as error:  # noqa: BLE001  it is raised where its place is reached
                 got = error
             if not place.done():
@@ -326,7 +324,7 @@ class _Walk(Generic[T]):
             planned = None if isinstance(got, Exception) else self._plan()
             if planned is None:
                 return
-            span, overlap, place = planned
+            span, place = planned
 
     def _reader_ended(self, reader: asyncio.Task[None]) -> None:
         if reader.cancelled():
@@ -334,7 +332,7 @@ class _Walk(Generic[T]):
                 if not place.done():
                     place.set_result(ClientClosed("This client was closed during the walk."))
 
-    async def _arrival(self) -> Window[Any]:
+    async def _arrival(self) -> Window:
         """
         Wait for the next window that was read ahead, and leave it in its place.
         """
@@ -343,7 +341,7 @@ class _Walk(Generic[T]):
             raise got
         return got
 
-    async def _read(self, span: Span) -> Window[Any]:
+    async def _read(self, span: Span) -> Window:
         self._use()
         return await self._window(span)
 
@@ -356,38 +354,27 @@ class _Walk(Generic[T]):
         if self._used > 4 * (self._fruitful + len(self._ahead)) + 20:
             raise self._inconsistent(self._total)
 
-    async def _window(self, span: Span, overlap: int = 0) -> Window[Any]:
+    async def _window(self, span: Span) -> Window:
         """
-        Read a window, and again where it contradicts itself.
-
-        Args:
-            span: Where it is to lie.
-            overlap: How many of its rows are only read for the link.
+        Read a window, and read it again if it contradicts itself.
         """
-        listing, again = self._listing, 0
+        again = 0
         while True:
             async with self._turns:
-                reply = await listing.read(*span)
+                reply = await self._listing.read(*span)
             if reply.page_size < span.page_size:
                 self._largest = min(self._largest, reply.page_size)
-            items: list[Any] = reply.rows
-            if self._decodes_early:
-                # Rows are still at hand for the processor, and models wait in less memory.
-                items = [*items[:overlap], *listing.decode(items[overlap:])]
-            window: Window[Any] = Window.of(reply, items, listing.read_time)
+            window = Window.of(reply, self._listing.read_time)
             self._total = window.total
-            is_elsewhere = span.start == 0 < window.span.start  # not the head that was asked for
-            if is_elsewhere or (window.is_short and window.covered < window.total):
+            misplaced = span.start == 0 < window.span.start  # not the head that was asked for
+            truncated = window.is_short and window.covered < window.total
+            if misplaced or truncated:
                 if again == _READ_AGAIN:
                     raise self._inconsistent(window.total, window.ids)
-            elif again or not window.repeats_itself:
+            elif again or not window.repeats_itself:  # a repeated id is read again only once
                 return window
             again += 1
             self._use()
-
-    def _decoded(self, items: list[Any]) -> list[T]:
-        rows = [*takewhile(_is_row, items)]  # what was decoded early stands behind the others
-        return [*self._listing.decode(rows), *items[len(rows) :]]
 
     def _inconsistent(
         self, total: int, unlinked: frozenset[str] = frozenset()
@@ -412,7 +399,3 @@ class _Walk(Generic[T]):
             reader.cancel()
         if self._readers:
             await asyncio.wait(self._readers)
-
-
-def _is_row(item: Any) -> bool:
-    return type(item) is dict

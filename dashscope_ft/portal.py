@@ -163,19 +163,15 @@ class Portal:
             )
         call = _Call(begin, is_step=step_of is not None)
         try:
-            if house.ask(call, call.begin):
-                _wait_for(call.woken)
+            house.ask_and_wait(call, call.begin)
         except BaseException as interrupt:
             # Was the call begun, and did it end? Only the loop knows: all ways lead to an answer.
             try:
-                if house.ask(call, call.cancel):
-                    _wait_for(call.woken)
+                house.ask_and_wait(call, call.cancel)
             except BaseException as again:
                 if step_of:
                     step_of.in_haste = True
-                if house.ask(call, call.cancel):
-                    with suppress(Empty):
-                        call.woken.get(timeout=_LAST_WORDS)
+                house.ask_and_wait(call, call.cancel, timeout=_LAST_WORDS)
                 call.tell(again)
                 raise
             call.tell(interrupt)
@@ -247,6 +243,20 @@ class _House:
             return False
         self._post(callback, self)
         return True
+
+    def ask_and_wait(
+        self, call: _Call[Any], callback: Callable[[_House], None], *, timeout: float | None = None
+    ) -> None:
+        """
+        Run *callback* on the loop, and wait until the call is woken, at most *timeout* seconds.
+        """
+        if not self.ask(call, callback):
+            return
+        if timeout is None:
+            _wait_for(call.woken)
+        else:
+            with suppress(Empty):
+                call.woken.get(timeout=timeout)
 
     def dismiss(self, stream: _Stream[Any], patience: float) -> None:
         """

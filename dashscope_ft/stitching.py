@@ -14,11 +14,9 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from .envelope import Rows
-
-T = TypeVar("T")
+from .envelope import Row, Rows
 
 OVERLAP = 5  # rows; about 1.18 times the fewest reads, and links survive some deletions
 _ENOUGH_IN_ORDER = 3  # shared rows in one order, where nothing better can be had
@@ -62,13 +60,13 @@ class Link(Enum):
     """They share no job."""
 
 
-class Window(NamedTuple, Generic[T]):
+class Window(NamedTuple):
     """
     One reply, placed in the list.
     """
 
-    items: list[T]
-    """Its rows, or the models made of some or all of them."""
+    rows: list[Row]
+    """Its rows."""
 
     job_ids: list[str]
     """Those of its rows."""
@@ -89,17 +87,16 @@ class Window(NamedTuple, Generic[T]):
     """Reads such a time; raises ValueError where it cannot."""
 
     @classmethod
-    def of(cls, reply: Rows, items: list[T], read_time: Callable[[str], datetime]) -> Window[T]:
+    def of(cls, reply: Rows, read_time: Callable[[str], datetime]) -> Window:
         """
         Place a reply.
 
         Args:
             reply: The reply.
-            items: Its rows, or the models made of some or all of them.
             read_time: Reads a creation time; raises ValueError where it cannot.
         """
         return cls(
-            items=items,
+            rows=reply.rows,
             job_ids=reply.job_ids,
             span=Span(reply.page_no, reply.page_size),
             total=reply.total or 0,
@@ -153,7 +150,7 @@ class Window(NamedTuple, Generic[T]):
         return self.span.start + times.index(times[-1]) if times else self.covered
 
 
-def link(tail: Window[T], seen: set[str], window: Window[T]) -> Link:
+def link(tail: Window, seen: set[str], window: Window) -> Link:
     """
     Tell how a reply joins the chain.
 
@@ -182,7 +179,7 @@ def link(tail: Window[T], seen: set[str], window: Window[T]) -> Link:
     return Link.TIED
 
 
-def same_order(tail: Window[T], window: Window[T]) -> bool:
+def same_order(tail: Window, window: Window) -> bool:
     """
     Tell whether jobs of one second stand in both replies in one order, with none among them.
 
@@ -199,7 +196,7 @@ def same_order(tail: Window[T], window: Window[T]) -> bool:
     return among == sorted(shared)
 
 
-def unseen(window: Window[T], seen: set[str], *, anchored: bool) -> list[T]:
+def unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
     """
     Give a joined reply's items that are new, and note them in `seen`.
 
@@ -212,10 +209,10 @@ def unseen(window: Window[T], seen: set[str], *, anchored: bool) -> list[T]:
         if begin and (times := window.times):
             begin = times.index(times[begin])
     fresh = []
-    for job_id, item in zip(window.job_ids[begin:], window.items[begin:], strict=True):
+    for job_id, row in zip(window.job_ids[begin:], window.rows[begin:], strict=True):
         if job_id not in seen:
             seen.add(job_id)
-            fresh.append(item)
+            fresh.append(row)
     return fresh
 
 

@@ -361,25 +361,33 @@ class _Effort(Generic[T]):
         return self._success(got) if evidence is None else self._refusal(evidence, got)
 
     async def _enter(self) -> None:
-        limiter, again = self._limiter, self._ends_at is not None
-        if limiter.enter_at_once():
+        if self._limiter.enter_at_once():
             return
-        error: DashScopeError = _closed()
-        if not self._shared.closed:
-            try:
-                async with self._shared.connections.waits.bounded(self._left() if again else None):
-                    await limiter.enter(self._left(), again=again)
-                return
-            except Throttled as pause:
-                error = pause
-                if isinstance(self._last, Throttled):
-                    # What the service itself said tells more than that none may ask for now.
-                    error, error.retry_after = self._last, pause.retry_after
-                    error.hint = f"Try again in {pause.retry_after:.0f} s."
-            except TimeoutError:
-                if not self._shared.closed:
-                    error = self._late("its turn did not come in time.")
+        if self._shared.closed:
+            raise self._end(_closed())
+        again = self._ends_at is not None
+        bound = self._left() if again else None  # the deadline runs from the first turn
+        error: DashScopeError
+        try:
+            async with self._shared.connections.waits.bounded(bound):
+                await self._limiter.enter(self._left(), again=again)
+            return
+        except Throttled as pause:
+            error = self._throttled(pause)
+        except TimeoutError:
+            late = self._late("its turn did not come in time.")
+            error = _closed() if self._shared.closed else late
         raise self._end(error)
+
+    def _throttled(self, pause: Throttled) -> Throttled:
+        """
+        Prefer the service's last refusal, which says more, with what is left of the pause.
+        """
+        if not isinstance(self._last, Throttled):
+            return pause
+        self._last.retry_after = pause.retry_after
+        self._last.hint = f"Try again in {pause.retry_after:.0f} s."
+        return self._last
 
     def _silence(self, got: NoReply) -> _Setback:
         if self._shared.closed:
@@ -470,26 +478,23 @@ class _Effort(Generic[T]):
         """
         Wait before the next attempt; give the error where the bounds do not allow one.
         """
-        wait = setback.retry_after
+        error, wait = setback.error, setback.retry_after
         if self._call.patient and setback.evidence is Evidence.THROTTLED:
             self._most += 1  # only the deadline ends it, and the limiter does the waiting
-            pause, cost = 0.0, 0
+            rest, cost = 0.0, 0
         else:
-            pause = wait = max(wait, next(self._waits))
-            cost = COST_AFTER_TIMEOUT if isinstance(setback.error, DeadlineExceeded) else COST
-        if self._history.attempts >= self._most or self._shared.closed:
-            return setback.error
-        if setback.retry_after > LONGEST_PAUSE:
-            return setback.error
+            rest = wait = max(wait, next(self._waits))
+            cost = COST_AFTER_TIMEOUT if isinstance(error, DeadlineExceeded) else COST
+        is_last = self._history.attempts >= self._most or self._shared.closed
+        if is_last or setback.retry_after > LONGEST_PAUSE:
+            return error
         if wait >= self._left():
-            if isinstance(setback.error, ConnectionFailed):
-                return self._late(setback.error.message)
-            return setback.error
+            return self._late(error.message) if isinstance(error, ConnectionFailed) else error
         if not self._shared.budget.spend(cost):
-            return setback.error
+            return error
         self._spent += cost
         _log.debug("%s: %s; again in %.2f s", self._call.what, setback.evidence.name, wait)
-        await self._transport.rest(pause)
+        await self._transport.rest(rest)
         return None
 
     def _left(self) -> float:

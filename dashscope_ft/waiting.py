@@ -260,28 +260,46 @@ async def when_there_is_room(
     Raises:
         QuotaExceeded: There was no room in time, or no running job stands in the way.
     """
-    watch: Watch[Job] | None = None
+    in_the_way: Watch[Job] | None = None
     while True:
         try:
             return await create()
         except QuotaExceeded as refusal:
             full = refusal
-        if _KEPT.search(full.message) or (watch and not (watch.unfinished or watch.ended)):
+        if _KEPT.search(full.message):  # kept jobs do not end by themselves
             raise full
-        while watch and not watch.ended and vigil.left > 0:
-            with vigil.forgiving():
-                await watch.look()
-            if not watch.ended:
-                await vigil.pause()
-        watch = None
-        while watch is None:
-            if vigil.left <= 0:
-                full.hint = "No running job ended within the time that was given."
+        if in_the_way:
+            if not in_the_way.unfinished:
                 raise full
-            with vigil.forgiving():
-                watch = Watch(lookout, vigil, dict.fromkeys(await running()))
-            if watch is None:
-                await vigil.pause()
+            await _first_end(in_the_way)
+        in_the_way = await _watch_running(running, lookout, vigil)
+        if in_the_way is None:
+            full.hint = "No running job ended within the time that was given."
+            raise full
+
+
+async def _first_end(watch: Watch[Job]) -> None:
+    """
+    Wait until one of the jobs has ended, or time is up.
+    """
+    while not watch.ended and watch.vigil.left > 0:
+        with watch.vigil.forgiving():
+            await watch.look()
+        if not watch.ended:
+            await watch.vigil.pause()
+
+
+async def _watch_running(
+    running: Callable[[], Awaitable[Collection[str]]], lookout: Lookout[Job], vigil: Vigil
+) -> Watch[Job] | None:
+    """
+    Watch the jobs that run by now; None if time was up before they could be listed.
+    """
+    while vigil.left > 0:
+        with vigil.forgiving():
+            return Watch(lookout, vigil, dict.fromkeys(await running()))
+        await vigil.pause()
+    return None
 
 
 def failure(job: FineTuneJob | ImportJob) -> JobFailed | None:

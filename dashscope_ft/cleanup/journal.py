@@ -24,6 +24,7 @@ from dashscope_ft.errors import DashScopeError, PlanRefused
 from dashscope_ft.models import Action, Outcome, Result
 
 _FORMAT: Final = 1
+_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class JournalUnwritable(OSError):
@@ -178,20 +179,16 @@ class Journal:
             raise
 
     def _replay(self, text: bytes, header: dict[str, Any], path: str) -> None:
-        for number, line in enumerate(text.split(b"\n")[:-1], 1):
+        if not text:
+            return
+        first, *entries = text.split(b"\n")[:-1]
+        if fault := _header_fault(first, header):
+            raise _refusal(path, fault)
+        for number, line in enumerate(entries, 2):
             try:
-                entry = orjson.loads(line)
-                if number > 1:
-                    self._replay_entry(entry)
-                    continue
-                ours, ours_format = entry["plan"] == header["plan"], entry["journal"] == _FORMAT
-            except (AttributeError, KeyError, TypeError, ValueError):
-                damage = f"is damaged at line {number}" if number > 1 else "is no journal"
-            else:
-                if ours and ours_format:
-                    continue
-                damage = "belongs to another plan" if ours_format else "is of another version"
-            raise _refusal(path, damage)
+                self._replay_entry(orjson.loads(line))
+            except _UNREADABLE:
+                raise _refusal(path, f"is damaged at line {number}") from None
 
     def _replay_entry(self, entry: dict[str, Any]) -> None:
         if "intent" in entry:
@@ -201,6 +198,17 @@ class Journal:
         else:
             outcome = _outcome_from_dict(entry["outcome"])
             self._outcomes[outcome.job_id] = outcome
+
+
+def _header_fault(line: bytes, header: dict[str, Any]) -> str | None:
+    try:
+        entry = orjson.loads(line)
+        plan, version = entry["plan"], entry["journal"]
+    except _UNREADABLE:
+        return "is not a journal"
+    if version != header["journal"]:
+        return "is of another version"
+    return None if plan == header["plan"] else "belongs to another plan"
 
 
 def _refusal(path: str, text: str) -> PlanRefused:
