@@ -18,16 +18,15 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import check_text
-from ..bulk import AsyncOutcomes, Stopping
+from ..bulk import AsyncOutcomes
 from ..codec import Codec
 from ..creation import Creation, fine_tune_fields
 from ..errors import OutcomeUnknown
 from ..models import Checkpoint, FineTuneJob, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
-from ..retry import Operation
 from ..transport import Transport
 from ..waiting import when_there_is_room
-from .jobs import JobLookout, Jobs, Upkeep, acknowledged, words
+from .jobs import JobLookout, Jobs, acknowledged, words
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
@@ -56,6 +55,7 @@ class FineTunes:
             path="/fine-tunes",
             rows="jobs",
             time_field="create_time",
+            read_deletion=acknowledged,
         )
 
     def list(
@@ -141,7 +141,7 @@ class FineTunes:
 
         Wire: `POST /fine-tunes/{job_id}/cancel`.
         """
-        return await self._cancel(job)
+        return await self._jobs.cancel(job)
 
     async def delete(self, job: str | FineTuneJob, *, missing_ok: bool = False) -> Receipt:
         """
@@ -161,7 +161,7 @@ class FineTunes:
 
         Wire: `DELETE /fine-tunes/{job_id}`.
         """
-        return await self._delete(job, missing_ok=missing_ok)
+        return await self._jobs.delete(job, missing_ok=missing_ok)
 
     async def create(
         self,
@@ -496,7 +496,7 @@ class FineTunes:
 
         Wire: `POST /fine-tunes/{job_id}/cancel`, one for each.
         """
-        return self._jobs.many("cancel", jobs, self._cancel)
+        return self._jobs.many("cancel", jobs, self._jobs.cancel)
 
     def delete_many(
         self,
@@ -519,7 +519,7 @@ class FineTunes:
 
         Wire: `DELETE /fine-tunes/{job_id}`, one for each.
         """
-        return self._jobs.many("delete", jobs, self._delete, missing_ok=missing_ok)
+        return self._jobs.many("delete", jobs, self._jobs.delete, missing_ok=missing_ok)
 
     async def plan(self, selection: Selection) -> Plan:
         """
@@ -579,7 +579,6 @@ class FineTunes:
         """
         return await self._jobs.apply(
             plan,
-            Upkeep(get=self._jobs.get, cancel=self._cancel, delete=self._delete),
             journal=journal,
             max_deletes=max_deletes,
             max_percent=max_percent,
@@ -598,16 +597,6 @@ class FineTunes:
         from .checkpoints import Checkpoints
 
         return Checkpoints(self._jobs)
-
-    async def _cancel(self, job: object, stopping: Stopping | None = None) -> Receipt:
-        return await self._jobs.change(job, Operation.CANCEL, acknowledged, stopping)
-
-    async def _delete(
-        self, job: object, stopping: Stopping | None = None, *, missing_ok: bool = False
-    ) -> Receipt:
-        return await self._jobs.change(
-            job, Operation.DELETE, acknowledged, stopping, missing_ok=missing_ok
-        )
 
 
 def _is_of(job: FineTuneJob, model: str | None) -> bool:

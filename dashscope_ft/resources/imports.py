@@ -10,16 +10,15 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import check_text
-from ..bulk import AsyncOutcomes, Stopping
+from ..bulk import AsyncOutcomes
 from ..codec import Codec
 from ..creation import Creation, import_fields
 from ..envelope import Reply, malformed
 from ..errors import OutcomeUnknown
 from ..models import ImportJob, ImportStatus, Outcome, Page, Receipt, Report
 from ..pagination import AsyncPager
-from ..retry import Operation
 from ..transport import Transport
-from .jobs import Jobs, Upkeep, acknowledged, words
+from .jobs import Jobs, acknowledged, words
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
@@ -42,6 +41,7 @@ class Imports:
             path="/custom_models/import",
             rows="list",
             time_field="gmt_create",
+            read_deletion=_deleted,
         )
 
     def list(
@@ -146,7 +146,7 @@ class Imports:
 
         Wire: `DELETE /custom_models/import/{job_id}`.
         """
-        return await self._delete(job, missing_ok=missing_ok)
+        return await self._jobs.delete(job, missing_ok=missing_ok)
 
     async def create(
         self,
@@ -310,7 +310,7 @@ class Imports:
 
         Wire: `DELETE /custom_models/import/{job_id}`, one for each.
         """
-        return self._jobs.many("delete", jobs, self._delete, missing_ok=missing_ok)
+        return self._jobs.many("delete", jobs, self._jobs.delete, missing_ok=missing_ok)
 
     async def plan(self, selection: Selection) -> Plan:
         """
@@ -370,7 +370,6 @@ class Imports:
         """
         return await self._jobs.apply(
             plan,
-            Upkeep(get=self._jobs.get, delete=self._delete),
             journal=journal,
             max_deletes=max_deletes,
             max_percent=max_percent,
@@ -378,22 +377,16 @@ class Imports:
             on_outcome=on_outcome,
         )
 
-    async def _delete(
-        self, job: object, stopping: Stopping | None = None, *, missing_ok: bool = False
-    ) -> Receipt:
-        return await self._jobs.change(
-            job, Operation.DELETE, self._deleted, stopping, missing_ok=missing_ok
-        )
 
-    def _deleted(self, job_id: str, reply: Reply) -> Receipt:
-        if not isinstance(reply.output, dict):
-            raise malformed("output", reply, "the deleted job")
-        if "job_id" in reply.output:
-            job = self._jobs.read(reply)
-            if not _is_shown_as(job.job_id, job_id):
-                raise malformed("output.job_id", reply, job_id)
-            return Receipt(job_id=job_id, request_id=reply.request_id, job=job)
-        return acknowledged(job_id, reply)
+def _deleted(jobs: Jobs[ImportJob], job_id: str, reply: Reply) -> Receipt:
+    if not isinstance(reply.output, dict):
+        raise malformed("output", reply, "the deleted job")
+    if "job_id" not in reply.output:
+        return acknowledged(jobs, job_id, reply)
+    job = jobs.read(reply)
+    if not _is_shown_as(job.job_id, job_id):
+        raise malformed("output.job_id", reply, job_id)
+    return Receipt(job_id=job_id, request_id=reply.request_id, job=job)
 
 
 def _is_shown_as(shown: str, job_id: str) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
-    Coroutine,
     Iterable,
     Mapping,
 )
@@ -44,7 +43,7 @@ from ..transport import Call, Sighting, Transport
 from ..waiting import OnLook, Vigil, wait_for_jobs
 
 if TYPE_CHECKING:  # who does not clean up does not wait for it to load
-    from ..cleanup import Plan, Selection, Service
+    from ..cleanup import Plan, Selection
 
 Job = TypeVar("Job", FineTuneJob, ImportJob)
 Query = Mapping[str, str | None]
@@ -55,10 +54,6 @@ _BEFORE_DELETION: Mapping[Noun, str] = {
     "imports": "wait until it has ended, then delete it.",
 }
 _SHORTEST = 0.001  # seconds: a bound of nothing would not be one
-
-
-async def _no_cancel(job_id: str, _: Stopping) -> Receipt:
-    raise InvalidArgument(f"{job_id} is an import, which the service cannot cancel.")
 
 
 @frozen(kw_only=True)
@@ -89,7 +84,10 @@ class Jobs(Generic[Job]):
     """Where a listing keeps them, below `output`."""
 
     time_field: str
-    """Their field with the creation time."""
+    """The name of the field that holds the creation time."""
+
+    read_deletion: Callable[[Jobs[Job], str, Reply], Receipt]
+    """Reads the answer to a deletion of the job with this id."""
 
     def id_of(self, job: object) -> str:
         """
@@ -204,38 +202,41 @@ class Jobs(Generic[Job]):
             self, transport=self.transport.with_settings(with_changes(settings, deadline=bound))
         )
 
-    async def change(
-        self,
-        job: object,
-        operation: Operation,
-        read: Callable[[str, Reply], Receipt],
-        stopping: Stopping | None,
-        *,
-        missing_ok: bool = False,
-    ) -> Receipt:
+    async def cancel(self, job: object, stopping: Stopping | None = None) -> Receipt:
         """
-        Cancel or delete a job; patiently in a run that can be stopped.
+        Cancel a job; in a run that can be stopped, wait out rate limits.
         """
         job_id = self.id_of(job)
-
-        def unconfirmed(request_id: str | None) -> Receipt:
-            return Receipt(job_id=job_id, request_id=request_id, confirmed=False)
-
-        deleting = operation is Operation.DELETE
         call = Call(
-            what=f"{'Deleting' if deleting else 'Cancelling'} {job_id}",
-            operation=operation,
-            request=self.request("DELETE", job_id)
-            if deleting
-            else self.request("POST", job_id, "/cancel"),
-            read=lambda reply: read(job_id, reply),
-            infer=unconfirmed,
-            # Not stopping: what was sent has to be looked into, also when the run has ended.
+            what=f"Cancelling {job_id}",
+            operation=Operation.CANCEL,
+            request=self.request("POST", job_id, "/cancel"),
+            read=lambda reply: acknowledged(self, job_id, reply),
+            infer=lambda request_id: _unconfirmed(job_id, request_id),
+            # Without `stopping`: what was sent must be checked even after the run has stopped.
             look=self.look(job_id, patient=stopping is not None),
-            when_unknown="Get the job: if it is not found, it was deleted."
-            if deleting
-            else "Get the job: if it is CANCELING or CANCELED, it was cancelled.",
-            while_unfinished=_BEFORE_DELETION[self.noun] if deleting else "",
+            when_unknown="Get the job: if it is CANCELING or CANCELED, it was cancelled.",
+            patient=stopping is not None,
+            stopping=stopping,
+        )
+        return await self.transport.send(call)
+
+    async def delete(
+        self, job: object, stopping: Stopping | None = None, *, missing_ok: bool = False
+    ) -> Receipt:
+        """
+        Delete a job; in a run that can be stopped, wait out rate limits.
+        """
+        job_id = self.id_of(job)
+        call = Call(
+            what=f"Deleting {job_id}",
+            operation=Operation.DELETE,
+            request=self.request("DELETE", job_id),
+            read=lambda reply: self.read_deletion(self, job_id, reply),
+            infer=lambda request_id: _unconfirmed(job_id, request_id),
+            look=self.look(job_id, patient=stopping is not None),
+            when_unknown="Get the job: if it is not found, it was deleted.",
+            while_unfinished=_BEFORE_DELETION[self.noun],
             patient=stopping is not None,
             stopping=stopping,
         )
@@ -243,7 +244,7 @@ class Jobs(Generic[Job]):
             return await self.transport.send(call)
         except NotFound as missing:
             if missing_ok and missing.is_from_service:
-                return unconfirmed(missing.request_id)
+                return _unconfirmed(job_id, missing.request_id)
             raise
 
     def many(
@@ -284,7 +285,6 @@ class Jobs(Generic[Job]):
     async def apply(
         self,
         plan: Plan,
-        service: Service,
         *,
         journal: str | PathLike[str] | None,
         max_deletes: int,
@@ -306,7 +306,7 @@ class Jobs(Generic[Job]):
         transport = self.transport
         return await apply_plan(
             plan,
-            service,
+            self,
             noun=self.noun,
             base_url=transport.settings.base_url,
             workspace=transport.settings.workspace,
@@ -436,23 +436,7 @@ class JobLookout(Generic[Job]):
         )
 
 
-@frozen(kw_only=True)
-class Upkeep(Generic[Job]):
-    """
-    What a clean-up does to jobs, as its `Service`.
-    """
-
-    get: Callable[[str, Stopping], Coroutine[Any, Any, Job]]
-    """Reads a job."""
-
-    delete: Callable[[str, Stopping], Coroutine[Any, Any, Receipt]]
-    """Deletes it."""
-
-    cancel: Callable[[str, Stopping], Coroutine[Any, Any, Receipt]] = _no_cancel
-    """Cancels it, where the service can."""
-
-
-def acknowledged(job_id: str, reply: Reply) -> Receipt:
+def acknowledged(_: Jobs[Any], job_id: str, reply: Reply) -> Receipt:
     """
     Read the acknowledgement of a change: `output.status` is `success`.
 
@@ -463,6 +447,10 @@ def acknowledged(job_id: str, reply: Reply) -> Receipt:
     if not (isinstance(status, str) and status.lower() == "success"):
         raise malformed("output.status", reply, "'success'")
     return Receipt(job_id=job_id, request_id=reply.request_id)
+
+
+def _unconfirmed(job_id: str, request_id: str | None) -> Receipt:
+    return Receipt(job_id=job_id, request_id=request_id, confirmed=False)
 
 
 def words(status: str | Collection[str] | None) -> frozenset[str] | None:
