@@ -43,7 +43,7 @@ class Work(Protocol):
     @property
     def action(self) -> Action:
         """
-        The word for it.
+        The action, for `Outcome.action`.
         """
         ...
 
@@ -54,7 +54,7 @@ class Work(Protocol):
         Args:
             job_id: The job.
             job: The job where it was seen, None for a bare id.
-            stopping: To be asked right before anything that changes a job is sent.
+            stopping: Must be called right before a request that changes a job is sent.
         """
         ...
 
@@ -98,7 +98,7 @@ class AsyncOutcomes:
     ) -> None:
         check_many(jobs)
         if isinstance(jobs, Collection):
-            jobs = list(jobs)  # who crosses off what is done changes theirs meanwhile
+            jobs = list(jobs)  # a copy: the caller may cross off theirs during the run
             for job in jobs:
                 _named(job, model)
         self._jobs = jobs
@@ -123,7 +123,7 @@ class AsyncOutcomes:
     @property
     def so_far(self) -> Report:
         """
-        What is known by now; every job taken from the source and not under way is in it.
+        The report so far: all jobs taken from the source, except those still in progress.
         """
         return Report(outcomes=tuple(self._outcomes))
 
@@ -157,7 +157,7 @@ class AsyncOutcomes:
 
     async def batches(self) -> AsyncGenerator[list[Outcome], None]:
         """
-        Iterate over lists of outcomes instead, each of all that have ended by then, never empty.
+        Iterate over lists of outcomes instead: all that are new each time, never empty.
         """
         async with self._running():
             while await self._more():
@@ -268,7 +268,7 @@ class AsyncOutcomes:
         self._record(outcome)
 
     def _fail(self, error: BaseException) -> None:
-        # Not a job that failed but a program that did: it must not go on.
+        # A bug or a callback that raised, not a job that failed: the run must end.
         self._error = self._error or error
         self._stop()
 
@@ -304,14 +304,14 @@ class AsyncOutcomes:
 
 class Act:
     """
-    The same done to many jobs, each alone.
+    One kind of change, made to each of many jobs.
 
     Args:
         action: The word for what is done.
         act: Does it to one job id. To be strict about not starting anything new, it asks its
             second argument right before a request is sent, and if that says True, sends
             nothing and raises `ConnectionFailed` or `DeadlineExceeded`.
-        missing_ok: Whether a bare id that is not found will do.
+        missing_ok: Whether an id that is not found counts as done.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 """
-Text made harmless before anybody is shown it: whoever wrote it may be no friend.
+Escapes for untrusted text, before a terminal shows it.
 """
 
 from __future__ import annotations

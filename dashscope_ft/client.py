@@ -25,12 +25,12 @@ class AsyncClient:
     """
     A client for one region and account, to be used as `async with` or closed by `aclose()`.
 
-    One attempt is one request on the wire. What is safe to repeat is repeated, after
-    growing pauses, up to `max_attempts` and within `deadline`; a change whose answer was
-    lost is looked into, and where nobody can know what came of it, the call ends in
-    `OutcomeUnknown`. A creation is billed, and never sent twice unless the first was
-    provably not received. All requests of a client share one limit of `concurrency` and one
-    pace, which slows down as a whole when the service says that it is too fast.
+    One attempt is one request on the wire. A call that is safe to repeat is retried, with
+    growing pauses, up to `max_attempts` attempts and within `deadline`. If the answer to a
+    change is lost, the client finds out whether it happened; if that is impossible, the call
+    raises `OutcomeUnknown`. A creation is billed, and sent again only if the first request was
+    provably not received. All requests of a client share one limit, `concurrency`, and one
+    pace, which slows down when the service says that requests come too fast.
 
     It serves several `asyncio.run` in turn.
 
@@ -43,12 +43,12 @@ class AsyncClient:
         timeout: Seconds for one attempt, its answer included.
         deadline: Seconds for one call, its attempts and pauses included, from its turn on.
             A walk has one for each read, a run over many jobs one for each job.
-        max_attempts: How often one call is sent at most.
-        concurrency: How many requests may be in flight at once.
-        page_size: Jobs a request of a walk, 20 to 100.
-        time_zone: The zone of times that come without one; UTC+8 where None.
+        max_attempts: The most attempts for one call, the first included.
+        concurrency: The most requests in flight at once, 1 to 1000.
+        page_size: Jobs per request when listing, 20 to 100.
+        time_zone: The zone of times that the service sends without one; None for UTC+8.
         proxy: The proxy's URL; else the usual environment variables, read once.
-        ssl_context: What to trust instead of the system's authorities.
+        ssl_context: The TLS settings; None for the system's certificate authorities.
         trace_configs: aiohttp's hooks, for tracing.
 
     Attributes:
@@ -143,18 +143,18 @@ class AsyncClient:
         page_size: int | None = None,
     ) -> AsyncClient:
         """
-        Give a view of this client with other bounds, over the same connections and limiter.
+        Return a view of this client with other limits, over the same connections and limiter.
 
         Closing the view closes nothing.
 
         Args:
             timeout: Seconds for one attempt.
             deadline: Seconds for one call.
-            max_attempts: How often one call is sent at most.
-            page_size: Jobs a request of a walk, 20 to 100.
+            max_attempts: The most attempts for one call, the first included.
+            page_size: Jobs per request when listing, 20 to 100.
 
         Raises:
-            ConfigurationError: A bound is out of bounds itself.
+            ConfigurationError: A value is out of range.
         """
         settings = with_changes(
             self._transport.settings,

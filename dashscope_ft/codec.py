@@ -1,9 +1,9 @@
 """
 From the wire's rows to models.
 
-Rows are read by a function compiled for the very order of their keys where every value is
-what the documentation says, and by a careful one where any is not. Both give the same
-models; the first only gives them sooner.
+A row whose values all have the documented types is read by a function compiled for the order
+of its keys, any other row by a slower function that checks each field. Both give the same
+models.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class _Kind:
     """The model's value, as source: where it raises ValueError or TypeError, `read` must look."""
 
     names: Mapping[str, Any] = {}
-    """What these sources speak of."""
+    """The names that these sources use."""
 
 
 class _Readers(dict[tuple[str, ...], Callable[[Row], T]]):
     """
-    What reads rows of one kind, by the order of their keys; compiled where that is new.
+    The functions that read rows of one kind, by the order of their keys; compiled on first use.
     """
 
     def __init__(self, model: type[T], time_zone: tzinfo) -> None:

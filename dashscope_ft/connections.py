@@ -1,9 +1,9 @@
 """
 One attempt: a request on the wire, at most once, and what came of it.
 
-All that knows aiohttp is here. Its exceptions do not tell whether a request was sent, and
-by itself it sends some requests twice; the connector tells the one, and a middleware stops the
-other.
+The only module that uses aiohttp. aiohttp's exceptions do not tell whether a request was sent,
+and it resends some requests by itself: `_Connector` records the one, and `_Trip`, a middleware,
+prevents the other.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Request(NamedTuple):
 
 class NoReply(NamedTuple):
     """
-    An attempt without a whole answer.
+    An attempt that got no complete answer.
     """
 
     evidence: Evidence
@@ -75,12 +75,12 @@ class NoReply(NamedTuple):
     """Whether time ran out."""
 
     lasts: bool = False
-    """Whether nothing will be otherwise a little later."""
+    """Whether a retry would fail in the same way."""
 
 
 class Waits:
     """
-    What one client waits for, bounded by its own time and by the client's life.
+    Timeouts of one client, which expire early when it is closed.
     """
 
     def __init__(self) -> None:
@@ -88,13 +88,13 @@ class Waits:
 
     def bounded(self, seconds: float | None = None) -> _Wait:
         """
-        Raise TimeoutError where the body takes longer, or the client closes meanwhile.
+        Return a context that raises TimeoutError after that time, or when the client is closed.
         """
         return _Wait(self._ended, asyncio.timeout(seconds))
 
     async def end(self) -> None:
         """
-        End those of the running loop, and come back when they have.
+        Expire those of the running loop, and return when their bodies have ended.
         """
         loop = asyncio.get_running_loop()
         here = {bound: end for bound, end in self._ended.items() if end.get_loop() is loop}
@@ -108,7 +108,7 @@ class Waits:
 @define(eq=False)
 class _Wait:
     """
-    A timeout that others can find while it runs.
+    A timeout that `Waits.end` can expire.
     """
 
     _others: dict[asyncio.Timeout, asyncio.Future[None]]
@@ -140,7 +140,7 @@ class Connections:
         trace_configs: The caller's own traces.
 
     Raises:
-        ConfigurationError: The context or a trace is none.
+        ConfigurationError: `ssl_context` or a trace is of another type.
     """
 
     def __init__(
@@ -231,9 +231,9 @@ async def _session(
     fresh_connection: bool,
 ) -> AsyncGenerator[ClientSession, None]:
     """
-    Yield a session, and close it when the generator ends: the loop ends it with its own life.
+    Yield a session, and close it when the generator is closed, at the latest by its loop's end.
 
-    It knows nothing of the client, so that one that is dropped takes its sessions along.
+    It has no reference to the client, so that a dropped client's sessions are collected too.
     """
     headers = {
         "Accept": "application/json",
@@ -260,10 +260,10 @@ async def _session(
 
 class _Connector(aiohttp.TCPConnector):
     """
-    Tells attempts when they have a connection, which is when they may be sent.
+    Records when an attempt has a connection: from then on it may have been sent.
 
-    Passes over idle connections on which something came that nobody had asked for: aiohttp
-    would take it for the answer to the next request, and that one's for the one after.
+    Discards idle connections on which unexpected bytes arrived: aiohttp would take these for
+    the answer to the next request, and that answer for the one after.
     """
 
     async def connect(
@@ -295,7 +295,7 @@ class _NotReplayed(aiohttp.ClientError):
 @define(eq=False)
 class _Trip:
     """
-    One attempt's way through aiohttp: its middleware, and how far it came.
+    One attempt on its way through aiohttp: a middleware that records how far it got.
     """
 
     _key: str = field(repr=False)

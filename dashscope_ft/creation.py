@@ -1,5 +1,5 @@
 """
-What a job is created from, and how to recognise it when nobody knows whether it was.
+The fields of a new job, and how to find the job if the answer to its creation was lost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Fields = dict[str, Any]
 _LONGEST_SUFFIX = 8
 _LONGEST_DISPLAY_NAME = 50
 _LONGEST_KEY = 1023
-_SLACK = timedelta(minutes=10)
+_SLACK = timedelta(minutes=10)  # by which this clock and the service's may differ
 
 
 @frozen(kw_only=True)
@@ -38,11 +38,11 @@ class Creation:
     """When it was about to be sent, aware."""
 
     ended: datetime
-    """When it was given up, aware."""
+    """When the call ended, aware."""
 
     def could_be(self, job: FineTuneJob | ImportJob) -> bool:
         """
-        Tell whether a job may be the one: nothing that is known of it speaks against it.
+        Tell whether a job may be the one: its creation time is near, and no known field differs.
         """
         created = job.create_time if isinstance(job, FineTuneJob) else job.gmt_create
         agrees = _fine_tune_agrees if isinstance(job, FineTuneJob) else _import_agrees
@@ -53,7 +53,7 @@ class Creation:
 
     def distance(self, created: datetime | None) -> timedelta:
         """
-        Tell how far from the time of asking a job was created; nothing for an unknown time.
+        Return how long before or after the call a job was created; zero for an unknown time.
         """
         if created is None:
             return timedelta()
@@ -250,7 +250,7 @@ def _import_agrees(name: str, asked: Any, told: Fields) -> bool:
 
 def _same(asked: Any, told: Any) -> bool:
     """
-    Compare what was asked with what is told; of what is not told nothing is known.
+    Compare a field as sent with the field as reported; one that is not reported may be equal.
     """
     if told in (None, "", [], {}) or asked == told or str(asked) == str(told):
         return True

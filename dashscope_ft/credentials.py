@@ -19,7 +19,7 @@ _KEY_SIZE = 4096
 
 class Secret(str):
     """
-    A string that neither its `repr` nor a pickle gives away, so that a traceback may show locals.
+    A string that its `repr` masks and that cannot be pickled: tracebacks may show locals.
     """
 
     __slots__ = ()
@@ -46,7 +46,7 @@ def concealed(value: str | None) -> Secret | None:
 
 class Environment:
     """
-    Variables that a traceback with locals does not show, not even one that looks into mappings.
+    Environment variables that no traceback with locals shows, even one that expands mappings.
     """
 
     __slots__ = ("_variables",)

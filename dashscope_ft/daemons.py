@@ -1,5 +1,5 @@
 """
-Threads that nobody waits for.
+An executor whose threads do not delay the interpreter's exit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 class Daemons(ThreadPoolExecutor):
     """
-    Runs each function in a thread that nobody waits for, as the lookup of a name may take long.
+    Runs each function in a daemon thread of its own: a DNS lookup may take long.
     """
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

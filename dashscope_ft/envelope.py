@@ -38,19 +38,19 @@ class Reply(NamedTuple):
     """The payload of a success."""
 
     has_output: bool = True
-    """Whether there is a place for a payload at all, be it null."""
+    """Whether the envelope has the key `output`, even if it is null."""
 
     failed: bool = False
-    """Whether the service said no, by status or by code."""
+    """Whether the service refused, by HTTP status or by code."""
 
     is_json: bool = True
     """Whether the body was JSON at all."""
 
     is_oversized: bool = False
-    """Whether the body was larger than anyone would read to its end."""
+    """Whether the body exceeded the limit, and was not read to its end."""
 
     code: str | None = None
-    """The envelope's failing code."""
+    """The envelope's error code; None for a success."""
 
     message: str = ""
     """What the service said of its failure, or else the name of the HTTP status."""
@@ -59,13 +59,13 @@ class Reply(NamedTuple):
     """The service's id of the request: the body's, else the header's."""
 
     retry_after: float | None = None
-    """Seconds that the service asked to wait."""
+    """Seconds to wait, from `Retry-After`; None for a success, or without that header."""
 
     excerpt: str = ""
     """The beginning of the body, printable."""
 
     secret: str | None = None
-    """What no error may show, though the payload may repeat it."""
+    """The API key, which errors mask if the answer repeats it."""
 
 
 def read_reply(
@@ -84,7 +84,7 @@ def read_reply(
         headers: Looked up as `x-request-id` and `Retry-After`.
         body: The whole body; None where it was too large to be read.
         now: The wall clock, seconds since the epoch, for a `Retry-After` that is a date.
-        secret: What a service that repeats it shall not bring into an error or a log.
+        secret: The API key, which is masked wherever the answer repeats it.
     """
     is_oversized, body = body is None, body or b""
     if secret is not None and len(secret) < _SHORTEST_SECRET:
@@ -144,10 +144,10 @@ class Rows(NamedTuple):
     """The rows, each with a usable `job_id`."""
 
     job_ids: list[str]
-    """Those of the rows."""
+    """The ids of the rows, in order."""
 
     times: list[Any]
-    """Their creation times, whatever they are; None where there is none."""
+    """Their creation times as sent, of any type; None where the field is absent."""
 
     page_no: int
     """The page's number, as the service echoes it, else as asked."""
@@ -170,7 +170,7 @@ def read_rows(reply: Reply, key: str, time_field: str, *, page_no: int, page_siz
         reply: A success.
         key: Where under `output` the rows lie.
         time_field: A row's field with the creation time.
-        page_no: What was asked for; the reply's own word wins.
+        page_no: The requested number, used if the reply does not echo one.
         page_size: Likewise.
 
     Raises:
@@ -281,7 +281,7 @@ def _is_word(value: object) -> bool:
 
 def _is_usable(output: object) -> bool:
     """
-    Tell whether a payload holds more than counts, which say nothing beside a failing code.
+    Tell whether a payload holds more than counts: with an error code, these are no success.
     """
     if isinstance(output, dict):
         return any(value for value in output.values() if type(value) is not int)

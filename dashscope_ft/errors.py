@@ -48,8 +48,8 @@ class DashScopeError(Exception):
         status: The HTTP status of the answer; None where there was none.
         request_id: The service's id of the request, for its support.
         hint: What to do next, where that is known.
-        attempts: How often this call was tried, tries that came to no connection included.
-        retryable: True where the same call may succeed later and is safe to repeat.
+        attempts: The number of attempts, including those that got no connection.
+        retryable: Whether the same call is safe to repeat and may succeed later.
         what: The call in words, such as `Deleting ft-1`; None where nothing was to be sent.
     """
 
@@ -158,7 +158,7 @@ class ListingInconsistent(DashScopeError):
 
     Attributes:
         seen: How many jobs the walk saw.
-        total: How many the service claimed last.
+        total: The total that the service reported last.
     """
 
     retryable = True
@@ -168,7 +168,8 @@ class ListingInconsistent(DashScopeError):
 
 class JobFailed(DashScopeError):
     """
-    What was waited for ended, but not in success; code and message are the job's own.
+    The job or export that was waited for did not succeed. For a job, `code` and `message` are
+    those of the job, not of a request.
 
     Attributes:
         job: The finished job.
@@ -199,7 +200,7 @@ class ClientClosed(DashScopeError):
 
 class APIError(DashScopeError):
     """
-    The service said no.
+    The service refused the request.
 
     Attributes:
         retry_after: Seconds that the service asked to wait; None where it did not.
@@ -210,7 +211,7 @@ class APIError(DashScopeError):
     @property
     def floor(self) -> float:
         """
-        Seconds to wait at least: what was asked for, where that counts, on a rate and on 503.
+        The minimum seconds to wait before a retry: `retry_after` for a rate limit or a 503, else 0.
         """
         counts = isinstance(self, Throttled) or self.status == 503
         return (self.retry_after or 0.0) if counts else 0.0
@@ -260,13 +261,13 @@ class NotFound(APIError):
 
 class Conflict(APIError):
     """
-    A name is taken.
+    A name is already taken: HTTP 409, `Conflict`.
     """
 
 
 class Throttled(APIError):
     """
-    Too many requests in a span of time; waiting helps.
+    Too many requests per second or minute: HTTP 429. Retry after a pause.
     """
 
     retryable = True

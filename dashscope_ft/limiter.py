@@ -1,10 +1,10 @@
 """
 How many requests may be in flight, at what pace, and the pause that all of them share.
 
-A service that never refuses costs two counts: no clock is read, no time kept. From the
-first refusal on, requests start one at a time, at a pace that begins below what the service
-was last seen to bear, comes back to it, and then grows faster and faster, until the service
-refuses again or nothing is held back any more.
+As long as the service refuses nothing, requests are only counted, and no clock is read. From
+the first refusal on, requests start one at a time. The pace begins below the rate that the
+service last accepted, returns to it, and then grows ever faster, until the service refuses
+again or the pace limits nothing any more.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .errors import Throttled
 LONGEST_PAUSE = 60.0  # seconds; a caller is told of longer ones instead of waiting
 
 _PAUSE = (0.25, 0.5)  # seconds without `Retry-After`: a floor, and what jitter adds to it
-_DOUBLINGS = 4  # of that pause at most, one for each refusal with nothing admitted before it
-_DIP = 0.25  # of what the service bears: how far below it a pace begins
-_SETTLING = 2.5  # seconds to come back to it, times the pause: long pauses make probing dear
-_FEWEST = 5  # requests to come back to it at least, so that a slow service refuses few of them
-_MEMORY = 1.0  # seconds over which it is averaged what was admitted: a burst is no pace
+_DOUBLINGS = 4  # of that pause at most, one for each refusal in a row
+_DIP = 0.25  # the share of the accepted rate by which a new pace starts below it
+_SETTLING = 2.5  # seconds to return to that rate, times the pause: after long ones probes cost more
+_FEWEST = 5  # requests to return to it at least, so that a slow service refuses few of them
+_MEMORY = 1.0  # seconds over which the rate is averaged, so that a burst does not count as a rate
 _FASTEST = 1000.0  # requests a second; a pace beyond it holds nothing back
 
 _Line: TypeAlias = deque[tuple[asyncio.Future[bool], float]]  # who waits, and how patiently
@@ -35,15 +35,22 @@ _Line: TypeAlias = deque[tuple[asyncio.Future[bool], float]]  # who waits, and h
 @define
 class _Pace:
     """
-    Requests a second, as CUBIC has it for TCP, but by what is admitted, not as time passes.
+    The allowed rate: CUBIC's curve (RFC 9438), over admitted requests instead of time.
 
-    So a client that has little to send learns little.
+    A client that sends little therefore does not speed up while it is idle.
     """
 
     borne: float
+    """Requests per second that the service last accepted; the curve's plateau."""
+
     seen: float = 0.0
+    """The average rate since this pace began, in requests per second."""
+
     admitted: int = 0
+    """The requests that the service accepted since this pace began."""
+
     settling: float = _SETTLING
+    """Seconds at `borne` until the curve reaches its plateau."""
 
     @property
     def rate(self) -> float:
@@ -69,7 +76,7 @@ class Limiter:
         concurrency: How many requests may be in flight at most.
         clock: Seconds, monotonic.
         sleep: Waits for some seconds.
-        jitter: Given a bound, how long to wait within it.
+        jitter: Maps the longest wait to the actual wait, both in seconds.
     """
 
     def __init__(
@@ -99,7 +106,7 @@ class Limiter:
 
     def enter_at_once(self) -> bool:
         """
-        Take a turn that nobody has to wait for, and tell whether there was one.
+        Take a turn if one is free without waiting; return whether it was.
         """
         free = self._pace is None and not self._door_taken and self._in_flight < self._flights
         self._in_flight += free
@@ -133,7 +140,7 @@ class Limiter:
 
     def vacated(self) -> Limiter:
         """
-        Give one of the same pace with nobody in it, for use on another event loop.
+        Return a copy with the same pace and no requests in it, for another event loop.
         """
         limiter = copy(self)
         limiter._in_flight, limiter._door_taken = 0, False
@@ -142,7 +149,7 @@ class Limiter:
 
     def admitted(self) -> None:
         """
-        Take note that the service let a request through.
+        Record that the service accepted a request.
         """
         pace = self._pace
         if pace is None:

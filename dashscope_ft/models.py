@@ -1,8 +1,8 @@
 """
-What the service speaks of, and what became of what was asked.
+The service's objects as attrs classes, and the results of changes to them.
 
-Jobs carry the wire's own field names. Only `job_id` is certain: whatever else is
-absent or cannot be read is None, and the raw value of the latter stays in `extra`.
+Jobs have the API's own field names. Only `job_id` is guaranteed: a field that is absent or
+cannot be parsed is None (`status`: an empty string); in the latter case `extra` has the raw value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 class JobStatus:
     """
-    The words for a fine-tuning job's state. A service may use others.
+    The known statuses of a fine-tuning job. The service may add others.
     """
 
     PENDING: Final = "PENDING"
@@ -38,7 +38,7 @@ class JobStatus:
 
 class ImportStatus:
     """
-    The words for an import job's state, spelt as the service spells them.
+    The known statuses of an import job, spelled as the service spells them: `SUCCESSED`.
     """
 
     PENDING: Final = "PENDING"
@@ -49,17 +49,17 @@ class ImportStatus:
     FINISHED: Final = frozenset({SUCCESSED, FAILED})
     KNOWN: Final = FINISHED | {PENDING, RUNNING}
     SPELLINGS: Final[Mapping[str, str]] = {"SUCCEEDED": SUCCESSED}
-    """What is read as another word."""
+    """Other spellings, and the status that each is read as."""
 
 
 KNOWN_STATUSES: Final = JobStatus.KNOWN | ImportStatus.KNOWN
-"""The words for the state of a job of either kind."""
+"""All known statuses, of both kinds of job."""
 
 FINISHED_STATUSES: Final = JobStatus.FINISHED | ImportStatus.FINISHED
-"""Those that no job leaves."""
+"""The final statuses of both kinds of job."""
 
 CANCELED_STATUSES: Final = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
-"""Those that show that a cancellation was accepted."""
+"""The statuses that show that the service accepted a cancellation."""
 
 
 @define
@@ -72,7 +72,7 @@ class FineTuneJob:
     """The job's id, such as `ft-202410291653-1c7f`."""
 
     status: str = ""
-    """A word of `JobStatus`, or one that is newer; empty where the service sent none."""
+    """One of `JobStatus`, or a newer status; empty if the service sent none."""
 
     job_name: str | None = None
     """The job's name; the service takes the id unless one was given."""
@@ -81,10 +81,10 @@ class FineTuneJob:
     """The model that is tuned."""
 
     base_model: str | None = None
-    """The root of that model."""
+    """The foundation model that `model` derives from."""
 
     finetuned_output: str | None = None
-    """The name of the result. Present before success too."""
+    """The name of the resulting model; set even before the job has succeeded."""
 
     model_name: str | None = None
     """The result's display name."""
@@ -155,13 +155,13 @@ class FineTuneJob:
     @property
     def is_finished(self) -> bool:
         """
-        Whether the status is one that no job leaves. An unknown word is not.
+        Whether the status is final. An unknown status counts as not final.
         """
         return self.status in JobStatus.FINISHED
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Give the job back in the wire's shape and words; what is None is left out.
+        Return the job as the API's JSON object. Fields that are None are omitted.
         """
         return _wire_dict(self, _format_local_time)
 
@@ -176,7 +176,7 @@ class ImportJob:
     """The job's id, a UUID."""
 
     status: str = field(default="", metadata={"spellings": ImportStatus.SPELLINGS})
-    """A word of `ImportStatus` (`SUCCEEDED` is read as `SUCCESSED`), or one that is newer."""
+    """One of `ImportStatus` (`SUCCEEDED` is read as `SUCCESSED`), or a newer status."""
 
     model_name: str | None = None
     """The generated name, such as `qwen3-32b-offline-20240101-abc1`."""
@@ -188,10 +188,10 @@ class ImportJob:
     """Where the weights come from: `OSS`."""
 
     weight_type: str | None = None
-    """`full` or `lora`; the service tells it on creation only."""
+    """`full` or `lora`; the service sends it in the answer to a creation only."""
 
     storage_info: dict[str, Any] | None = None
-    """Where the weights lie: `bucket_name`, `object_key`."""
+    """Where the weights are stored: `bucket_name`, `object_key`."""
 
     gmt_create: datetime | None = field(default=None, metadata={"keeps_offset": True})
     """When the job was created, aware."""
@@ -205,13 +205,13 @@ class ImportJob:
     @property
     def is_finished(self) -> bool:
         """
-        Whether the status is one that no job leaves. An unknown word is not.
+        Whether the status is final. An unknown status counts as not final.
         """
         return self.status in ImportStatus.FINISHED
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Give the job back in the wire's shape and words; what is None is left out.
+        Return the job as the API's JSON object. Fields that are None are omitted.
         """
         return _wire_dict(self, _format_offset_time)
 
@@ -219,7 +219,7 @@ class ImportJob:
 @define
 class Checkpoint:
     """
-    A state of the model that training kept.
+    A snapshot of the model that training saved.
     """
 
     checkpoint: str = ""
@@ -238,7 +238,10 @@ class Checkpoint:
     """The training step that it was taken at."""
 
     status: str = ""
-    """Of its export: `PENDING`, `PROCESSING`, `SUCCEEDED`, `FAILED`, `UNSUPPORTED`, or newer."""
+    """
+    The status of its export: `PENDING`, `PROCESSING`, `SUCCEEDED`, `FAILED`, `UNSUPPORTED`, or a
+    newer one; empty if the service sent none.
+    """
 
     model_name: str | None = None
     """The model it was published as."""
@@ -257,7 +260,7 @@ class Checkpoint:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Give the checkpoint back in the wire's shape; what is None is left out.
+        Return the checkpoint as the API's JSON object. Fields that are None are omitted.
         """
         return _wire_dict(self, _format_zoneless_iso_time)
 
@@ -278,7 +281,7 @@ class Page(Generic[T]):
     """How many jobs a full page has, as the service says: it may differ from what was asked."""
 
     total: int
-    """How many jobs the service counts in all; how many at least, where it does not say."""
+    """The number of jobs according to the service; if it sends none, the number known to exist."""
 
     request_id: str | None = None
     """The service's id of the request."""
@@ -293,7 +296,7 @@ class Page(Generic[T]):
 @frozen(kw_only=True)
 class Receipt:
     """
-    What the service, or the evidence, says of one change.
+    The result of one cancellation, deletion or export.
     """
 
     job_id: str
@@ -304,8 +307,8 @@ class Receipt:
 
     confirmed: bool = True
     """
-    True where the service acknowledged it. False where it was inferred after a lost
-    answer, or where nothing was there and `missing_ok` said that this will do.
+    True if the service acknowledged it. False if it was inferred after a lost answer, or if
+    the job did not exist and `missing_ok` was set.
     """
 
     job: ImportJob | None = None
@@ -320,17 +323,17 @@ Result = Literal["done", "skipped", "failed"]
 @frozen(kw_only=True)
 class Outcome:
     """
-    What became of one job in a run over many.
+    The result for one job of a run over many.
     """
 
     job_id: str
     """The job it is about."""
 
     action: Action
-    """What was to be done."""
+    """The requested action."""
 
     result: Result
-    """Whether it was."""
+    """Whether it was done, skipped or failed."""
 
     reason: str
     """
@@ -339,7 +342,7 @@ class Outcome:
     """
 
     error: DashScopeError | None = None
-    """What went wrong; where it is done all the same, that the job was not there to begin with."""
+    """The error, if any; with `done` it is the `NotFound` that `missing_ok` allowed."""
 
     request_id: str | None = None
     """The service's id of the request that settled it."""
@@ -351,7 +354,7 @@ class Outcome:
 @frozen(kw_only=True)
 class Report:
     """
-    What became of every job of a run, each exactly once.
+    The result of a run over many jobs: exactly one outcome for each job.
     """
 
     outcomes: Sequence[Outcome] = ()
@@ -374,21 +377,21 @@ class Report:
     @property
     def skipped(self) -> int:
         """
-        How many were left alone, for a reason.
+        How many were not touched; `Outcome.reason` says why.
         """
         return self._count("skipped")
 
     @property
     def failed(self) -> int:
         """
-        How many could not be cancelled or deleted, or may have been.
+        How many failed, including those whose outcome is unknown.
         """
         return self._count("failed")
 
     @property
     def reasons(self) -> Mapping[str, int]:
         """
-        How many jobs ended for which reason, the most frequent first.
+        The number of jobs for each `Outcome.reason`, the most frequent first.
         """
         return dict(Counter(outcome.reason for outcome in self.outcomes).most_common())
 

@@ -58,7 +58,7 @@ class Listing(NamedTuple, Generic[T]):
     """Starts a read ahead of time."""
 
     decode: Callable[[list[Row]], list[T]]
-    """Makes rows models."""
+    """Turns rows into models."""
 
     wanted: Callable[[T], bool] | None
     """Whether a model passes the caller's filters; None where there are none."""
@@ -70,7 +70,7 @@ class Listing(NamedTuple, Generic[T]):
     """The largest page to ask for."""
 
     concurrency: int
-    """How many pages to read at once, and ahead of whoever looks at them, at most."""
+    """The most pages to read at once, and to keep ready ahead of the consumer."""
 
 
 class AsyncPager(Generic[T]):
@@ -105,7 +105,7 @@ class AsyncPager(Generic[T]):
 
     def batches(self) -> AsyncGenerator[list[T], None]:
         """
-        Walk in lists of jobs, never empty, each as soon as it is proven to lack none.
+        Walk in lists of jobs, never empty, each as soon as it is proven complete so far.
 
         Raises:
             ListingInconsistent: The listing could not be proven complete.
@@ -114,7 +114,7 @@ class AsyncPager(Generic[T]):
 
     async def collect(self, limit: int | None = None) -> list[T]:
         """
-        Walk to the end and give all jobs, or the first `limit` of them for fewer requests.
+        Return all jobs, or the first `limit` of them, for which fewer requests are sent.
 
         Args:
             limit: How many jobs to give at most; all where None.
@@ -154,7 +154,7 @@ class _Walk(Generic[T]):
     Args:
         listing: The list.
         limit: How many jobs are wanted; all where None.
-        keeps_all: Whether whatever is read is kept, so that reading has to wait for nobody.
+        keeps_all: Whether the caller keeps every job anyway, so that more may be read ahead.
     """
 
     def __init__(
@@ -259,7 +259,7 @@ class _Walk(Generic[T]):
 
     def _end_of_tail(self) -> int:
         """
-        Where the chain ends by now: there are so many jobs fewer, and they may have stood in it.
+        Where the chain ends now, at worst: jobs that are gone since then may all have been in it.
         """
         return self._tail.covered - max(0, self._tail.total - self._total)
 
@@ -276,7 +276,7 @@ class _Walk(Generic[T]):
 
     def _pass(self) -> None:
         """
-        Leave the next window that was read ahead behind.
+        Drop the next window that was read ahead, and count it.
         """
         self._ahead.popleft()
         self._use()

@@ -33,9 +33,9 @@ from .models import Report
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LOOK_UP: Final = 0.5  # seconds after which a wait looks for an interrupt it slept through
+_LOOK_UP: Final = 0.5  # seconds between checks for an interrupt that did not end a wait
 _EXIT_GRACE: Final = 1.0  # seconds that the interpreter's exit waits for what is in flight
-_LAST_WORDS: Final = 1.0  # seconds in which a call that is cancelled twice can say what came of it
+_LAST_WORDS: Final = 1.0  # seconds for a call that is cancelled twice to report its outcome
 
 _MOST_SHOWN: Final = 500  # characters of what an interrupted call came to
 

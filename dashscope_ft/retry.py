@@ -159,7 +159,7 @@ class History:
     """
 
     attempts: int = 0
-    """How many requests were sent, or could not be."""
+    """The number of attempts, including those that could not be sent."""
 
     in_doubt: bool = False
     """Whether an attempt to change something may have been received."""
@@ -213,7 +213,7 @@ def waits(jitter: Callable[[float], float] = backoff.full_jitter) -> Iterator[fl
     Yield the seconds to wait before the second attempt, the third, and so on.
 
     Args:
-        jitter: Given a bound, how long to wait within it.
+        jitter: Maps the longest wait to the actual wait, both in seconds.
     """
     bounds = backoff.expo(base=2, factor=0.5, max_value=20)
     next(bounds)
@@ -223,7 +223,7 @@ def waits(jitter: Callable[[float], float] = backoff.full_jitter) -> Iterator[fl
 @define
 class RetryBudget:
     """
-    How much a client may repeat, so that a service in trouble is not hit harder.
+    A client's budget of retries, so that they do not make an outage worse.
     """
 
     most: int = 50
@@ -234,7 +234,7 @@ class RetryBudget:
 
     def spend(self, cost: int) -> bool:
         """
-        Take `cost` tokens and say True, or say False where there are fewer.
+        Take `cost` tokens if there are that many; return whether there were.
         """
         if self.tokens < cost:
             return False
@@ -243,6 +243,6 @@ class RetryBudget:
 
     def earn(self, tokens: int) -> None:
         """
-        Give tokens back, up to the most.
+        Give tokens back, up to `most`.
         """
         self.tokens = min(self.most, self.tokens + tokens)

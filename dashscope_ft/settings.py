@@ -1,5 +1,5 @@
 """
-What a client works with: where to send, as whom, within which bounds.
+A client's settings: endpoint, credentials and limits.
 
 `resolve` is the one place that looks at the environment, and it does so once: what
 it gives back is plain values that no later change of a variable alters.
@@ -44,7 +44,7 @@ class Settings:
     """
 
     base_url: str
-    """Where all paths hang off: ends in `/api/v1`, without a slash after it."""
+    """The URL that all paths are relative to; ends in `/api/v1`, without a slash."""
 
     region: str
     """`intl`, `cn`, `hk` or `us`."""
@@ -68,7 +68,7 @@ class Settings:
     """How many requests may be in flight."""
 
     page_size: int
-    """Jobs a page in walks."""
+    """Jobs per page in walks, 20 to 100."""
 
     time_zone: tzinfo
     """The zone of times that the service sends without one."""
@@ -122,7 +122,7 @@ def resolve(
     home: Path | None = None,
 ) -> Settings:
     """
-    Look up what was not given, check everything, and give the settings back.
+    Look up what was not given, check everything, and return the settings.
 
     An explicit value is never replaced by the environment; an empty variable counts as unset.
     Where two variables disagree, or `region` and the URL of a variable do, one `UserWarning` says

@@ -40,7 +40,7 @@ class Span(NamedTuple):
     @property
     def end(self) -> int:
         """
-        The index behind its last row.
+        The index after its last row.
         """
         return self.page_no * self.page_size
 
@@ -69,7 +69,7 @@ class Window(NamedTuple):
     """Its rows."""
 
     job_ids: list[str]
-    """Those of its rows."""
+    """The ids of its rows, in order."""
 
     span: Span
     """Where it lies, as the service echoes it."""
@@ -78,7 +78,7 @@ class Window(NamedTuple):
     """How many rows the same reply counts in all; 0 where it does not say."""
 
     ids: frozenset[str]
-    """The `job_ids`, for a quick look."""
+    """The same as a set."""
 
     sent_times: list[Any]
     """Their creation times, whatever the service sent."""
@@ -108,7 +108,7 @@ class Window(NamedTuple):
     @property
     def covered(self) -> int:
         """
-        The index behind its last row.
+        The index after its last row.
         """
         return self.span.start + len(self.job_ids)
 
@@ -144,7 +144,7 @@ class Window(NamedTuple):
     @property
     def last_group(self) -> int:
         """
-        The index at which the jobs of its last row's second begin.
+        The index of the first row that has the same second as the last; `covered` if unknown.
         """
         times = self.times
         return self.span.start + times.index(times[-1]) if times else self.covered
@@ -181,7 +181,7 @@ def link(tail: Window, seen: set[str], window: Window) -> Link:
 
 def same_order(tail: Window, window: Window) -> bool:
     """
-    Tell whether jobs of one second stand in both replies in one order, with none among them.
+    Tell whether the jobs that both replies share are in the same order, with none in between.
 
     Where more jobs share a second than a page can straddle, this is all the evidence there
     can be that the service keeps their order.
@@ -198,7 +198,7 @@ def same_order(tail: Window, window: Window) -> bool:
 
 def unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
     """
-    Give a joined reply's items that are new, and note them in `seen`.
+    Return the new rows of a joined reply, and add their ids to `seen`.
 
     Unless it is anchored at the head of the list, its rows before the first that the chain
     has were not there throughout, but for those of the same second.

@@ -1,5 +1,5 @@
 """
-The client for code that blocks.
+The blocking client.
 
 Nothing is implemented here: an operation is the asynchronous one, named in one line, and
 `blocking()` gives it the shape that follows from what it answers:
@@ -53,7 +53,7 @@ _LINGER: Final = GRACE + 5.0  # seconds; a run that was left takes the grace, an
 
 class Face(Generic[A]):
     """
-    Something asynchronous as blocking code sees it.
+    A blocking wrapper around an asynchronous object.
     """
 
     def __init__(self, portal: Portal, inner: A) -> None:
@@ -274,12 +274,12 @@ class Client(Face[AsyncClient]):
     """
     A client for one region and account, to be used as `with` or closed by `close()`.
 
-    One attempt is one request on the wire. What is safe to repeat is repeated, after
-    growing pauses, up to `max_attempts` and within `deadline`; a change whose answer was
-    lost is looked into, and where nobody can know what came of it, the call ends in
-    `OutcomeUnknown`. A creation is billed, and never sent twice unless the first was
-    provably not received. All requests of a client share one limit of `concurrency` and one
-    pace, which slows down as a whole when the service says that it is too fast.
+    One attempt is one request on the wire. A call that is safe to repeat is retried, with
+    growing pauses, up to `max_attempts` attempts and within `deadline`. If the answer to a
+    change is lost, the client finds out whether it happened; if that is impossible, the call
+    raises `OutcomeUnknown`. A creation is billed, and sent again only if the first request was
+    provably not received. All requests of a client share one limit, `concurrency`, and one
+    pace, which slows down when the service says that requests come too fast.
 
     It serves many threads, works inside a running event loop, and starts over in a forked
     process. Ctrl-C cancels a call and waits until it has wound up; a second one does not wait.
@@ -293,12 +293,12 @@ class Client(Face[AsyncClient]):
         timeout: Seconds for one attempt, its answer included.
         deadline: Seconds for one call, its attempts and pauses included, from its turn on.
             A walk has one for each read, a run over many jobs one for each job.
-        max_attempts: How often one call is sent at most.
-        concurrency: How many requests may be in flight at once.
-        page_size: Jobs a request of a walk, 20 to 100.
-        time_zone: The zone of times that come without one; UTC+8 where None.
+        max_attempts: The most attempts for one call, the first included.
+        concurrency: The most requests in flight at once, 1 to 1000.
+        page_size: Jobs per request when listing, 20 to 100.
+        time_zone: The zone of times that the service sends without one; None for UTC+8.
         proxy: The proxy's URL; else the usual environment variables, read once.
-        ssl_context: What to trust instead of the system's authorities.
+        ssl_context: The TLS settings; None for the system's certificate authorities.
         trace_configs: aiohttp's hooks, for tracing.
 
     Attributes:

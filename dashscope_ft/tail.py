@@ -1,5 +1,5 @@
 """
-Reading a job's log from its first line to its last, while it may still be growing.
+Reading a job's log from the first line to the last, even while it grows.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def read_log_page(reply: Reply) -> LogPage:
 @define(eq=False)
 class Tail:
     """
-    What has not been read of a log yet.
+    A position in a log, from which it is read on.
     """
 
     read: Callable[[int], Awaitable[LogPage]]
@@ -199,7 +199,7 @@ async def follow(
 
 async def _lines(tail: Tail) -> AsyncGenerator[list[str], None]:
     """
-    Read on; refused before the first line, the log has not begun, and after it, that is an error.
+    Read on. A refusal before the first line means that there is no log yet; later it is an error.
     """
     try:
         async with aclosing(tail.more()) as pages:

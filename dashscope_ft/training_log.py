@@ -1,5 +1,5 @@
 """
-What a training run wrote: its lines, and the figures in them.
+The log of a training run: its lines, and the metrics in them.
 
 Some lines are records in the notation of Python or JSON, `{'loss': 1.98, 'epoch': 0.3}`.
 They are read by matching one flat pair after the other, never by evaluating them; a line

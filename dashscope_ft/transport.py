@@ -1,5 +1,5 @@
 """
-One call: as many attempts as it takes and its bounds allow, and what it came to.
+One call: its attempts, retries and deadline, up to a result or an error.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ _UNSURE = frozenset({Verdict.AGAIN_UNSURE, Verdict.AGAIN_UNSURE_ONCE})
 
 class Call(NamedTuple, Generic[T]):
     """
-    What is asked of the service, and how its answer is read.
+    One operation on the service, and how to read the answer to it.
     """
 
     what: str
     """The call in words, for errors: `Deleting ft-…`."""
 
     operation: Operation
-    """What a lost answer to it means."""
+    """The kind of operation, which decides what a lost answer means."""
 
     request: Request
     """What to send."""
@@ -71,27 +71,27 @@ class Call(NamedTuple, Generic[T]):
     """Reads a success; raises MalformedResponse where it has another shape."""
 
     infer: Callable[[str | None], T] | None = None
-    """Makes the result of what was not acknowledged but must have happened, given a request id."""
+    """Builds the result of a change that was inferred; takes the request id."""
 
     look: Call[Sighting] | None = None
-    """Reads the job's status, where that tells what happened or why it did not."""
+    """The call that reads the job's status, to learn what happened or why it was refused."""
 
     when_unknown: str = ""
-    """What to look at when nobody can know what happened."""
+    """The hint of an `OutcomeUnknown`; empty for calls that change nothing."""
 
     while_unfinished: str = ""
-    """What to do where it is refused because the job has not ended."""
+    """Advice for the caller if it is refused because the job has not ended."""
 
     patient: bool = False
-    """Whether only the deadline ends the waiting for a service that refuses for its rate."""
+    """Whether rate limits cost no attempts, so that only the deadline ends the waiting."""
 
     stopping: Callable[[], bool] | None = None
-    """Asked right before each attempt: where it says True, nothing more is sent."""
+    """Called right before each attempt; if it returns True, nothing more is sent."""
 
 
 class Sighting(NamedTuple):
     """
-    A look at a job.
+    A job's status, as `Call.look` reads it.
     """
 
     status: str
@@ -112,7 +112,7 @@ class _Setback:
 @define(eq=False)
 class _Shared:
     """
-    What every view of a client has in common.
+    The state that all views of a client share.
     """
 
     connections: Connections
@@ -128,7 +128,8 @@ class _Shared:
 
     def here(self) -> _Shared:
         """
-        Give what is this process's own: a child does not owe the turns that its parent took.
+        Return this state, reset first if this is a forked child: turns and tokens taken by
+        the parent do not count here.
         """
         if self.process != os.getpid():
             self._start()
@@ -136,9 +137,9 @@ class _Shared:
 
     def limiter_here(self) -> Limiter:
         """
-        Give the running loop's limiter: no loop can wake who waits on another.
+        Return the running loop's limiter: one loop cannot wake waiters of another.
 
-        One for the loop after a closed one, so that a pace once found is kept.
+        A new loop takes over the limiter of a closed one, so that a pace once found is kept.
         """
         loop = asyncio.get_running_loop()
         limiter = self.limiters.get(loop)
@@ -151,7 +152,7 @@ class _Shared:
 
     def ended(self, task: asyncio.Task[Any]) -> None:
         """
-        Forget a task; who waits for it has its error, and nobody else has to hear of it.
+        Forget a finished task, and mark its exception as retrieved.
         """
         self.tasks.discard(task)
         if not task.cancelled():
@@ -159,7 +160,7 @@ class _Shared:
 
     async def aclose(self) -> None:
         """
-        End what runs on this loop for the client.
+        Cancel the client's tasks on this loop, and close its connections.
         """
         self.closed = True
         here = asyncio.get_running_loop()
@@ -185,7 +186,7 @@ class Transport:
         connections: What sends a single attempt.
         clock: Seconds, monotonic.
         sleep: Waits for some seconds.
-        jitter: Given a bound, how long to wait within it.
+        jitter: Maps the longest wait to the actual wait, both in seconds.
         now: Seconds since 1970.
     """
 
@@ -220,7 +221,7 @@ class Transport:
     @property
     def asked(self) -> str:
         """
-        Who is asked, for errors.
+        The region and host, for error messages.
         """
         return f"Region {self.settings.region!r} at {self.settings.host}"
 
@@ -232,13 +233,13 @@ class Transport:
 
         Args:
             call: What to ask.
-            within: Seconds for all of it, from now on: it belongs to a call whose time is running.
-                Else the settings', from its turn at the limiter.
+            within: Seconds for the whole call, from now on. If None, the settings' deadline,
+                from the call's turn at the limiter.
             max_attempts: How often to send it at most; else the settings'.
 
         Raises:
-            DashScopeError: Any error of the tree but those of jobs, plans and listings.
-            CancelledError: With a note where what it interrupts may have happened all the same.
+            DashScopeError: Any of them except those about jobs, plans and listings.
+            CancelledError: With a note if the interrupted change may have happened.
         """
         effort = _Effort(self, call, within, max_attempts or self.settings.max_attempts)
         try:
@@ -263,7 +264,7 @@ class Transport:
 
     async def rest(self, seconds: float) -> None:
         """
-        Wait, but for no longer than the client is open.
+        Sleep, but wake up when the client is closed.
         """
         if self.shared.closed:
             return
@@ -280,7 +281,7 @@ class Transport:
 
 class _Effort(Generic[T]):
     """
-    One call on its way: attempt, judge, pause, until it is settled or its bounds are met.
+    The execution of one call: attempt, decide, pause, until it is settled or out of bounds.
     """
 
     def __init__(
@@ -304,7 +305,7 @@ class _Effort(Generic[T]):
         """
         Whether it changes something and an attempt may have been received.
         """
-        return bool(self._call.when_unknown) and self._history.attempts > 0
+        return self._call.operation is not Operation.READ and self._history.attempts > 0
 
     async def run(self) -> T:
         call, history = self._call, self._history
@@ -476,7 +477,7 @@ class _Effort(Generic[T]):
 
     async def _pause(self, setback: _Setback) -> DashScopeError | None:
         """
-        Wait before the next attempt; give the error where the bounds do not allow one.
+        Wait before the next attempt; return the error to raise if there must not be one.
         """
         error, wait = setback.error, setback.retry_after
         if self._call.patient and setback.evidence is Evidence.THROTTLED:
@@ -510,7 +511,7 @@ class _Effort(Generic[T]):
 
     def _end(self, error: DashScopeError) -> DashScopeError:
         """
-        Give the error that the call ends in: nothing is claimed of what is in doubt.
+        Return the error to raise: `OutcomeUnknown` if an earlier attempt may have taken effect.
         """
         error.attempts = self._history.attempts
         return self._unknown(error) if self._history.in_doubt else error

@@ -1,5 +1,5 @@
 """
-Looking again and again at what takes its time, for as long as one is willing to wait.
+Polling jobs until they have ended, or a deadline has passed.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ class Vigil:
     @property
     def left(self) -> float:
         """
-        Seconds left; none are where it is not above 0.
+        Seconds until the deadline; 0 or less once it has passed.
         """
         return self._ends_at - self._clock()
 
     @contextmanager
     def forgiving(self) -> Iterator[None]:
         """
-        Go on after a failure that another look may not meet.
+        Suppress an error that the next poll may not meet; `late` reports the last one.
         """
         try:
             yield
@@ -88,8 +88,8 @@ class Vigil:
 
     async def pause(self) -> None:
         """
-        Wait until the next look: as long as the service asked for, if that is longer, and not past
-        the end.
+        Sleep until the next poll: `poll_interval`, or longer if the service asked for that, but
+        not past the deadline.
         """
         floor = self._blip.floor if isinstance(self._blip, APIError) else 0.0
         if (left := self.left) > 0:
@@ -97,7 +97,7 @@ class Vigil:
 
     def late(self, what: str, last_status: str | None) -> DeadlineExceeded:
         """
-        Build the error for what did not come about in time.
+        Build the error for a deadline that has passed.
         """
         text = f"{what} within {self._deadline:.6g} s"
         text += f"; the last status seen is {last_status}." if last_status else "."
@@ -249,7 +249,8 @@ async def when_there_is_room(
     """
     Create something as soon as a quota of running jobs allows it.
 
-    It is tried again only when a job has ended that ran before the service refused.
+    After a refusal the running jobs are listed, and the creation is tried once more at once,
+    since one may have ended meanwhile; after that, only when one of the listed jobs has ended.
 
     Args:
         create: Tries to create it.

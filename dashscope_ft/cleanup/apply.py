@@ -1,5 +1,5 @@
 """
-A plan, carried out: every job looked at once more, and accounted for exactly once.
+Applying a plan: every job is read once more, and gets exactly one outcome.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from .plan import Plan, PlanEntry
 _CLASSES: Final[dict[Noun, type[Job]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
 _FIRST_INTERVAL: Final = 0.25  # seconds
 
-# After these it is known that the request changed nothing.
+# After these, except for a `ServiceError`, the request is known to have changed nothing.
 _NOTHING_CHANGED: Final = (
     APIError,
     ClientClosed,
@@ -127,8 +127,8 @@ async def apply_plan(
     """
     Delete what a plan names and what still matches it.
 
-    Each job is read again. One that is not there, or differs in status, times or result, or that
-    the selection no longer lets go, is skipped. Being cancelled, the run begins nothing more,
+    Each job is read again. One that does not exist, differs in status, times or result, or no
+    longer matches the selection, is skipped. When cancelled, the run begins nothing more,
     waits up to 10 s for what is under way, and writes the journal. Whatever ends it early is
     raised with the report so far, every planned job in it, as its `report`, and in a note.
 
@@ -139,10 +139,10 @@ async def apply_plan(
         base_url: The endpoint that it asks.
         workspace: The workspace that it asks, None for the key's own.
         concurrency: How many jobs are under way at most.
-        journal: A file that a later call with the same plan takes up: what is done stands, and
-            what failed or was not attempted is tried again. Without one nothing is remembered.
+        journal: A file from which a later call with the same plan resumes: what is done stands,
+            and what failed or was not attempted is tried again. None: nothing is remembered.
         max_deletes: How many jobs the plan may name.
-        max_percent: How many of a hundred listed jobs it may name.
+        max_percent: The largest share of the listed jobs that it may name, in percent.
         cancel_running: Whether a job that is not finished is cancelled first. Otherwise, or if
             it is not `CANCELED` in time, it is skipped for its state.
         on_outcome: Called with each outcome, also while a cancelled run waits.
@@ -215,7 +215,7 @@ class _Application:
 
     def account(self, so_far: Report) -> Report:
         """
-        Add the jobs of which a run that ended early had nothing to say.
+        Complete the report of a run that ended early with the jobs it never reached.
         """
         told = {outcome.job_id for outcome in so_far.outcomes}
         rest = [self.interrupted(job_id, None) for job_id in self._entries if job_id not in told]
@@ -236,7 +236,7 @@ class _Application:
         job_id = entry.job_id
         if stopping():
             return self._not_attempted(job_id)
-        # An intent of an earlier run, of which nobody knows the end.
+        # An earlier run intended it, and did not record how it ended.
         in_doubt = self._journal.may_have("delete", job_id)
         job: Job | None = None
         try:
@@ -282,7 +282,7 @@ class _Application:
 
     async def _cancelled(self, entry: PlanEntry, job: Job, stopping: Stopping) -> Outcome | None:
         """
-        See to it that an unfinished job is cancelled; answer with an outcome if it is not.
+        Cancel a job that has not ended; return an outcome if it must be skipped, else None.
         """
         job_id = entry.job_id
         if job.status in FINISHED_STATUSES:
@@ -318,7 +318,7 @@ class _Application:
         stopping: Stopping,
     ) -> Receipt:
         """
-        Do what cannot be undone, with the intent on disk before it.
+        Make the change, after its intent is on disk.
         """
         in_doubt = self._journal.may_have(action, job_id)
         self._journal.intend(action, job_id)
@@ -350,7 +350,7 @@ def _identity(job: Facts | PlanEntry) -> tuple[object, ...]:
 
 def _only_ended(entry: PlanEntry, fresh: Facts) -> bool:
     """
-    Whether an unfinished job differs from the plan by having been cancelled, and by nothing else.
+    Whether a job that was unfinished differs from the plan only in that it was cancelled.
     """
     return (
         entry.status not in FINISHED_STATUSES

@@ -1,5 +1,5 @@
 """
-What a clean-up looks at in a job, in the same words for both nouns.
+The fields of a job that a clean-up looks at, under the same names for both kinds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GENERATED = "-offline-"  # stands between base model and date in the name of an
 @frozen(kw_only=True)
 class Facts:
     """
-    A job as a clean-up sees it. What the service did not say, or not readably, is None.
+    A job as a clean-up sees it. What the service did not send, or not readably, is None.
     """
 
     job_id: str
@@ -50,10 +50,10 @@ class Facts:
     """When it ended; the service does not tell for imports."""
 
     garbled: bool = False
-    """Whether a name was told but could not be read."""
+    """Whether a name was sent but could not be read."""
 
     garbled_time: str | None = None
-    """The field with a time that was told but could not be read."""
+    """The field with a time that was sent but could not be read."""
 
     @classmethod
     def of(cls, job: FineTuneJob | ImportJob) -> Facts:

@@ -22,7 +22,7 @@ class Group:
     """`selected`, or the word for why they stay."""
 
     detail: str
-    """The same in a few words more."""
+    """An explanation of the reason."""
 
     status: str
     """Their status."""
@@ -31,7 +31,7 @@ class Group:
     """Their model, where it is told."""
 
     jobs: int
-    """How many they are."""
+    """The number of jobs."""
 
     oldest: datetime | None
     """When the first of them was created."""

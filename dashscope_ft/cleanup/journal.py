@@ -1,5 +1,5 @@
 """
-What was meant and what was done, on disk before anything goes on.
+The intents and outcomes of a clean-up, each on disk before the next step.
 
 A journal is a file of JSON lines: first the digest of the plan that it belongs to, then an
 intent before each change and an outcome for each job. A line is on disk before anything else
@@ -41,7 +41,7 @@ class JournalUnwritable(OSError):
 
 class Journal:
     """
-    The memory of one clean-up, which a later run can take up.
+    The record of one clean-up, from which a later run can resume.
 
     Without a path it lasts as long as the object.
 
@@ -81,7 +81,7 @@ class Journal:
 
     def close(self) -> None:
         """
-        Let another process have the file.
+        Release the file, so that another process can lock it.
         """
         file, self._file = self._file, None
         if file is not None:
@@ -91,13 +91,13 @@ class Journal:
     @property
     def broken(self) -> bool:
         """
-        Whether a line could not be written, so that more was done than is known here.
+        Whether a line could not be written, so that more may have been done than is recorded.
         """
         return self._broken
 
     def standing(self, job_id: str) -> Outcome | None:
         """
-        Give the outcome of a job that needs no second look; None for one to take up again.
+        Return the outcome of a job that is settled; None if it is to be tried, or tried again.
 
         What was done stands, and so does what was skipped for a lasting reason. A failure, a
         job skipped for its state and one that was never attempted are taken up again.
@@ -109,7 +109,7 @@ class Journal:
 
     def may_have(self, action: Action, job_id: str) -> bool:
         """
-        Say whether this was intended and never retracted, so that it may have been done.
+        Tell whether this was intended and not retracted, so that it may have been done.
         """
         return action in self._intents.get(job_id, ())
 

@@ -95,7 +95,7 @@ class Plan:
     """Whether it is about `fine_tunes` or `imports`."""
 
     created: datetime = field(validator=_check_aware)
-    """When its making began, aware; ages are counted back from here."""
+    """When planning began, aware; ages are counted back from here."""
 
     selection: Selection
     """The rules."""
@@ -122,13 +122,13 @@ class Plan:
     @property
     def digest(self) -> str:
         """
-        A SHA-256 over the content: two plans have the same one if they say the same.
+        The SHA-256 of the content, in hex: plans with the same content have the same digest.
         """
         return sha256(orjson.dumps(self._content(), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def summary(self, *, jobs: int = 20) -> str:
         """
-        Give a table that a person can decide from: what goes, what stays and why.
+        Return the plan as text for a person to decide on: what goes, what stays and why.
 
         Args:
             jobs: How many of those that go to show one by one.
@@ -279,7 +279,7 @@ def _to_dict(value: PlanEntry | Group) -> dict[str, Any]:
 
 
 def _reader() -> Converter:
-    # It makes a string of what should be one, and so on: what is saved again then differs.
+    # The converter coerces values (a number to a string, say); `load` sees that by comparing.
     reader = Converter(detailed_validation=False)
     reader.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
     reader.register_structure_hook(Selection, lambda values, _: Selection.from_dict(values))

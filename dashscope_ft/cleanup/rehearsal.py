@@ -1,5 +1,5 @@
 """
-A plan, gone through without changing anything.
+A dry run of a plan.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ async def rehearse(
     cancel_running: bool = False,
 ) -> Report:
     """
-    Say what applying a plan would come to, by the rules of `apply`; nothing is sent but reads.
+    Report what applying a plan would do, by the rules of `apply`; only reads are sent.
 
     What would be deleted is `done` and `inferred` in the report, however many these are. A
     deletion that the service would refuse cannot be foreseen.

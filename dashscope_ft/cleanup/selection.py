@@ -1,5 +1,5 @@
 """
-Which jobs a clean-up is about: rules that only ever let through what they are sure of.
+Rules for which jobs a clean-up deletes: only those that certainly match all of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Reason: TypeAlias = Literal[
 ]
 
 WhyNot: TypeAlias = tuple[Reason, str]
-"""A word, and the same in a few words more."""
+"""The rule that keeps a job, and an explanation."""
 
 
 @frozen(kw_only=True)
@@ -129,13 +129,13 @@ class Selection:
     """Patterns, of which one must match the job's name or its result's display name."""
 
     creator: tuple[str, ...] = field(default=(), converter=_texts)
-    """Patterns, of which one must match who created the job. Not told for imports."""
+    """Patterns, of which one must match who created the job. Imports have no creator: none matches."""
 
     older_than: timedelta | datetime | None = field(default=None, validator=_check_bound)
-    """An age that must be exceeded, or a moment that the job must precede."""
+    """Only jobs older than this age, or from before this moment."""
 
     newer_than: timedelta | datetime | None = field(default=None, validator=_check_bound)
-    """An age that must not be reached, or a moment that the job must follow."""
+    """Only jobs younger than this age, or from after this moment."""
 
     by: Literal["create_time", "end_time"] = field(default="create_time", validator=_check_by)
     """The time that age and `keep_latest` go by. Imports have no `end_time`."""

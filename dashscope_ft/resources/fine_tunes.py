@@ -66,18 +66,19 @@ class FineTunes:
         page_size: int | None = None,
     ) -> AsyncPager[FineTuneJob]:
         """
-        Walk the jobs, newest first, losing none while the list changes.
+        List the jobs, newest first. None is lost or repeated while the list changes.
 
         Args:
-            model: The model tuned, or its root. Sent, and checked again on every row.
-            status: A word of `JobStatus` or several. Applied here, never sent.
-            page_size: Jobs a request, 20 to 100; the client's where None.
+            model: The tuned model, or its base model. Sent, and checked again on every row.
+            status: One or several of `JobStatus`. Applied by the client, never sent.
+            page_size: Jobs per request, 20 to 100; None for the client's.
 
         Returns:
             A pager. Nothing is sent before its first use.
 
         Raises:
-            InvalidArgument: A filter or the page size cannot be one.
+            InvalidArgument: A filter or `page_size` is invalid; nothing was sent.
+            TypeError: A filter is of the wrong type; nothing was sent.
 
         Wire: `GET /fine-tunes`.
         """
@@ -94,12 +95,12 @@ class FineTunes:
         self, page_no: int = 1, page_size: int = 10, *, model: str | None = None
     ) -> Page[FineTuneJob]:
         """
-        Read one page, as the service numbers them: no proof that none is missed in between.
+        Read one numbered page. While jobs come and go, pages may miss or repeat some: see `list`.
 
         Args:
             page_no: From 1.
             page_size: 1 to 100.
-            model: The model tuned, or its root. Sent, and checked again on every row.
+            model: The tuned model, or its base model. Sent, and checked again on every row.
 
         Raises:
             InvalidArgument: A number or the filter is out of bounds; nothing was sent.
@@ -120,7 +121,7 @@ class FineTunes:
             job_id: Its id, or the job as it was.
 
         Raises:
-            NotFound: There is none that this key and workspace may see.
+            NotFound: No such job, or none that this key and workspace may see.
             DashScopeError: The request failed.
 
         Wire: `GET /fine-tunes/{job_id}`.
@@ -129,14 +130,14 @@ class FineTunes:
 
     async def cancel(self, job: str | FineTuneJob) -> Receipt:
         """
-        Cancel a job. It passes through `CANCELING`: get or wait for it to know when it ended.
+        Cancel a job. It is `CANCELING` for a while: `wait` tells when it has ended.
 
         A lost answer is resolved by looking at the job, and then `confirmed` is False.
 
         Raises:
-            StateConflict: It has ended already; `job_status` says how.
-            NotFound: There is none that this key and workspace may see.
-            OutcomeUnknown: It was asked for, and nobody can know what came of it.
+            StateConflict: It has ended already; `job_status` is its status.
+            NotFound: No such job, or none that this key and workspace may see.
+            OutcomeUnknown: The request was sent, and its outcome could not be determined.
             DashScopeError: The request failed, and nothing happened.
 
         Wire: `POST /fine-tunes/{job_id}/cancel`.
@@ -145,18 +146,18 @@ class FineTunes:
 
     async def delete(self, job: str | FineTuneJob, *, missing_ok: bool = False) -> Receipt:
         """
-        Delete a job. Which states allow it is the service's to decide.
+        Delete a job. The service decides in which states a job can be deleted.
 
         A lost answer is resolved by asking again, and then `confirmed` is False.
 
         Args:
             job: The job.
-            missing_ok: Whether a job that is not there will do; `confirmed` is False then.
+            missing_ok: Whether to return a receipt (`confirmed` False) if there is no such job.
 
         Raises:
-            StateConflict: Its state forbids it; `job_status` says which that is.
-            NotFound: There is none that this key and workspace may see.
-            OutcomeUnknown: It was asked for, and nobody can know what came of it.
+            StateConflict: Its state does not allow it; `job_status` is its status.
+            NotFound: No such job, or none that this key and workspace may see.
+            OutcomeUnknown: The request was sent, and its outcome could not be determined.
             DashScopeError: The request failed, and nothing happened.
 
         Wire: `DELETE /fine-tunes/{job_id}`.
@@ -181,13 +182,13 @@ class FineTunes:
         wait_for_capacity: float | None = None,
     ) -> FineTuneJob:
         """
-        Create a job, which is billed: never sent twice unless the first was provably not received.
+        Create a job, which is billed. Sent again only if provably not received the first time.
 
         Args:
             model: The model to tune.
             training_file_ids: The files to train on.
             training_datasets: The newer form of `training_file_ids`; one of the two is needed.
-            validation_file_ids: The files to validate with; an empty list is none given.
+            validation_file_ids: The files to validate with; an empty list is the same as None.
             validation_datasets: The newer form of `validation_file_ids`, likewise.
             hyper_parameters: Such as `n_epochs`, `batch_size`, `learning_rate`; sent untouched.
             training_type: `sft`, `efficient_sft`, `cpt`, `dpo_full`, `dpo_lora`.
@@ -195,9 +196,9 @@ class FineTunes:
             model_name: The result's display name.
             finetuned_output_suffix: At most 8 characters of the result's name.
             priority: The job's place in the queue.
-            extra: Fields that are newer than this library; none that has a keyword.
-            wait_for_capacity: Seconds to wait for running jobs to end, where they are too many;
-                None not to wait. A quota of kept jobs is never waited for.
+            extra: Fields that this library does not know; one that has a keyword is refused.
+            wait_for_capacity: Seconds to wait for running jobs to end if there are too many;
+                None: do not wait. A quota on stored jobs is never waited for.
 
         Returns:
             The job as the service describes it.
@@ -205,8 +206,8 @@ class FineTunes:
         Raises:
             InvalidArgument: A field cannot be sent as it is; nothing was sent.
             QuotaExceeded: Too many jobs are running or kept; nothing was created.
-            OutcomeUnknown: It was sent, and nobody can know whether a job exists; it has what
-                `reconcile_create` takes.
+            OutcomeUnknown: The request was sent, and it is unknown whether a job exists;
+                `reconcile_create` takes this error.
             DashScopeError: The request failed, and nothing was created.
 
         Wire: `POST /fine-tunes`.
@@ -246,18 +247,18 @@ class FineTunes:
         self, creation: Creation | OutcomeUnknown
     ) -> builtins.list[FineTuneJob]:
         """
-        Find the job that a creation led to, when nobody can know whether it did.
+        Find the jobs that a creation whose outcome is unknown may have made.
 
         Args:
             creation: The `OutcomeUnknown` that `create` ended in, or its `creation`.
 
         Returns:
-            The jobs that may be it, the nearest in time first: of that time, and nothing known
-            of them speaks against it. More than one where equal jobs were created at that time,
-            and an empty list where none is listed; a creation still on its way may show later.
+            The jobs that may be it, the nearest in time first: created within ten minutes of
+            the call, with no known field that differs. More than one if equal jobs were created
+            then; empty if none is listed yet, since a new job may appear later.
 
         Raises:
-            InvalidArgument: The error is not one of a creation.
+            InvalidArgument: The error does not come from `create`.
             ListingInconsistent: The listing could not be proven complete.
             DashScopeError: A request failed.
 
@@ -274,12 +275,12 @@ class FineTunes:
         check: bool = True,
     ) -> FineTuneJob:
         """
-        Wait until a job has ended. Failed looks and unknown words are waited through.
+        Poll a job until it has ended. Failed polls are retried; an unknown status is not an end.
 
         Args:
             job: The job.
-            poll_interval: Seconds between two looks.
-            deadline: Seconds for all of it.
+            poll_interval: Seconds between two polls, above 0.
+            deadline: Seconds to wait in total, above 0.
             check: Whether a job that failed or was cancelled is an error.
 
         Returns:
@@ -287,9 +288,9 @@ class FineTunes:
 
         Raises:
             JobFailed: It ended as `FAILED` or `CANCELED`; with its own code and message.
-            DeadlineExceeded: It has not ended in time; `last_status` says how it was.
-            NotFound: There is none that this key and workspace may see.
-            DashScopeError: A look failed, and another one would too.
+            DeadlineExceeded: It has not ended in time; `last_status` is the last one seen.
+            NotFound: No such job, or none that this key and workspace may see.
+            DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /fine-tunes/{job_id}`.
         """
@@ -308,11 +309,11 @@ class FineTunes:
         on_look: Callable[[Mapping[str, str | None]], object] | None = None,
     ) -> builtins.list[FineTuneJob]:
         """
-        Wait until all of several jobs have ended, looking at pages of the listing.
+        Poll several jobs until all have ended, by pages of the listing.
 
         Args:
             jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
-            poll_interval: Seconds between two looks at all of them.
+            poll_interval: Seconds between two polls of all of them.
             deadline: Seconds for all of it; a source that takes longer is read to its end first.
             check: Whether a job that failed or was cancelled is an error, once all have ended.
             on_look: A plain function, called after each look with the last status of each job
@@ -326,7 +327,7 @@ class FineTunes:
             JobFailed: One ended as `FAILED` or `CANCELED`; with its own code and message.
             DeadlineExceeded: Some have not ended in time; `last_status` is the first one's.
             NotFound: One is not there, or not any more.
-            DashScopeError: A look failed, and another one would too.
+            DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /fine-tunes`; `GET /fine-tunes/{job_id}` for jobs that no page shows.
         """
@@ -352,9 +353,9 @@ class FineTunes:
             deadline: Seconds for all of it when following.
 
         Raises:
-            NotFound: There is none that this key and workspace may see.
+            NotFound: No such job, or none that this key and workspace may see.
             DeadlineExceeded: It was followed, and has not ended in time.
-            MalformedResponse: It ended below the number of lines that the service counts.
+            MalformedResponse: The log ended before the number of lines that the service reported.
             DashScopeError: A request failed.
 
         Wire: `GET /fine-tunes/{job_id}/logs`, and `GET /fine-tunes/{job_id}` when following.
@@ -369,8 +370,8 @@ class FineTunes:
         Read a job's log as it is now, and the figures in it as typed series.
 
         Raises:
-            NotFound: There is none that this key and workspace may see.
-            MalformedResponse: It ended below the number of lines that the service counts.
+            NotFound: No such job, or none that this key and workspace may see.
+            MalformedResponse: The log ended before the number of lines that the service reported.
             DashScopeError: A request failed.
 
         Wire: `GET /fine-tunes/{job_id}/logs`.
@@ -389,18 +390,18 @@ class FineTunes:
 
         Args:
             job: The job.
-            poll_interval: Seconds between two looks.
-            deadline: Seconds for all of it.
+            poll_interval: Seconds between two polls, above 0.
+            deadline: Seconds to wait in total, above 0.
 
         Yields:
-            How far it is, at least once a look; the last one is of the finished job.
+            The progress, at least once a poll; the last one is of the finished job.
 
         Raises:
-            NotFound: There is none that this key and workspace may see.
-            DeadlineExceeded: It has not ended in time; `last_status` says how it was.
+            NotFound: No such job, or none that this key and workspace may see.
+            DeadlineExceeded: It has not ended in time; `last_status` is the last one seen.
             MalformedResponse: It has, but its log ended below the number of lines that the
                 service counts.
-            DashScopeError: A look failed, and another one would too.
+            DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /fine-tunes/{job_id}`, `GET /fine-tunes/{job_id}/logs`.
         """
@@ -409,7 +410,7 @@ class FineTunes:
 
     async def checkpoints(self, job: str | FineTuneJob) -> builtins.list[Checkpoint]:
         """
-        List what training has kept of a job, by step, the first first.
+        List a job's checkpoints, in the order of their steps; those without a step last.
 
         Raises:
             NotFound: There is no such job that this key and workspace may see.
@@ -423,7 +424,7 @@ class FineTunes:
         self, job: str | FineTuneJob, checkpoint: str | Checkpoint, *, model_name: str
     ) -> Receipt:
         """
-        Publish a checkpoint as a model: never asked for twice, since it is a GET that changes.
+        Publish a checkpoint as a model. Sent again only if provably not received the first time.
 
         Args:
             job: The job.
@@ -431,14 +432,14 @@ class FineTunes:
             model_name: The model's name.
 
         Returns:
-            The acknowledgement. The export goes on behind it: see `wait_for_export`.
+            The acknowledgement. The export itself takes longer: see `wait_for_export`.
 
         Raises:
-            InvalidArgument: The name cannot be one, or the checkpoint is another job's.
+            InvalidArgument: A name is invalid, or the checkpoint is another job's.
             StateConflict: It cannot be exported, or is being exported already; `job_status` is
                 the job's.
             NotFound: There is no such job or checkpoint.
-            OutcomeUnknown: It was asked for, and nobody can know what came of it.
+            OutcomeUnknown: The request was sent, and its outcome could not be determined.
             DashScopeError: The request failed, and nothing happened.
 
         Wire: `GET /fine-tunes/{job_id}/export/{checkpoint}`.
@@ -455,24 +456,24 @@ class FineTunes:
         check: bool = True,
     ) -> Checkpoint:
         """
-        Wait until a checkpoint that is being exported is a model.
+        Poll a checkpoint until its export has ended.
 
         Args:
             job: The job.
             checkpoint: The checkpoint or its name.
-            poll_interval: Seconds between two looks.
-            deadline: Seconds for all of it.
+            poll_interval: Seconds between two polls, above 0.
+            deadline: Seconds to wait in total, above 0.
             check: Whether an export that failed, or cannot be, is an error.
 
         Returns:
             The checkpoint, with the `model_name` that it was published as.
 
         Raises:
-            InvalidArgument: The name cannot be one, or the checkpoint is another job's.
+            InvalidArgument: A name is invalid, or the checkpoint is another job's.
             JobFailed: The export failed, or is not supported.
             DeadlineExceeded: It is not there in time; `last_status` is the checkpoint's.
             NotFound: There is no such job or checkpoint.
-            DashScopeError: A look failed, and another one would too.
+            DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /fine-tunes/{job_id}/checkpoints`.
         """
@@ -483,7 +484,7 @@ class FineTunes:
         self, jobs: Iterable[str | FineTuneJob] | AsyncIterable[str | FineTuneJob]
     ) -> AsyncOutcomes:
         """
-        Cancel many jobs, each alone: one that fails stops no other.
+        Cancel many jobs, one request each. A failure does not stop the others.
 
         Args:
             jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
@@ -505,11 +506,11 @@ class FineTunes:
         missing_ok: bool = False,
     ) -> AsyncOutcomes:
         """
-        Delete many jobs, each alone: one that fails stops no other.
+        Delete many jobs, one request each. A failure does not stop the others.
 
         Args:
             jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
-            missing_ok: Whether a bare id that is not found will do.
+            missing_ok: Whether an id that is not found counts as done.
 
         Returns:
             A run that begins at its first `async for` or `report()`: an `Outcome` for each job.
@@ -523,13 +524,16 @@ class FineTunes:
 
     async def plan(self, selection: Selection) -> Plan:
         """
-        Plan a clean-up: nothing is changed, and the listing it rests on is proven complete.
+        Plan a clean-up from a listing that is proven complete. Nothing is changed.
 
         Args:
-            selection: Which jobs are to go.
+            selection: The rules for which jobs to delete.
+
+        Returns:
+            The plan: the jobs to delete, and why the others stay.
 
         Raises:
-            TypeError: It is no `Selection`; nothing was sent.
+            TypeError: `selection` is not a `Selection`; nothing was sent.
             ListingInconsistent: The listing could not be proven complete.
             DashScopeError: A request failed.
 
@@ -548,16 +552,16 @@ class FineTunes:
         on_outcome: Callable[[Outcome], object] | None = None,
     ) -> Report:
         """
-        Carry a plan out: look at each job once more, and delete what still matches.
+        Apply a plan: read each job once more, and delete those that still match.
 
-        Being interrupted, it raises with the report so far: `CancelledError` (blocking:
-        `KeyboardInterrupt`) carries it as `report`.
+        An interrupted run raises with the report so far: `CancelledError` (blocking:
+        `KeyboardInterrupt`) has it as `report`.
 
         Args:
             plan: What `plan` gave, at this endpoint and workspace, within 24 hours.
             journal: A file that a later call with the same plan takes up where this one ended.
-            max_deletes: How many jobs the plan may delete.
-            max_percent: How many of a hundred listed jobs it may delete.
+            max_deletes: The most jobs that the plan may delete.
+            max_percent: The largest share of the listed jobs that it may delete, in percent.
             cancel_running: Whether to cancel a planned job that still runs, and then delete it.
             on_outcome: A plain function, called with each `Outcome` as it ends, on the client's
                 own event loop: in the blocking client on another thread, where a blocking call
@@ -566,11 +570,12 @@ class FineTunes:
                 were never begun: those are in the report alone.
 
         Returns:
-            A report in which every planned job stands exactly once.
+            A report with exactly one outcome for each planned job.
 
         Raises:
-            TypeError: `plan` is no `Plan`, or `on_outcome` no plain function; nothing was sent.
-            InvalidArgument: `journal` is no regular file; nothing was deleted.
+            TypeError: `plan` is not a `Plan`, or `on_outcome` not a plain function; nothing was
+                sent.
+            InvalidArgument: `journal` is not a regular file; nothing was deleted.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
             OSError: The journal cannot be written; its `report` has what was done by then.

@@ -52,19 +52,20 @@ class Imports:
         page_size: int | None = None,
     ) -> AsyncPager[ImportJob]:
         """
-        Walk the jobs, newest first, losing none while the list changes.
+        List the jobs, newest first. None is lost or repeated while the list changes.
 
         Args:
-            status: A word of `ImportStatus` or several, in either spelling. Applied here,
+            status: One or several of `ImportStatus`, in either spelling. Applied by the client,
                 never sent.
             model_name: The generated name, in full. Sent, and checked again on every row.
-            page_size: Jobs a request, 20 to 100; the client's where None.
+            page_size: Jobs per request, 20 to 100; None for the client's.
 
         Returns:
             A pager. Nothing is sent before its first use.
 
         Raises:
-            InvalidArgument: A filter or the page size cannot be one.
+            InvalidArgument: A filter or `page_size` is invalid; nothing was sent.
+            TypeError: A filter is of the wrong type; nothing was sent.
 
         Wire: `GET /custom_models/import`.
         """
@@ -86,12 +87,12 @@ class Imports:
         model_name: str | None = None,
     ) -> Page[ImportJob]:
         """
-        Read one page, as the service numbers them: no proof that none is missed in between.
+        Read one numbered page. While jobs come and go, pages may miss or repeat some: see `list`.
 
         Args:
             page_no: From 1.
             page_size: 1 to 100.
-            status: A word of `ImportStatus`. Sent as it is, and checked again on every row.
+            status: One of `ImportStatus`. Sent as it is, and checked again on every row.
             model_name: The generated name, in full. Sent, and checked again on every row.
 
         Raises:
@@ -118,7 +119,7 @@ class Imports:
             job_id: Its id, or the job as it was.
 
         Raises:
-            NotFound: There is none that this key and workspace may see.
+            NotFound: No such job, or none that this key and workspace may see.
             DashScopeError: The request failed.
 
         Wire: `GET /custom_models/import/{job_id}`.
@@ -133,15 +134,15 @@ class Imports:
 
         Args:
             job: The job.
-            missing_ok: Whether a job that is not there will do; `confirmed` is False then.
+            missing_ok: Whether to return a receipt (`confirmed` False) if there is no such job.
 
         Returns:
             A receipt whose `job` is the one that the service says it deleted.
 
         Raises:
-            StateConflict: It has not ended; `job_status` says what it does.
-            NotFound: There is none that this key and workspace may see.
-            OutcomeUnknown: It was asked for, and nobody can know what came of it.
+            StateConflict: It has not ended; `job_status` is its status.
+            NotFound: No such job, or none that this key and workspace may see.
+            OutcomeUnknown: The request was sent, and its outcome could not be determined.
             DashScopeError: The request failed, and nothing happened.
 
         Wire: `DELETE /custom_models/import/{job_id}`.
@@ -160,7 +161,7 @@ class Imports:
         extra: Mapping[str, Any] | None = None,
     ) -> ImportJob:
         """
-        Import weights from an OSS bucket. Never sent twice unless the first was not received.
+        Import weights from an OSS bucket. Sent again only if provably not received at first.
 
         Args:
             model_name: The base model that the weights are of.
@@ -169,15 +170,15 @@ class Imports:
             object_key: The folder in it, ending in `/`, not the bucket's root.
             display_name: A name of your own, at most 50 characters.
             source: Where the weights lie; the service knows `oss` only.
-            extra: Fields that are newer than this library; none that has a keyword.
+            extra: Fields that this library does not know; one that has a keyword is refused.
 
         Returns:
             The job as the service describes it; its `model_name` is the generated one.
 
         Raises:
             InvalidArgument: A field cannot be sent as it is; nothing was sent.
-            OutcomeUnknown: It was sent, and nobody can know whether a job exists; it has what
-                `reconcile_create` takes.
+            OutcomeUnknown: The request was sent, and it is unknown whether a job exists;
+                `reconcile_create` takes this error.
             DashScopeError: The request failed, and nothing was created.
 
         Wire: `POST /custom_models/import`.
@@ -200,18 +201,18 @@ class Imports:
         self, creation: Creation | OutcomeUnknown
     ) -> builtins.list[ImportJob]:
         """
-        Find the job that a creation led to, when nobody can know whether it did.
+        Find the jobs that a creation whose outcome is unknown may have made.
 
         Args:
             creation: The `OutcomeUnknown` that `create` ended in, or its `creation`.
 
         Returns:
-            The jobs that may be it, the nearest in time first: of that time, and nothing known
-            of them speaks against it. More than one where equal jobs were created at that time,
-            and an empty list where none is listed; a creation still on its way may show later.
+            The jobs that may be it, the nearest in time first: created within ten minutes of
+            the call, with no known field that differs. More than one if equal jobs were created
+            then; empty if none is listed yet, since a new job may appear later.
 
         Raises:
-            InvalidArgument: The error is not one of a creation.
+            InvalidArgument: The error does not come from `create`.
             ListingInconsistent: The listing could not be proven complete.
             DashScopeError: A request failed.
 
@@ -228,12 +229,12 @@ class Imports:
         check: bool = True,
     ) -> ImportJob:
         """
-        Wait until a job has ended. Failed looks and unknown words are waited through.
+        Poll a job until it has ended. Failed polls are retried; an unknown status is not an end.
 
         Args:
             job: The job.
-            poll_interval: Seconds between two looks.
-            deadline: Seconds for all of it.
+            poll_interval: Seconds between two polls, above 0.
+            deadline: Seconds to wait in total, above 0.
             check: Whether a job that failed is an error.
 
         Returns:
@@ -241,9 +242,9 @@ class Imports:
 
         Raises:
             JobFailed: It ended as `FAILED`; with its own message.
-            DeadlineExceeded: It has not ended in time; `last_status` says how it was.
-            NotFound: There is none that this key and workspace may see.
-            DashScopeError: A look failed, and another one would too.
+            DeadlineExceeded: It has not ended in time; `last_status` is the last one seen.
+            NotFound: No such job, or none that this key and workspace may see.
+            DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /custom_models/import/{job_id}`.
         """
@@ -262,11 +263,11 @@ class Imports:
         on_look: Callable[[Mapping[str, str | None]], object] | None = None,
     ) -> builtins.list[ImportJob]:
         """
-        Wait until all of several jobs have ended, looking at pages of the listing.
+        Poll several jobs until all have ended, by pages of the listing.
 
         Args:
             jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
-            poll_interval: Seconds between two looks at all of them.
+            poll_interval: Seconds between two polls of all of them.
             deadline: Seconds for all of it; a source that takes longer is read to its end first.
             check: Whether a job that failed is an error, once all have ended.
             on_look: A plain function, called after each look with the last status of each job
@@ -280,7 +281,7 @@ class Imports:
             JobFailed: One ended as `FAILED`; with its own message.
             DeadlineExceeded: Some have not ended in time; `last_status` is the first one's.
             NotFound: One is not there, or not any more.
-            DashScopeError: A look failed, and another one would too.
+            DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /custom_models/import`; `GET /custom_models/import/{job_id}` for jobs that
         no page shows.
@@ -296,11 +297,11 @@ class Imports:
         missing_ok: bool = False,
     ) -> AsyncOutcomes:
         """
-        Delete many jobs, each alone: one that fails stops no other.
+        Delete many jobs, one request each. A failure does not stop the others.
 
         Args:
             jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
-            missing_ok: Whether a bare id that is not found will do.
+            missing_ok: Whether an id that is not found counts as done.
 
         Returns:
             A run that begins at its first `async for` or `report()`: an `Outcome` for each job.
@@ -314,13 +315,16 @@ class Imports:
 
     async def plan(self, selection: Selection) -> Plan:
         """
-        Plan a clean-up: nothing is changed, and the listing it rests on is proven complete.
+        Plan a clean-up from a listing that is proven complete. Nothing is changed.
 
         Args:
-            selection: Which jobs are to go.
+            selection: The rules for which jobs to delete.
+
+        Returns:
+            The plan: the jobs to delete, and why the others stay.
 
         Raises:
-            TypeError: It is no `Selection`; nothing was sent.
+            TypeError: `selection` is not a `Selection`; nothing was sent.
             ListingInconsistent: The listing could not be proven complete.
             DashScopeError: A request failed.
 
@@ -339,16 +343,16 @@ class Imports:
         on_outcome: Callable[[Outcome], object] | None = None,
     ) -> Report:
         """
-        Carry a plan out: look at each job once more, and delete what still matches.
+        Apply a plan: read each job once more, and delete those that still match.
 
-        Being interrupted, it raises with the report so far: `CancelledError` (blocking:
-        `KeyboardInterrupt`) carries it as `report`.
+        An interrupted run raises with the report so far: `CancelledError` (blocking:
+        `KeyboardInterrupt`) has it as `report`.
 
         Args:
             plan: What `plan` gave, at this endpoint and workspace, within 24 hours.
             journal: A file that a later call with the same plan takes up where this one ended.
-            max_deletes: How many jobs the plan may delete.
-            max_percent: How many of a hundred listed jobs it may delete.
+            max_deletes: The most jobs that the plan may delete.
+            max_percent: The largest share of the listed jobs that it may delete, in percent.
             cancel_running: Takes no effect: the service cannot cancel an import.
             on_outcome: A plain function, called with each `Outcome` as it ends, on the client's
                 own event loop: in the blocking client on another thread, where a blocking call
@@ -357,11 +361,12 @@ class Imports:
                 were never begun: those are in the report alone.
 
         Returns:
-            A report in which every planned job stands exactly once.
+            A report with exactly one outcome for each planned job.
 
         Raises:
-            TypeError: `plan` is no `Plan`, or `on_outcome` no plain function; nothing was sent.
-            InvalidArgument: `journal` is no regular file; nothing was deleted.
+            TypeError: `plan` is not a `Plan`, or `on_outcome` not a plain function; nothing was
+                sent.
+            InvalidArgument: `journal` is not a regular file; nothing was deleted.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
             OSError: The journal cannot be written; its `report` has what was done by then.

@@ -66,10 +66,10 @@ class Jobs(Generic[Job]):
     """What sends the calls."""
 
     codec: Codec
-    """What reads times, and what else belongs to a job."""
+    """Reads times and checkpoints."""
 
     noun: Noun
-    """The word for them in the public face."""
+    """Which kind of job this is, in the words of the public API."""
 
     model: type[Job]
     """The class of its jobs."""
@@ -91,7 +91,7 @@ class Jobs(Generic[Job]):
 
     def id_of(self, job: object) -> str:
         """
-        Give the id of a job that a caller named by its id or by itself.
+        Return the checked id of a job that a caller gave as an id or as a job.
 
         Raises:
             InvalidArgument: The id cannot be one.
@@ -115,7 +115,7 @@ class Jobs(Generic[Job]):
         self, job: object, stopping: Stopping | None = None, *, patient: bool = False
     ) -> Job:
         """
-        Get a job afresh; patiently in a run that can be stopped.
+        Get a job as it is now; in a run that can be stopped, wait out rate limits.
         """
         job_id = self.id_of(job)
         call = Call(
@@ -188,13 +188,13 @@ class Jobs(Generic[Job]):
 
     def vigil(self, poll_interval: float, deadline: float) -> Vigil:
         """
-        Begin to wait.
+        Start a wait, whose deadline runs from now on.
         """
         return Vigil(poll_interval, deadline, clock=self.transport.clock, sleep=self.transport.rest)
 
     def within(self, seconds: float) -> Self:
         """
-        Give a view whose calls take no longer than this.
+        Return a view whose calls take at most so many seconds.
         """
         settings = self.transport.settings
         bound = min(settings.deadline, max(seconds, _SHORTEST))
@@ -429,7 +429,7 @@ class JobLookout(Generic[Job]):
 
     async def page(self, page_no: int, within: float) -> Page[Job]:
         """
-        Read a page of the listing, as large as there are.
+        Read a page of the listing, of the largest size.
         """
         return await self.jobs.within(within).page(
             page_no, _LARGEST_PAGE, {}, lambda _: True, patient=True
