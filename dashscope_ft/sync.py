@@ -195,7 +195,7 @@ class Outcomes(Face[AsyncOutcomes]):
     @property
     def so_far(self) -> Report:
         """
-        What is known by now; every job taken from the source and not under way is in it.
+        The report so far: all jobs taken from the source, except those still in progress.
         """
         return self._inner.so_far
 

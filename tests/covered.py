@@ -41,10 +41,10 @@ REASONS = {
     r"credentials\.py: if sys\.platform != .win32.: → ": _ELSEWHERE,
     r"emulator/__main__\.py: return 0$": "what is waited for ends by Ctrl-C alone, which types "
     "cannot say",
-    r"portal\.py: try:$": "coverage is not told of a thread that `_thread` starts",
-    r"portal\.py: (self\.wake\(house\)$|if house\.ask\(call, call\.cancel\): → "
-    r"|if not self\.closing:  # else nobody)": _IN_A_STORM,
-    r"portal\.py: return _END$": "nothing asks a stream that has ended, which types cannot say",
+    r"loop_thread\.py: try:$": "coverage is not told of a thread that `_thread` starts",
+    r"loop_thread\.py: (self\.wake\(loop_thread\)$|if not self\.submit\(call, callback\): → "
+    r"|if not self\.closing:  # else|return$)": _IN_A_STORM,
+    r"loop_thread\.py: return END$": "nothing asks a stream that has ended, which types cannot say",
     r"portal\.py: if hasattr\(os, .register_at_fork.\): → ": _ELSEWHERE,
     r"resources/jobs\.py: raise InvalidArgument\(.*is an import": "no clean-up cancels an import, "
     "but its `Service` has the method",

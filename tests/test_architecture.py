@@ -24,8 +24,8 @@ PACKAGE = Path(dashscope_ft.__file__).parent
 LAYERS = """
 characters daemons errors
 arguments credentials envelope limiter models training_log
-codec endpoint outcomes plot portal retry stitching waiting
-bulk pagination settings tail
+codec endpoint loop_thread outcomes plot retry stitching waiting
+bulk pagination portal settings tail
 cleanup connections creation
 transport
 resources

@@ -486,23 +486,9 @@ async def test_reads_that_are_cancelled_while_some_have_arrived() -> None:
             await anext(batches)
 
 
-@pytest.mark.parametrize(("concurrency", "early"), [(8, True), (9, False)])
-async def test_when_rows_become_jobs(concurrency: int, early: bool) -> None:
-    """At once with few requests in flight; with many, in turn: the requests go first."""
-    calm = ChangingList(500, random=Random(23))
-    batches = calm.pager(concurrency=concurrency).batches()
-    await first_batch(calm, batches)
-    page_no, page_size, last_one = max(calm.waiting, key=where)
-    last_one.set_result(calm.snapshot(page_no, page_size))
-    await turns(5)
-
-    assert (len(calm.decoded) > 100) is early
-    await batches.aclose()
-
-
 @pytest.mark.parametrize("concurrency", [1, 8, 9])
 async def test_rows_of_the_overlap_become_jobs_once(concurrency: int) -> None:
-    """What two pages show is decoded once, whenever rows become jobs."""
+    """A row that two pages show is decoded once."""
     calm = ChangingList(1_000, random=Random(24))
 
     jobs = await calm.walk(concurrency=concurrency)

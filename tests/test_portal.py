@@ -13,9 +13,10 @@ from typing import Any, NoReturn, Self
 
 import pytest
 
-from dashscope_ft import portal as portal_module
+from dashscope_ft import loop_thread as loop_thread_module
 from dashscope_ft.errors import ClientClosed
-from dashscope_ft.portal import Portal, _House
+from dashscope_ft.loop_thread import LoopThread
+from dashscope_ft.portal import Portal
 
 from .interpreter import run_script
 
@@ -164,13 +165,13 @@ def test_closed_as_it_starts(monkeypatch: pytest.MonkeyPatch, guest: Guest) -> N
     The call that would have been the first ends, and no thread is left.
     """
     portal = Portal(guest)
-    start = _House.start
+    start = LoopThread.start
 
-    def start_slowly(house: _House) -> None:
-        start(house)
+    def start_slowly(loop_thread: LoopThread) -> None:
+        start(loop_thread)
         portal._closed = True  # by another thread, which finds nothing to end yet
 
-    monkeypatch.setattr(_House, "start", start_slowly)
+    monkeypatch.setattr(LoopThread, "start", start_slowly)
     with pytest.raises(ClientClosed, match="as it started"):
         portal.call(guest.echo, "a")
     wait_for(loop_threads())
@@ -405,10 +406,10 @@ def test_a_call_as_the_guest_leaves() -> None:
         begun.append(1)
 
     with ThreadPoolExecutor(2) as pool:
-        house = portal._open_house()
+        loop_thread = portal._running_loop_thread()
         closing = pool.submit(portal.close)
         assert leaving.wait(LONG)
-        call = pool.submit(portal._call_in, house, begin)
+        call = pool.submit(portal._call_in, loop_thread, begin)
         error = call.exception(LONG)
         answered.set()
         closing.result(LONG)
@@ -433,12 +434,12 @@ def test_a_call_as_the_loop_ends(monkeypatch: pytest.MonkeyPatch, guest: Guest) 
     with monkeypatch.context() as patch:
         patch.setattr(asyncio, "new_event_loop", Lingering)
         portal.call(guest.echo, "a")
-    house = portal._open_house()
+    loop_thread = portal._running_loop_thread()
     with ThreadPoolExecutor(2) as pool:
         closing = pool.submit(portal.close)
         assert ending.wait(LONG)
-        call = pool.submit(portal._call_in, house, lambda: guest.echo("b"))
-        while not house.calls:
+        call = pool.submit(portal._call_in, loop_thread, lambda: guest.echo("b"))
+        while not loop_thread.calls:
             time.sleep(0.001)
         released.set()
         error = call.exception(LONG)
@@ -763,7 +764,7 @@ def test_ctrl_c_between_two_steps(
     """
     items = portal.iterate(guest.count(), linger=LONG)
     next(items)
-    ask, wait_for = _House.ask, portal_module._wait_for
+    submit, wait_for = LoopThread.submit, loop_thread_module._wait_for
 
     def interrupted(*_: object) -> NoReturn:
         monkeypatch.undo()
@@ -774,13 +775,13 @@ def test_ctrl_c_between_two_steps(
         interrupted()
 
     if moment == "before":
-        monkeypatch.setattr(_House, "ask", interrupted)
+        monkeypatch.setattr(LoopThread, "submit", interrupted)
     else:
-        monkeypatch.setattr(portal_module, "_wait_for", interrupted_behind)
+        monkeypatch.setattr(loop_thread_module, "_wait_for", interrupted_behind)
     with pytest.raises(KeyboardInterrupt):
         next(items)
 
-    assert _House.ask is ask
+    assert LoopThread.submit is submit
     assert guest.open_streams == 0
 
 
@@ -1083,9 +1084,9 @@ def test_a_call_that_waits_for_a_guest_who_is_leaving_already() -> None:
     with ThreadPoolExecutor(2) as pool:
         call = pool.submit(portal.call, begin)
         assert entering.wait(LONG)
-        house = portal._open_house()
+        loop_thread = portal._running_loop_thread()
         closing = pool.submit(portal.close)
-        while not house.closing:
+        while not loop_thread.closing:
             time.sleep(0.001)
         released.set()
         error = call.exception(LONG)

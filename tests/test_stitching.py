@@ -36,7 +36,7 @@ def window(
     total: int | None = 100,
     second: int = 1,
     times: Sequence[Any] | None = None,
-) -> Window[int]:
+) -> Window:
     """
     Place a reply whose jobs are numbered by age, newest highest, several to a second.
     """
@@ -53,11 +53,15 @@ def window(
         page_size=page_size,
         total=total,
     )
-    return Window.of(reply, [*jobs], datetime.fromisoformat)
+    return Window.of(reply, datetime.fromisoformat)
 
 
 def ids(jobs: Sequence[int]) -> set[str]:
     return {str(job) for job in jobs}
+
+
+def taken(reply: Window, seen: set[str], *, anchored: bool) -> list[int]:
+    return [int(row["job_id"]) for row in unseen(reply, seen, anchored=anchored)]
 
 
 # Windows
@@ -224,11 +228,11 @@ def test_what_a_reply_adds(reply: list[int], anchored: bool, new: list[int]) -> 
     New are the rows behind the first that the chain has; at the head of the list, all.
     """
     seen = ids([8, 7])
-    fresh = unseen(window(reply), seen, anchored=anchored)
+    fresh = taken(window(reply), seen, anchored=anchored)
 
     assert fresh == new
     assert seen == ids([8, 7, *new])
-    assert unseen(window(reply), seen, anchored=anchored) == []
+    assert taken(window(reply), seen, anchored=anchored) == []
 
 
 def test_what_stands_in_one_second_with_a_known_job() -> None:
@@ -236,7 +240,7 @@ def test_what_stands_in_one_second_with_a_known_job() -> None:
     Rows before a known one are new where they are of its second: they may have swapped places.
     """
     seen = ids([8])
-    fresh = unseen(window([12, 9, 8, 7], second=4), seen, anchored=False)
+    fresh = taken(window([12, 9, 8, 7], second=4), seen, anchored=False)
 
     assert fresh == [9, 7]
 
@@ -245,7 +249,7 @@ def test_rows_before_a_known_one_without_times() -> None:
     """
     Without times nothing speaks for them.
     """
-    fresh = unseen(window([9, 8, 7], times=[None] * 3), ids([8]), anchored=False)
+    fresh = taken(window([9, 8, 7], times=[None] * 3), ids([8]), anchored=False)
 
     assert fresh == [7]
 

@@ -610,14 +610,14 @@ def test_a_second_ctrl_c_in_a_clean_up() -> None:
         studio.seed(jobs=60, statuses=["FAILED"])
         studio.inject(Fault(operation="fine_tunes.delete", answer_delay=60, times=None))
         plan = client.fine_tunes.plan(Selection())
-        house = client._portal._house
+        loop_thread = client._portal._loop_thread
         first = interrupt_at("fine_tunes.delete", arrival=8)
         def interrupt_again():
             first.join()
-            while not any(call.task and call.task.cancelling() for call in [*house.calls]):
+            while not any(call.task and call.task.cancelling() for call in [*loop_thread.calls]):
                 time.sleep(0.001)
             for _ in range(5):  # the loop's turns, in which the run hears of it
-                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), house._loop).result()
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop_thread._loop).result()
             interrupt()
         second = threading.Thread(target=interrupt_again)
         second.start()

@@ -324,7 +324,7 @@ def test_collected_on_the_loops_own_thread(model_studio: Emulator, record_proper
             exec(deed)
             held.append(held)
             [thread] = [each for each in threading.enumerate() if each.name == "dashscope-ft"]
-            loop = client._portal._house._loop
+            loop = client._portal._loop_thread._loop
             done = threading.Event()
             def collect():
                 assert threading.current_thread() is thread

@@ -162,7 +162,7 @@ class Journal:
             whole = text[: text.rfind(b"\n") + 1]
             first = orjson.dumps(header, option=orjson.OPT_APPEND_NEWLINE)
             if not whole and not first.startswith(text):
-                raise _refusal(path, "is no journal")  # nor ours to shorten
+                raise _refusal(path, "is not a journal")  # so it must not be shortened either
             self._replay(whole, header, path)
             if hasattr(os, "fchmod"):  # Windows has it from Python 3.13
                 os.fchmod(file, 0o600)

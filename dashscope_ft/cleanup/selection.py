@@ -129,7 +129,7 @@ class Selection:
     """Patterns, of which one must match the job's name or its result's display name."""
 
     creator: tuple[str, ...] = field(default=(), converter=_texts)
-    """Patterns, of which one must match who created the job. Imports have no creator: none matches."""
+    """Patterns, of which one must match the creator. Imports have none, so none of them matches."""
 
     older_than: timedelta | datetime | None = field(default=None, validator=_check_bound)
     """Only jobs older than this age, or from before this moment."""

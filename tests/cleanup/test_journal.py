@@ -238,12 +238,12 @@ def test_a_header_torn_at_any_byte_is_a_new_journal(
 )
 def test_another_file_is_refused_and_left_alone(path: Path, text: bytes) -> None:
     """
-    A file that is no journal, the plan itself say, is never written to.
+    A file that is not a journal, such as the plan itself, is never written to.
     """
     path.write_bytes(text)
     path.chmod(0o644)
 
-    with pytest.raises(PlanRefused, match="is no journal"):
+    with pytest.raises(PlanRefused, match="is not a journal"):
         opened(path)
 
     assert path.read_bytes() == text
