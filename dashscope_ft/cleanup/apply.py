@@ -115,7 +115,7 @@ async def apply_plan(
     base_url: str,
     workspace: str | None,
     concurrency: int,
-    journal: str | os.PathLike[str] | None = None,
+    journal: str | os.PathLike[str] | Journal | None = None,
     max_deletes: int = 20,
     max_percent: float = 50,
     cancel_running: bool = False,
@@ -127,10 +127,11 @@ async def apply_plan(
     """
     Delete what a plan names and what still matches it.
 
-    Each job is read again. One that does not exist, differs in status, times or result, or no
-    longer matches the selection, is skipped. When cancelled, the run begins nothing more,
-    waits up to 10 s for what is under way, and writes the journal. Whatever ends it early is
-    raised with the report so far, every planned job in it, as its `report`, and in a note.
+    Each job is read again. One that does not exist, differs from its entry in the plan, or no
+    longer matches the selection, is skipped; `keep_latest` is not counted anew. When cancelled,
+    the run begins nothing more, waits up to 10 s for what is under way, and writes the journal.
+    Whatever ends it early is raised with the report so far, every planned job in it, as its
+    `report`, and in a note.
 
     Args:
         plan: The plan.
@@ -141,6 +142,7 @@ async def apply_plan(
         concurrency: How many jobs are under way at most.
         journal: A file from which a later call with the same plan resumes: what is done stands,
             and what failed or was not attempted is tried again. None: nothing is remembered.
+            One that was read and closed is gone by, and not written.
         max_deletes: How many jobs the plan may name.
         max_percent: The largest share of the listed jobs that it may name, in percent.
         cancel_running: Whether a job that is not finished is cancelled first. Otherwise, or if
@@ -159,7 +161,7 @@ async def apply_plan(
     """
     check_place(plan, noun=noun, base_url=base_url, workspace=workspace, now=now())
     check_guards(plan, max_deletes=max_deletes, max_percent=max_percent)
-    with Journal(plan.digest, journal, now=now) as memory:
+    with _opened(journal, plan, now) as memory:
         work = _Application(plan, service, memory, patience, cancel_running=cancel_running)
         run = AsyncOutcomes(
             [entry.job_id for entry in plan.entries],
@@ -177,6 +179,12 @@ async def apply_plan(
             carry(error, work.account(run.so_far), "jobs planned")
             raise
         return run.so_far
+
+
+def _opened(
+    journal: str | os.PathLike[str] | Journal | None, plan: Plan, now: Callable[[], datetime]
+) -> Journal:
+    return journal if isinstance(journal, Journal) else Journal(plan.digest, journal, now=now)
 
 
 class _Application:
@@ -225,11 +233,13 @@ class _Application:
         self, job_id: str, *, error: DashScopeError | None = None, job: Job | None = None
     ) -> Outcome:
         """
-        Say that the job was left alone, unless a deletion of it was begun before.
+        Report that the job was left alone, unless it may have been cancelled or deleted before.
         """
         if self._journal.may_have("delete", job_id):
             doubt = _unwritten(job_id) if self._journal.broken else interruption(job_id)
             return failed("delete", job_id, doubt, job=job)
+        if self._journal.may_have("cancel", job_id):
+            return failed("delete", job_id, _only_cancelled(job_id), job=job)
         return _skip(job_id, "not_attempted", error=error, job=job)
 
     async def _outcome(self, entry: PlanEntry, stopping: Stopping) -> Outcome:
@@ -264,8 +274,12 @@ class _Application:
 
     def _why_not(self, entry: PlanEntry, job: Job) -> Outcome | None:
         fresh = Facts.of(job)
-        we_cancelled = self._journal.may_have("cancel", entry.job_id)
-        if _identity(fresh) == _identity(entry) or (we_cancelled and _only_ended(entry, fresh)):
+        if _identity(fresh) == _identity(entry):
+            return self._why_kept(entry, job)
+        if self._journal.may_have("cancel", entry.job_id) and _only_ended(entry, fresh):
+            # An earlier run cancelled it; to go on with that takes the same consent.
+            if not self._cancel_running:
+                return _skip(entry.job_id, "state", job=job)
             return self._why_kept(entry, job)
         return _skip(entry.job_id, "changed", job=job)
 
@@ -275,10 +289,11 @@ class _Application:
         """
         planned = evolve(Facts.of(job), status=entry.status, end_time=entry.end_time)
         why_not = self._plan.selection.why_not(planned, self._plan.created)
-        if why_not is None:
-            return None
-        reason = why_not[0] if why_not[0] in ("protected", "undecidable") else "changed"
-        return _skip(entry.job_id, reason, job=job)
+        if why_not and why_not[0] in ("protected", "undecidable"):
+            return _skip(entry.job_id, why_not[0], job=job)
+        if why_not or _title(PlanEntry.of(planned)) != _title(entry):
+            return _skip(entry.job_id, "changed", job=job)
+        return None
 
     async def _cancelled(self, entry: PlanEntry, job: Job, stopping: Stopping) -> Outcome | None:
         """
@@ -344,8 +359,25 @@ def _unwritten(job_id: str) -> OutcomeUnknown:
     )
 
 
+def _only_cancelled(job_id: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"{job_id} was to be cancelled first, and may have been; it was not deleted.",
+        hint="Apply the plan again, with running jobs cancelled, to go on with it.",
+    )
+
+
 def _identity(job: Facts | PlanEntry) -> tuple[object, ...]:
-    return job.job_id, job.status, job.create_time, job.end_time, job.output
+    # In UTC, since Python never calls times of different zones equal where clocks are set back.
+    return job.job_id, job.status, _utc(job.create_time), _utc(job.end_time), job.output
+
+
+def _title(entry: PlanEntry) -> tuple[str | None, str | None]:
+    # What a person saw in the plan; a new name may be a colleague's only way to say "keep it".
+    return entry.model, entry.name
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(UTC)
 
 
 def _only_ended(entry: PlanEntry, fresh: Facts) -> bool:

@@ -13,6 +13,7 @@ from dashscope_ft.errors import NotFound
 from dashscope_ft.models import JobStatus, Receipt, Report
 
 from .apply import apply_plan
+from .journal import Journal
 from .plan import Plan
 
 
@@ -23,6 +24,7 @@ async def rehearse(
     base_url: str,
     workspace: str | None,
     cancel_running: bool = False,
+    journal: Journal | None = None,
 ) -> Report:
     """
     Report what applying a plan would do, by the rules of `apply`; only reads are sent.
@@ -36,6 +38,7 @@ async def rehearse(
         base_url: The endpoint that is asked.
         workspace: The workspace that is asked.
         cancel_running: As for `apply`.
+        journal: What earlier runs did, closed; the outcomes that stand are in the report, too.
 
     Raises:
         PlanRefused: The plan was made elsewhere or too long ago.
@@ -52,6 +55,7 @@ async def rehearse(
         max_deletes=len(plan.entries),
         max_percent=100,
         cancel_running=cancel_running,
+        journal=journal,
     )
 
 
@@ -66,7 +70,10 @@ class _Stage:
     async def get(self, job_id: str, stopping: Stopping, /) -> Job:
         if job_id not in self._jobs:
             raise NotFound(f"{job_id} is not in the listing.", code="NotFound")
-        return self._jobs[job_id]
+        job = self._jobs[job_id]
+        if job.status == JobStatus.CANCELING:  # the next poll finds it cancelled
+            self._jobs[job_id] = evolve(job, status=JobStatus.CANCELED)
+        return job
 
     async def cancel(self, job_id: str, stopping: Stopping, /) -> Receipt:
         self._jobs[job_id] = evolve(self._jobs[job_id], status=JobStatus.CANCELED)

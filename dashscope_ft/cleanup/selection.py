@@ -62,6 +62,11 @@ def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
     for text in texts:
         if not isinstance(text, str) or not text:
             raise InvalidArgument(f"A selection is made of non-empty words, not {shown(text)}.")
+        if text != text.strip() or {*text} & {"\n", "\r"}:
+            # Lines of a file, say: none would match, and what they were to protect would go.
+            raise InvalidArgument(
+                f"{shown(text)} holds a line break, or a blank at an end, as no job's words do."
+            )
         if text.encode(errors="replace").decode() != text:
             raise InvalidArgument(f"{text!r} holds half a character, as no word of a job does.")
     return tuple(sorted(set(texts)))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
@@ -104,7 +104,7 @@ class Account:
                     write(json_line(self._as_json(report), indent=2))
                 elif self._form is Output.TABLE and report.outcomes:
                     width = width_of(sys.stdout)
-                    write_lines(account_lines(report, width=width, dry_run=self._dry_run))
+                    write_lines(account_lines(report, width=width, planned=self._planned(report)))
         finally:
             say(self._summary(report))
 
@@ -118,14 +118,24 @@ class Account:
             elif self._form is Output.CSV:
                 write(csv_line(self._row(outcome).values()))
 
+    def _planned(self, report: Report) -> frozenset[str]:
+        """
+        Tell which jobs are `done` only in that they would be.
+        """
+        return frozenset(each.job_id for each in report.outcomes if self._is_planned(each))
+
+    def _is_planned(self, outcome: Outcome) -> bool:
+        is_new = self._dry_run and outcome.job_id not in self._settled
+        return is_new and outcome.result == "done"
+
     def _row(self, outcome: Outcome) -> dict[str, Any]:
         row = outcome_row(outcome)
-        if self._dry_run and outcome.result == "done":
+        if self._is_planned(outcome):
             row |= {"result": "planned", "reason": "dry_run"}
         return row
 
     def _as_json(self, report: Report) -> dict[str, Any]:
-        plan = self._plan
+        plan, planned = self._plan, len(self._planned(report))
         return {
             "noun": plan.noun,
             "base_url": plan.base_url,
@@ -133,7 +143,8 @@ class Account:
             "plan": plan.digest,
             "dry_run": self._dry_run,
             "selected": report.selected,
-            "done": 0 if self._dry_run else report.done,
+            "planned": planned,
+            "done": report.done - planned,
             "skipped": report.skipped,
             "failed": report.failed,
             "reasons": dict(Counter(self._row(each)["reason"] for each in report.outcomes)),
@@ -142,16 +153,18 @@ class Account:
 
     def _summary(self, report: Report) -> str:
         untried = report.reasons.get(_NOT_ATTEMPTED, 0)
-        deleted = "would be deleted" if self._dry_run else "deleted"
+        planned = len(self._planned(report))
+        deleted = "deleted"
         earlier = sum(
             outcome.result == "done" and outcome.job_id in self._settled
             for outcome in report.outcomes
         )
         if earlier:
-            share = "all" if earlier == report.done else f"{earlier:,} of them"
+            share = "all" if earlier == report.done - planned else f"{earlier:,} of them"
             deleted += f", {share} in an earlier run"
         parts = {
-            deleted: report.done,
+            "would be deleted": planned,
+            deleted: report.done - planned,
             "skipped": report.skipped - untried,
             "failed": report.failed,
             "not attempted": untried,
@@ -160,11 +173,21 @@ class Account:
         return (", ".join(words) or "Nothing to delete") + "."
 
 
-def account_lines(report: Report, *, width: int | None, dry_run: bool = False) -> Iterator[Text]:
+def account_lines(
+    report: Report, *, width: int | None, planned: Collection[str] = ()
+) -> Iterator[Text]:
     """
     Lay a report out: how many ended how, then the jobs that were neither deleted nor left.
+
+    Args:
+        report: The report.
+        width: How wide a line may be.
+        planned: The jobs that are `done` only in that they would be.
     """
-    counts = Counter(_ending(outcome, dry_run=dry_run) for outcome in report.outcomes)
+    counts = Counter(
+        ("goes", "") if outcome.job_id in planned else _ending(outcome)
+        for outcome in report.outcomes
+    )
     rows = [
         {"jobs": f"{number:,}", "result": result, "why": why}
         for (result, why), number in sorted(
@@ -220,7 +243,6 @@ def _cause(error: DashScopeError, job_id: str) -> str:
 _ORDER: Final = ("deleted", "goes", "skipped", "failed")
 
 
-def _ending(outcome: Outcome, *, dry_run: bool) -> tuple[str, str]:
-    if outcome.result == "done":
-        return ("goes", "") if dry_run else ("deleted", _WHY[outcome.reason])
-    return outcome.result, _WHY.get(outcome.reason, outcome.reason)
+def _ending(outcome: Outcome) -> tuple[str, str]:
+    result = "deleted" if outcome.result == "done" else outcome.result
+    return result, _WHY.get(outcome.reason, outcome.reason)

@@ -89,7 +89,8 @@ def apply(
     )
     if terms.digest is not None:
         _check_digest(plan, terms.digest)
-    settled = frozenset[str]() if terms.dry_run else _settled(plan, terms.journal)
+    memory = _memory(plan, terms.journal)
+    settled = frozenset(entry.job_id for entry in plan.entries if memory.standing(entry.job_id))
     left = len(plan.entries) - len(settled)
     if sys.stderr.isatty() and (left or not plan.entries):
         lines = decision(
@@ -102,10 +103,10 @@ def apply(
         show_lines(lines, sys.stderr)
         say("")
     if terms.dry_run:
-        return _rehearsed(session, client, plan, terms)
+        return _rehearsed(session, client, plan, terms, memory, settled)
     check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     if left:
-        _confirm(_question(plan, terms, left, place), terms)
+        _confirm(_question(plan, terms, settled, place), terms)
     return _applied(session, client, plan, terms, settled)
 
 
@@ -141,21 +142,21 @@ def _check_digest(plan: Plan, digest: str) -> None:
         )
 
 
-def _settled(plan: Plan, journal: Path | None) -> frozenset[str]:
+def _memory(plan: Plan, journal: Path | None) -> Journal:
     """
-    Tell the jobs that an earlier run with the same journal has settled.
+    Read what earlier runs with the same journal did; it is closed when this returns.
     """
-    if journal is None or not journal.exists():
-        return frozenset()
-    with Journal(plan.digest, journal, now=lambda: datetime.now(UTC)) as memory:
-        return frozenset(entry.job_id for entry in plan.entries if memory.standing(entry.job_id))
+    path = journal if journal is not None and journal.exists() else None
+    memory = Journal(plan.digest, path, now=lambda: datetime.now(UTC))
+    memory.close()
+    return memory
 
 
-def _question(plan: Plan, terms: Terms, left: int, place: str) -> str:
+def _question(plan: Plan, terms: Terms, settled: frozenset[str], place: str) -> str:
     count = noun_of(plan).count(len(plan.entries))
-    if left < len(plan.entries):
-        count = f"the {left:,} that are left of {count}"
-    running = unfinished(plan)
+    if settled:
+        count = f"the {len(plan.entries) - len(settled):,} that are left of {count}"
+    running = unfinished(plan, but=settled)
     if not running:
         return f"Delete {count} in {place}?"
     if terms.cancel_running:
@@ -233,7 +234,14 @@ async def _stoppable(work: Coroutine[Any, Any, Report]) -> Report:
         raise
 
 
-async def _rehearsed(session: Session, client: AsyncClient, plan: Plan, terms: Terms) -> int:
+async def _rehearsed(
+    session: Session,
+    client: AsyncClient,
+    plan: Plan,
+    terms: Terms,
+    memory: Journal,
+    settled: frozenset[str],
+) -> int:
     noun = noun_of(plan)
     with spinner(f"Listing {noun.word}s"):
         async with client:
@@ -244,7 +252,8 @@ async def _rehearsed(session: Session, client: AsyncClient, plan: Plan, terms: T
                 base_url=client.base_url,
                 workspace=client.workspace,
                 cancel_running=terms.cancel_running,
+                journal=memory,
             )
-    Account(session, plan, dry_run=True).close(report)
+    Account(session, plan, dry_run=True, settled=settled).close(report)
     check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     return exit_code(report, strict=terms.strict)

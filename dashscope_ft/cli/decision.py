@@ -5,7 +5,7 @@ A plan laid out for whoever has to decide: what goes, what stays and why.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +63,13 @@ def noun_of(plan: Plan) -> Noun:
     return _NOUNS[plan.noun]
 
 
-def unfinished(plan: Plan) -> int:
+def unfinished(plan: Plan, *, but: Collection[str] = ()) -> int:
     """
-    Count the jobs of a plan that have not ended, and so cannot be deleted as they are.
+    Count the jobs of a plan, but for some, that have not ended, and so cannot be deleted yet.
     """
-    return sum(entry.status not in FINISHED_STATUSES for entry in plan.entries)
+    return sum(
+        entry.status not in FINISHED_STATUSES and entry.job_id not in but for entry in plan.entries
+    )
 
 
 def decision(

@@ -6,9 +6,10 @@ import json
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from attrs import evolve
@@ -97,6 +98,8 @@ def changed(**facts: Any) -> Callable[[World], None]:
         (changed(create_time=NOW), "skipped: changed"),
         (changed(end_time=NOW + timedelta(seconds=1)), "skipped: changed"),
         (changed(finetuned_output="something"), "skipped: changed"),
+        (changed(job_name="keep this one"), "skipped: changed"),
+        (changed(model="qwen3-32b"), "skipped: changed"),
         (changed(job_name="prod-7"), "skipped: protected"),
         (changed(job_name=None, extra={"job_name": 7}), "skipped: undecidable"),
         (changed(creator="somebody else"), "skipped: changed"),
@@ -482,8 +485,44 @@ async def test_an_interrupted_run_cancels_no_job() -> None:
 
         assert (world.begun["cancel"], world.begun["delete"]) == begun
         assert set(world.deletions) == {o.job_id for o in report.outcomes if o.result == "done"}
-        assert set(report.reasons) <= {"confirmed", "not_attempted"}
+        touched = {job.job_id for job in world.jobs.values() if job.status != "RUNNING"}
+        assert touched <= {o.job_id for o in report.outcomes if o.reason == "unknown_outcome"}
+        assert set(report.reasons) <= {"confirmed", "not_attempted", "unknown_outcome"}
         assert report.selected == 4
+
+
+async def test_a_job_that_an_earlier_run_cancelled(tmp_path: Path) -> None:
+    """
+    It is deleted by a run that may cancel, as the earlier one was; any other leaves it alone.
+    """
+    world = a_world("RUNNING")
+    plan, journal = await a_plan(world, ALL), tmp_path / "journal"
+    task = asyncio.create_task(applied(world, plan, cancel_running=True, journal=journal))
+    while not world.calls["cancel"]:
+        await turns(1)
+    report, _ = await interrupted(task)
+    world.jobs["ft-0"].status, world.jobs["ft-0"].end_time = "CANCELED", NOW
+
+    assert results(report) == {"ft-0": "failed: unknown_outcome"}
+    assert "may have been; it was not deleted" in str(report.outcomes[0].error)
+    without = await applied(world, plan, journal=journal)
+    assert results(without) == {"ft-0": "skipped: state"}
+    consenting = await applied(world, plan, cancel_running=True, journal=journal)
+    assert results(consenting) == {"ft-0": "done: confirmed"}
+
+
+async def test_a_job_of_the_hour_that_comes_twice(tmp_path: Path) -> None:
+    """
+    As clocks are set back, a time in a zone and the same time in UTC are equal all the same.
+    """
+    created = datetime(2025, 10, 26, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1)
+    world = a_world("FAILED")
+    changed(create_time=created)(world)
+    (await a_plan(world)).save(tmp_path / "plan")
+
+    report = await applied(world, Plan.load(tmp_path / "plan"))
+
+    assert results(report) == {"ft-0": "done: confirmed"}
 
 
 async def interrupted(task: asyncio.Task[Report]) -> tuple[Report, list[str]]:

@@ -310,13 +310,17 @@ def test_a_job_listed_twice_takes_one_place_among_the_latest() -> None:
         {"model": ""},
         {"model": "caf\udce9*"},
         {"protect": [None]},
+        {"protect": ["ft-1\n", "ft-2\n"]},
+        {"protect": "ft-1\nft-2"},
+        {"protect": "ft-1\r"},
+        {"name": " mine"},
         {"status": [""]},
     ],
 )
 def test_rules_that_are_none(rules: dict[str, Any]) -> None:
     """
-    A time without a zone, a negative age, an empty pattern or one that no file can hold are refused
-    when they are written.
+    A time without a zone, a negative age, an empty pattern, one that no file can hold, and a line
+    of one are refused when they are written.
     """
     with pytest.raises(InvalidArgument):
         Selection(**rules)

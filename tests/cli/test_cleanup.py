@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from dashscope_ft import Plan, Selection
+from dashscope_ft import Outcome, Plan, Selection
 from dashscope_ft.cleanup.journal import Journal
 from dashscope_ft.cli.gauge import gauge
 from dashscope_ft.cli.rules import bound_of
@@ -813,7 +813,7 @@ def test_a_dry_run(
         done = applied("--dry-run", "--cancel-running", "--output", "json")
         report = json.loads(done.stdout)
         assert report["dry_run"]
-        assert report["done"] == 0
+        assert (report["planned"], report["done"]) == (149, 0)
         assert report["reasons"] == {"dry_run": 149, "already_gone": 1}
         assert done.stderr == "149 would be deleted, 1 skipped.\n"
     elif command == "run":
@@ -828,6 +828,60 @@ def test_a_dry_run(
     assert not studio.account().books.canceled
     assert len(studio.account().jobs) == len(plan.entries) - 1
     assert list(plan_file.parent.glob("*.journal")) == []
+
+
+def test_a_dry_run_of_what_is_being_cancelled(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran]
+) -> None:
+    """
+    It is taken for granted that a cancellation under way will end.
+    """
+    studio.account().pace = Pace(canceling=3_600)
+    studio.seed(jobs=3, statuses=["CANCELING"])
+    planned("--status", "CANCELING")
+
+    done = applied("--dry-run", "--cancel-running")
+
+    assert (done.returncode, done.stderr) == (0, "3 would be deleted.\n")
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_a_dry_run_after_an_interruption(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    applied: Callable[..., Ran],
+    plan_file: Path,
+    cancels: bool,
+) -> None:
+    """
+    It goes by the journal, as the run itself would: what is done, and what was cancelled for it.
+    """
+    ids = studio.seed(jobs=2, statuses=["RUNNING"])
+    plan = planned("--status", "RUNNING")
+    file = half_applied(plan, plan_file, *ids)
+    studio.account().remove(ids[0])
+    studio.account().set_status(ids[1], "CANCELED")
+    options = ["--dry-run", "--output", "json", "--journal", str(file)]
+
+    done = applied(*options, *(["--cancel-running"] if cancels else []))
+    report = json.loads(done.stdout)
+
+    assert (report["planned"], report["done"], report["skipped"]) == (cancels, 1, not cancels)
+    assert report["reasons"] == {"confirmed": 1, "dry_run" if cancels else "state": 1}
+    rest = "1 would be deleted, 1 deleted" if cancels else "1 deleted"
+    skipped = "" if cancels else ", 1 skipped"
+    assert done.stderr == f"{rest}, all in an earlier run{skipped}.\n"
+
+
+def half_applied(plan: Plan, plan_file: Path, deleted: str, cancelled: str) -> Path:
+    """
+    Write the journal of a run that deleted one job, and stopped as it had cancelled another.
+    """
+    file = plan_file.with_suffix(".journal")
+    with Journal(plan.digest, file, now=lambda: datetime.now(UTC)) as journal:
+        journal.record(Outcome(job_id=deleted, action="delete", result="done", reason="confirmed"))
+        journal.intend("cancel", cancelled)
+    return file
 
 
 # Running jobs
@@ -979,6 +1033,24 @@ def test_the_question(studio: Emulator, terminal: OnTerminal, answer: str, code:
     assert asked.finish() == code
     assert code == 0 or asked.words.endswith("\nNothing was deleted.\n")
     assert sorted(studio.account().books.deleted) == (sorted(ids) if code == 0 else [])
+
+
+def test_the_question_after_an_interruption(
+    studio: Emulator, terminal: OnTerminal, planned: Callable[..., Plan], plan_file: Path
+) -> None:
+    """
+    It counts only what is left, in both of its numbers.
+    """
+    ids = studio.seed(jobs=3, statuses=["RUNNING"])
+    file = half_applied(planned("--status", "RUNNING"), plan_file, *ids[:2])
+    options = ["--cancel-running", "--journal", str(file), *UNBOUNDED]
+    asked = terminal("cleanup", "apply", str(plan_file), *options, width=200)
+    asked.read_until("[y/N]")
+    asked.type("n\n")
+
+    assert asked.finish() == 3
+    assert "Delete the 2 that are left of 3 fine-tuning jobs" in asked.words
+    assert "and cancel 2 of them for it?" in asked.words
 
 
 def test_yes_on_a_terminal(studio: Emulator, terminal: OnTerminal) -> None:
