@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any, Final, Protocol, Self, TypeAlias
 
 from .errors import (
@@ -108,17 +108,19 @@ class AsyncOutcomes:
         self._on_outcome = on_outcome
         self._grace = grace
 
-        self._used = False
-        self._awaited = False
+        self._started = False
+        self._consumer_waits = False
         self._stopping = False
-        self._feeder: asyncio.Task[None] | None = None
+        self._source_task: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._ready: deque[Outcome] = deque()
         self._outcomes: list[Outcome] = []
         self._error: BaseException | None = None
-        self._open = asyncio.Event()
-        self._room = asyncio.Event()
-        self._news = asyncio.Event()
+        # Jobs may begin while the consumer waits, if fewer than `concurrency` are under way; and
+        # it wakes when an outcome came or a task ended.
+        self._may_begin = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
     def so_far(self) -> Report:
@@ -135,35 +137,42 @@ class AsyncOutcomes:
         that was taken from the source. Whatever ends the run early is raised with the report so
         far as its `report`, and in a note.
         """
-        if self._awaited:
+        if self._consumer_waits:
             raise RuntimeError("This run is under way; so_far tells what is known by now.")
         try:
-            if not self._used:
+            if not self._started:
                 async with aclosing(self.batches()) as batches:
                     async for _ in batches:
                         pass
             await self.aclose()
-            if self._error is not None:
-                raise self._error
+            self._raise_error()
         except BaseException as error:
             carry(error, self.so_far, "jobs taken up")
             raise
         return self.so_far
 
     async def __aiter__(self) -> AsyncGenerator[Outcome, None]:
-        async with self._running():
+        self._start()
+        try:
             while await self._more():
                 yield self._ready.popleft()
+        finally:
+            await self.aclose()
+        self._raise_error()
 
     async def batches(self) -> AsyncGenerator[list[Outcome], None]:
         """
         Iterate over lists of outcomes instead: all that are new each time, never empty.
         """
-        async with self._running():
+        self._start()
+        try:
             while await self._more():
                 batch = list(self._ready)
                 self._ready.clear()
                 yield batch
+        finally:
+            await self.aclose()
+        self._raise_error()
 
     async def __aenter__(self) -> Self:
         return self
@@ -175,7 +184,7 @@ class AsyncOutcomes:
         """
         Begin nothing more, and wait up to 10 s for what is under way.
         """
-        self._used = True
+        self._started = True
         self._stop()
         try:
             await _all_done(self._tasks(), timeout=self._grace)
@@ -183,42 +192,54 @@ class AsyncOutcomes:
             # Out of patience, or interrupted a second time.
             for task in tuple(self._tasks()):
                 task.cancel()
-            await _all_done(self._tasks())
+            await self._all_accounted()
 
-    @asynccontextmanager
-    async def _running(self) -> AsyncGenerator[None, None]:
-        if self._used:
+    def _start(self) -> None:
+        if self._started:
             raise RuntimeError("This run has begun before; ask for another one.")
-        self._used = True
-        self._feeder = asyncio.create_task(self._feed())
-        self._feeder.add_done_callback(self._fed)
-        try:
-            yield
-        finally:
-            await self.aclose()
+        self._started = True
+        self._source_task = asyncio.create_task(self._read_source())
+        self._source_task.add_done_callback(self._source_ended)
+
+    def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
+    async def _all_accounted(self) -> None:
+        """
+        Wait until cancelled tasks have ended and have their outcome, even if cancelled again:
+        some frameworks cancel at every turn.
+        """
+        interruption: asyncio.CancelledError | None = None
+        while tasks := self._tasks():
+            try:
+                await _all_done(tasks)
+                await asyncio.sleep(0)  # for the callbacks that record the outcomes
+            except asyncio.CancelledError as again:
+                interruption = again
+        if interruption is not None:
+            raise interruption
+
     async def _more(self) -> bool:
         # Jobs begin between here and the return, never while the caller handles an outcome.
-        self._awaited = True
-        self._open.set()
+        self._consumer_waits = True
+        self._may_begin.set()
         self._update_room()
         try:
             # Refill even if outcomes have piled up: one turn to take jobs, one to begin them.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             while not self._ready and self._tasks():
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()
         finally:
-            self._awaited = False
+            self._consumer_waits = False
         if not self._stopping:
-            self._open.clear()
+            self._may_begin.clear()
         self._update_room()
         return bool(self._ready)
 
-    async def _feed(self) -> None:
+    async def _read_source(self) -> None:
         seen = set[str]()
         async with aclosing(_each(self._jobs)) as items:
             async for item in items:
@@ -228,7 +249,7 @@ class AsyncOutcomes:
                     continue
                 seen.add(job_id)
                 try:
-                    await _until(self._room)
+                    await _until(self._has_room)
                 except asyncio.CancelledError:
                     self._record(self._work.interrupted(job_id, job))
                     raise
@@ -238,13 +259,13 @@ class AsyncOutcomes:
                     self._begin(job_id, job)
                 self._update_room()
 
-    def _fed(self, feeder: asyncio.Task[None]) -> None:
-        self._feeder = None
-        if not feeder.cancelled():
-            self._error = self._error or feeder.exception()
+    def _source_ended(self, source: asyncio.Task[None]) -> None:
+        self._source_task = None
+        if not source.cancelled():
+            self._error = self._error or source.exception()
         elif not self._stopping:
             self._error = RuntimeError("What the jobs were read from was cancelled.")
-        self._news.set()
+        self._changed.set()
 
     def _begin(self, job_id: str, job: Job | None) -> None:
         def ended(task: asyncio.Task[None]) -> None:
@@ -254,14 +275,14 @@ class AsyncOutcomes:
             elif (error := task.exception()) is not None:
                 self._fail(error)
             self._update_room()
-            self._news.set()
+            self._changed.set()
 
         task = asyncio.create_task(self._settle(job_id, job))
         self._under_way.add(task)
         task.add_done_callback(ended)
 
     async def _settle(self, job_id: str, job: Job | None) -> None:
-        await _until(self._open)
+        await _until(self._may_begin)
         outcome = await self._work.settle(job_id, job, lambda: self._stopping)
         if isinstance(outcome.error, _NOTHING_WILL_WORK):
             self._stopping = True
@@ -274,14 +295,14 @@ class AsyncOutcomes:
 
     def _stop(self) -> None:
         self._stopping = True
-        self._open.set()
-        if self._feeder is not None:
-            self._feeder.cancel()
+        self._may_begin.set()
+        if self._source_task is not None:
+            self._source_task.cancel()
 
     def _record(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
         self._ready.append(outcome)
-        self._news.set()
+        self._changed.set()
         if self._on_outcome is not None:
             try:
                 self._on_outcome(outcome)
@@ -290,16 +311,18 @@ class AsyncOutcomes:
 
     def _update_room(self) -> None:
         if (
-            self._open.is_set()
+            self._may_begin.is_set()
             and len(self._under_way) < self._concurrency
             and len(self._ready) < self._concurrency
         ):
-            self._room.set()
+            self._has_room.set()
         else:
-            self._room.clear()
+            self._has_room.clear()
 
     def _tasks(self) -> set[asyncio.Task[None]]:
-        return self._under_way if self._feeder is None else {self._feeder, *self._under_way}
+        return (
+            self._under_way if self._source_task is None else {self._source_task, *self._under_way}
+        )
 
 
 class Act:

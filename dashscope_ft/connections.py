@@ -201,9 +201,10 @@ class Connections:
         """
         await self.waits.end()
         here = asyncio.get_running_loop()
-        for loop, fresh in list(self._pools):
-            if loop is here:
-                await self._pools.pop((loop, fresh)).life.aclose()
+        for place in [each for each in self._pools if each[0] is here]:
+            pool = self._pools.pop(place, None)  # which another call of this may have closed
+            if pool is not None:
+                await pool.life.aclose()
 
     async def _session_here(self, fresh_connection: bool) -> ClientSession:
         place = (asyncio.get_running_loop(), fresh_connection)

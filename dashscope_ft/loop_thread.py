@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import signal
+import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
 from queue import Empty, SimpleQueue
@@ -20,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _WAKE_INTERVAL: Final = 0.5  # seconds between checks for an interrupt that did not end a wait
+_FINALIZER_TIME: Final = 0.01  # seconds in which a finalizer surely returns
 _MOST_SHOWN: Final = 500  # characters of what an interrupted call came to
 
 
@@ -100,8 +104,14 @@ class LoopThread:
         asked = self.submit(closing_call, closing_call.begin)
         waits = timeout and not self.exiting  # while the interpreter exits, callers are not woken
         if asked and waits and threading.current_thread() is not self.thread:
-            with suppress(Empty):
-                closing_call.woken.get(timeout=timeout)
+            try:
+                with suppress(Empty):
+                    closing_call.woken.get(timeout=timeout)
+            except KeyboardInterrupt as interrupt:
+                if not isinstance(interrupt.__context__, GeneratorExit):
+                    raise
+                # After a `break` this runs in a finalizer, where it would be ignored: repeat it.
+                _thread.start_new_thread(_interrupt_soon, ())
 
     def request_stop(self) -> None:
         """
@@ -363,6 +373,15 @@ class Stream(Generic[T]):
         self.ended = True
         self._source = None
         loop_thread.streams.discard(self)
+
+
+def _interrupt_soon() -> None:
+    time.sleep(_FINALIZER_TIME)
+    main = threading.main_thread().ident
+    if sys.platform != "win32" and main is not None:
+        signal.pthread_kill(main, signal.SIGINT)  # which also ends whatever it is waiting in
+    else:
+        _thread.interrupt_main()
 
 
 def _wait_for(token: SimpleQueue[None]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, MutableSet
-from contextlib import aclosing
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from weakref import WeakSet
@@ -24,14 +24,14 @@ from .stitching import (
     link,
     next_span,
     same_order,
-    unseen,
+    take_unseen,
 )
 
 T = TypeVar("T")
 
 _READ_AGAIN = 2  # times that a short page below its own total may be read again
 
-_Place = asyncio.Future[Window | Exception]
+_PendingWindow = asyncio.Future[Window | Exception]
 
 
 class Spawn(Protocol):
@@ -101,7 +101,8 @@ class AsyncPager(Generic[T]):
     async def __aexit__(self, *_: object) -> None:
         walks, self._walks = self._walks, WeakSet()
         for walk in walks:
-            await walk.aclose()
+            with suppress(RuntimeError):  # another task is waiting in it, and has to end it
+                await walk.aclose()
 
     def batches(self) -> AsyncGenerator[list[T], None]:
         """
@@ -110,7 +111,7 @@ class AsyncPager(Generic[T]):
         Raises:
             ListingInconsistent: The listing could not be proven complete.
         """
-        return self._started(_Walk(self._listing).batches())
+        return self._started(self._batches())
 
     async def collect(self, limit: int | None = None) -> list[T]:
         """
@@ -129,18 +130,33 @@ class AsyncPager(Generic[T]):
         if limit == 0:
             return jobs
         walk = _Walk(self._listing, limit=limit, keeps_all=True)
-        async with aclosing(walk.batches()) as batches:
-            async for batch in batches:
+        try:
+            while batch := await walk.next():
                 jobs += batch
                 if limit is not None and len(jobs) >= limit:
                     break
+        finally:
+            await walk.stop()
         return jobs[:limit]
 
+    # Not one generator within the other: a loop that ends would close both at once, and fail.
+
+    async def _batches(self) -> AsyncGenerator[list[T], None]:
+        walk = _Walk(self._listing)
+        try:
+            while batch := await walk.next():
+                yield batch
+        finally:
+            await walk.stop()
+
     async def _jobs(self) -> AsyncGenerator[T, None]:
-        async with aclosing(_Walk(self._listing).batches()) as batches:
-            async for batch in batches:
+        walk = _Walk(self._listing)
+        try:
+            while batch := await walk.next():
                 for job in batch:
                     yield job
+        finally:
+            await walk.stop()
 
     def _started(self, walk: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
         self._walks.add(walk)
@@ -166,53 +182,64 @@ class _Walk(Generic[T]):
         self._turns = asyncio.Semaphore(listing.concurrency)
         self._largest = listing.page_size
         self._seen: set[str] = set()
+        self._started = False
+        self._ended = False
         self._given = 0
-        self._used = 0  # windows that the chain has asked for or passed, and those read again
-        self._fruitful = 0  # those that brought something new
+        self._reads = 0  # windows that the chain has asked for or passed, and those read again
+        self._useful_reads = 0  # those that brought something new
         self._tail: Window
-        self._ahead: deque[_Place] = deque()  # windows behind the chain, arrived or not
+        self._ahead: deque[_PendingWindow] = deque()  # windows behind the chain, arrived or not
         self._readers: list[asyncio.Task[None]] = []
         self._total = 0  # jobs, by the latest reply
         self._horizon = 0  # the index up to which windows are being read
         self._end = 0  # the index up to which they are to be
 
-    async def batches(self) -> AsyncGenerator[list[T], None]:
+    async def next(self) -> list[T]:
         """
-        Yield what the caller wants of each window that joins the chain.
+        Return what the caller wants of the next window that brings any of it; empty at the end.
         """
-        listing = self._listing
-        try:
-            rows = self._join(await self._read(Span(1, self._largest)), anchored=True)
-            while True:
-                ended = self._tail.is_short
-                jobs = listing.decode(rows)
-                if listing.wanted is not None:
-                    jobs = [*filter(listing.wanted, jobs)]
-                self._given += len(jobs)
-                if not ended:
-                    self._read_ahead()
-                if jobs:
-                    yield jobs
-                if ended:
-                    await self._check_end()
-                    return
-                rows = await self._advance()
-        finally:
-            await self._stop()
+        while not self._ended:
+            rows = await self._advance() if self._started else await self._begin()
+            self._ended = self._tail.is_short
+            jobs = self._listing.decode(rows)
+            if self._listing.wanted is not None:
+                jobs = [*filter(self._listing.wanted, jobs)]
+            self._given += len(jobs)
+            if not self._ended:
+                self._read_ahead()
+            if jobs:
+                return jobs
+        await self._check_end()
+        return []
+
+    async def stop(self) -> None:
+        """
+        End all reads ahead.
+        """
+        self._ahead.clear()
+        self._end = 0
+        for reader in self._readers:
+            reader.cancel()
+        if self._readers:
+            await asyncio.wait(self._readers)
+
+    async def _begin(self) -> list[Row]:
+        self._started = True
+        return self._join(await self._read(Span(1, self._largest)), anchored=True)
 
     async def _advance(self) -> list[Row]:
         """
         Join one more window to the chain, and give its new items.
         """
         while self._ahead:
-            window = await self._arrival()
+            window = await self._next_ahead()
             if not window.ids <= self._seen:
                 joint = link(self._tail, self._seen, window)
                 if joint is not Link.PROVEN:
                     return await self._bridge(window if joint is Link.TIED else None)
-                self._pass()
+                self._drop_next()
                 return self._join(window)
-            self._pass()  # all that it shows lies behind
+            self._drop_next()  # all that it shows lies behind
         return await self._bridge(None)
 
     async def _bridge(self, tied: Window | None) -> list[Row]:
@@ -228,7 +255,7 @@ class _Walk(Generic[T]):
             if tied is not None:
                 # A page that begins before the tail's last second and ends after it would prove
                 # the link. If no page is large enough for that, an unchanged order has to do.
-                whole_second = tail.covered - tail.last_group + 1
+                whole_second = tail.covered - tail.last_second_start + 1
                 can_straddle = bridging_span(end, whole_second, self._largest).end > end
                 if not can_straddle and same_order(tail, tied):
                     return self._join(tied)
@@ -267,19 +294,19 @@ class _Walk(Generic[T]):
         """
         Make a window the chain's tail. One at the head of the list needs no link.
         """
-        fresh = unseen(window, self._seen, anchored=anchored)
-        self._fruitful += bool(fresh)
+        fresh = take_unseen(window, self._seen, anchored=anchored)
+        self._useful_reads += bool(fresh)
         self._tail = window
         if not self._ahead:
             self._horizon = window.covered
         return fresh
 
-    def _pass(self) -> None:
+    def _drop_next(self) -> None:
         """
         Drop the next window that was read ahead, and count it.
         """
         self._ahead.popleft()
-        self._use()
+        self._count_read()
 
     def _read_ahead(self) -> None:
         """
@@ -295,7 +322,7 @@ class _Walk(Generic[T]):
             reader.add_done_callback(self._reader_ended)
             self._readers.append(reader)
 
-    def _plan(self) -> tuple[Span, _Place] | None:
+    def _plan(self) -> tuple[Span, _PendingWindow] | None:
         """
         Plan the next window to read ahead: its span, and the future that will hold it. None if
         enough windows are waiting already, or all of the list is planned.
@@ -306,11 +333,11 @@ class _Walk(Generic[T]):
         if span.end <= self._horizon:
             return None
         self._horizon = span.end
-        place: _Place = asyncio.get_running_loop().create_future()
+        place: _PendingWindow = asyncio.get_running_loop().create_future()
         self._ahead.append(place)
         return span, place
 
-    async def _read_on(self, span: Span, place: _Place) -> None:
+    async def _read_on(self, span: Span, place: _PendingWindow) -> None:
         """
         Read a window, and go on with the next at once rather than at the consumer's next turn.
         """
@@ -332,7 +359,7 @@ class _Walk(Generic[T]):
                 if not place.done():
                     place.set_result(ClientClosed("This client was closed during the walk."))
 
-    async def _arrival(self) -> Window:
+    async def _next_ahead(self) -> Window:
         """
         Wait for the next window that was read ahead, and leave it in its place.
         """
@@ -342,16 +369,16 @@ class _Walk(Generic[T]):
         return got
 
     async def _read(self, span: Span) -> Window:
-        self._use()
+        self._count_read()
         return await self._window(span)
 
-    def _use(self) -> None:
+    def _count_read(self) -> None:
         """
         Count a read against what a walk may cost.
         """
-        self._used += 1
+        self._reads += 1
         # Those ahead of the chain are planned, though nobody knows yet what they bring.
-        if self._used > 4 * (self._fruitful + len(self._ahead)) + 20:
+        if self._reads > 4 * (self._useful_reads + len(self._ahead)) + 20:
             raise self._inconsistent(self._total)
 
     async def _window(self, span: Span) -> Window:
@@ -362,6 +389,9 @@ class _Walk(Generic[T]):
         while True:
             async with self._turns:
                 reply = await self._listing.read(*span)
+            if len(reply.rows) == span.page_size:
+                # The page that was asked for, whatever size is echoed.
+                reply = reply._replace(page_size=span.page_size)
             if reply.page_size < span.page_size:
                 self._largest = min(self._largest, reply.page_size)
             window = Window.of(reply, self._listing.read_time)
@@ -374,7 +404,7 @@ class _Walk(Generic[T]):
             elif again or not window.repeats_itself:  # a repeated id is read again only once
                 return window
             again += 1
-            self._use()
+            self._count_read()
 
     def _inconsistent(
         self, total: int, unlinked: frozenset[str] = frozenset()
@@ -388,14 +418,3 @@ class _Walk(Generic[T]):
         error.seen = seen
         error.total = total
         return error
-
-    async def _stop(self) -> None:
-        """
-        Leave no read behind.
-        """
-        self._ahead.clear()
-        self._end = 0
-        for reader in self._readers:
-            reader.cancel()
-        if self._readers:
-            await asyncio.wait(self._readers)

@@ -142,7 +142,7 @@ class Window(NamedTuple):
         return times if times == sorted(times, reverse=True) else []
 
     @property
-    def last_group(self) -> int:
+    def last_second_start(self) -> int:
         """
         The index of the first row that has the same second as the last; `covered` if unknown.
         """
@@ -196,7 +196,7 @@ def same_order(tail: Window, window: Window) -> bool:
     return among == sorted(shared)
 
 
-def unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
+def take_unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
     """
     Return the new rows of a joined reply, and add their ids to `seen`.
 

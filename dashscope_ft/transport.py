@@ -44,7 +44,7 @@ from .retry import (
     evidence_of,
     waits,
 )
-from .settings import Settings
+from .settings import Settings, with_changes
 
 T = TypeVar("T")
 
@@ -203,6 +203,7 @@ class Transport:
         self.settings = settings
         self.clock = clock
         self.sleep = sleep
+        self.ends_at: float | None = None
         self.jitter = jitter
         self.now = now
         concurrency = settings.concurrency
@@ -212,10 +213,18 @@ class Transport:
 
     def with_settings(self, settings: Settings) -> Transport:
         """
-        Give a view with other bounds, over the same connections, limiter and budget.
+        Return a view with other bounds, over the same connections, limiter and budget.
         """
         view = copy(self)
         view.settings = settings
+        return view
+
+    def ending_in(self, seconds: float) -> Transport:
+        """
+        Return a view whose calls end in so many seconds from now, even if they have no turn yet.
+        """
+        view = self.with_settings(with_changes(self.settings, deadline=seconds))
+        view.ends_at = self.clock() + seconds
         return view
 
     @property
@@ -241,14 +250,14 @@ class Transport:
             DashScopeError: Any of them except those about jobs, plans and listings.
             CancelledError: With a note if the interrupted change may have happened.
         """
-        effort = _Effort(self, call, within, max_attempts or self.settings.max_attempts)
+        execution = _Execution(self, call, within, max_attempts or self.settings.max_attempts)
         try:
-            return await effort.run()
+            return await execution.run()
         except DashScopeError as error:
             error.what = call.what
             raise
         except asyncio.CancelledError as interrupt:
-            if effort.may_be_done:
+            if execution.may_be_done:
                 told = f"{call.what}: interrupted, and it may have been received."
                 interrupt.add_note(f"{told} {call.when_unknown}")
             raise
@@ -279,7 +288,7 @@ class Transport:
         await self.shared.aclose()
 
 
-class _Effort(Generic[T]):
+class _Execution(Generic[T]):
     """
     The execution of one call: attempt, decide, pause, until it is settled or out of bounds.
     """
@@ -292,11 +301,12 @@ class _Effort(Generic[T]):
         self._limiter = self._shared.limiter_here()
         self._call = call
         self._deadline = transport.settings.deadline if within is None else within
-        self._most = max_attempts
+        self._max_attempts = max_attempts
         self._history = History()
         self._waits = waits(transport.jitter)
-        self._ends_at = None if within is None else transport.clock() + within
-        self._spent = 0
+        self._ends_at = transport.ends_at if within is None else transport.clock() + within
+        self._had_turn = within is not None  # or belongs to a call that had one
+        self._tokens_spent = 0
         self._looked = False
         self._last: DashScopeError | None = None
 
@@ -319,27 +329,28 @@ class _Effort(Generic[T]):
             history.seen[got.evidence] += 1
             history.in_doubt |= verdict in _UNSURE
             if verdict is Verdict.INFERRED and call.infer is not None:
-                self._shared.budget.earn(self._spent or 1)
+                self._shared.budget.earn(self._tokens_spent or 1)
                 return call.infer(got.error.request_id)
             if verdict is Verdict.RAISE:
                 raise await self._explained(got.error)
             if verdict in (Verdict.UNKNOWN, Verdict.INFERRED):
-                raise self._unknown(got.error)
+                raise self._outcome_unknown(got.error)
             self._last = got.error
             if error := await self._pause(got):
-                raise self._end(error)
+                raise self._final_error(error)
 
     async def _attempt(self) -> T | _Setback:
         """
         Wait for a turn, send once, and say what came of it.
         """
-        await self._enter()
+        await self._take_turn()
+        self._had_turn = True
         limiter, transport = self._limiter, self._transport
         try:
             if self._shared.closed:
-                raise self._end(_closed())
+                raise self._final_error(_closed())
             if self._call.stopping is not None and self._call.stopping():
-                raise self._end(ConnectionFailed("stopped before it was sent."))
+                raise self._final_error(ConnectionFailed("stopped before it was sent."))
             sent_at = transport.clock()
             if self._ends_at is None:
                 self._ends_at = sent_at + self._deadline
@@ -353,7 +364,7 @@ class _Effort(Generic[T]):
         finally:
             limiter.leave()
         if isinstance(got, NoReply):
-            return self._silence(got)
+            return self._no_reply(got)
         evidence = evidence_of(got)
         if evidence is Evidence.THROTTLED:
             limiter.refused(sent_at, got.retry_after)
@@ -361,24 +372,24 @@ class _Effort(Generic[T]):
             limiter.admitted()
         return self._success(got) if evidence is None else self._refusal(evidence, got)
 
-    async def _enter(self) -> None:
+    async def _take_turn(self) -> None:
         if self._limiter.enter_at_once():
             return
         if self._shared.closed:
-            raise self._end(_closed())
-        again = self._ends_at is not None
-        bound = self._left() if again else None  # the deadline runs from the first turn
+            raise self._final_error(_closed())
+        # Otherwise the deadline runs from the first turn.
+        bound = None if self._ends_at is None else self._seconds_left()
         error: DashScopeError
         try:
             async with self._shared.connections.waits.bounded(bound):
-                await self._limiter.enter(self._left(), again=again)
+                await self._limiter.enter(self._seconds_left(), again=self._had_turn)
             return
         except Throttled as pause:
             error = self._throttled(pause)
         except TimeoutError:
             late = self._late("its turn did not come in time.")
             error = _closed() if self._shared.closed else late
-        raise self._end(error)
+        raise self._final_error(error)
 
     def _throttled(self, pause: Throttled) -> Throttled:
         """
@@ -390,7 +401,7 @@ class _Effort(Generic[T]):
         self._last.hint = f"Try again in {pause.retry_after:.0f} s."
         return self._last
 
-    def _silence(self, got: NoReply) -> _Setback:
+    def _no_reply(self, got: NoReply) -> _Setback:
         if self._shared.closed:
             return _Setback(got.evidence, _closed())
         kind = DeadlineExceeded if got.timed_out else ConnectionFailed
@@ -426,7 +437,7 @@ class _Effort(Generic[T]):
             error.attempts = self._history.attempts
             # The traceback's locals hold the answer, and with it whatever that repeats.
             return _Setback(Evidence.OTHER_SHAPE, error.with_traceback(None))
-        self._shared.budget.earn(self._spent or 1)
+        self._shared.budget.earn(self._tokens_spent or 1)
         return value
 
     async def _look(self, setback: _Setback) -> tuple[Verdict, _Setback]:
@@ -435,12 +446,12 @@ class _Effort(Generic[T]):
         """
         looked, self._looked = self._looked, True
         pause, setback.retry_after = setback.retry_after, 0.0
-        if self._call.look is None or pause > LONGEST_PAUSE or pause >= self._left():
+        if self._call.look is None or pause > LONGEST_PAUSE or pause >= self._seconds_left():
             return Verdict.UNKNOWN, setback
         if pause:
             await self._transport.rest(pause)
         try:
-            seen = await self._transport.send(self._call.look, within=self._left())
+            seen = await self._transport.send(self._call.look, within=self._seconds_left())
         except DashScopeError as failure:
             if isinstance(failure, NotFound) and failure.is_from_service:
                 return Verdict.RAISE, _Setback(Evidence.NOT_FOUND, failure)
@@ -461,12 +472,16 @@ class _Effort(Generic[T]):
         error.attempts = self._history.attempts
         if not isinstance(error, StateConflict) or self._call.look is None:
             return error
-        if error.job_status is None and self._left() > 0:
+        if error.job_status is None and self._seconds_left() > 0:
             try:
                 seen = await self._transport.send(
-                    self._call.look, within=self._left(), max_attempts=1
+                    self._call.look, within=self._seconds_left(), max_attempts=1
                 )
                 error.job_status = seen.status
+            except NotFound as gone:
+                # Then a deletion in doubt may have happened after all.
+                is_unknown = self._history.in_doubt and gone.is_from_service
+                return self._outcome_unknown(error) if is_unknown else error
             except DashScopeError:
                 return error
         if error.job_status is not None:
@@ -481,24 +496,24 @@ class _Effort(Generic[T]):
         """
         error, wait = setback.error, setback.retry_after
         if self._call.patient and setback.evidence is Evidence.THROTTLED:
-            self._most += 1  # only the deadline ends it, and the limiter does the waiting
+            self._max_attempts += 1  # only the deadline ends it, and the limiter does the waiting
             rest, cost = 0.0, 0
         else:
             rest = wait = max(wait, next(self._waits))
             cost = COST_AFTER_TIMEOUT if isinstance(error, DeadlineExceeded) else COST
-        is_last = self._history.attempts >= self._most or self._shared.closed
+        is_last = self._history.attempts >= self._max_attempts or self._shared.closed
         if is_last or setback.retry_after > LONGEST_PAUSE:
             return error
-        if wait >= self._left():
+        if wait >= self._seconds_left():
             return self._late(error.message) if isinstance(error, ConnectionFailed) else error
         if not self._shared.budget.spend(cost):
             return error
-        self._spent += cost
+        self._tokens_spent += cost
         _log.debug("%s: %s; again in %.2f s", self._call.what, setback.evidence.name, wait)
         await self._transport.rest(rest)
         return None
 
-    def _left(self) -> float:
+    def _seconds_left(self) -> float:
         if self._ends_at is None:
             return self._deadline
         return self._ends_at - self._transport.clock()
@@ -509,14 +524,14 @@ class _Effort(Generic[T]):
             attempts=self._history.attempts,
         )
 
-    def _end(self, error: DashScopeError) -> DashScopeError:
+    def _final_error(self, error: DashScopeError) -> DashScopeError:
         """
         Return the error to raise: `OutcomeUnknown` if an earlier attempt may have taken effect.
         """
         error.attempts = self._history.attempts
-        return self._unknown(error) if self._history.in_doubt else error
+        return self._outcome_unknown(error) if self._history.in_doubt else error
 
-    def _unknown(self, last: DashScopeError) -> OutcomeUnknown:
+    def _outcome_unknown(self, last: DashScopeError) -> OutcomeUnknown:
         return OutcomeUnknown(
             f"sent, and nobody can know what came of it: {last.message}",
             code=last.code,

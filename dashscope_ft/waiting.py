@@ -154,25 +154,27 @@ class Watch(Generic[Job]):
     ended: dict[str, Job | NotFound] = field(factory=dict)
     """Those that have, and those that are not there any more."""
 
-    _unlisted: set[str] = field(factory=set)
+    _unlisted: dict[str, None] = field(factory=dict)  # in the order in which they are polled
 
     async def look(self) -> None:
         """
         Look at each once. What was seen stays seen, where a request fails.
         """
-        listed = self.unfinished.keys() - self._unlisted
+        listed = [job_id for job_id in self.unfinished if job_id not in self._unlisted]
         if len(listed) > 1:
             await self._look_through_pages(set(listed))
         else:
-            self._unlisted |= listed
-        for job_id in self._unlisted & self.unfinished.keys():
+            self._unlisted |= dict.fromkeys(listed)
+        for job_id in [each for each in self._unlisted if each in self.unfinished]:
             try:
                 self._note(await self.lookout.get(job_id, self.vigil.left))
-            except NotFound as missing:
-                if not missing.is_from_service:
+            except DashScopeError as error:
+                if not isinstance(error, NotFound) or not error.is_from_service:
+                    # So that one that always fails keeps no other from being polled.
+                    self._unlisted[job_id] = self._unlisted.pop(job_id)
                     raise
-                _log.info("%s is not there: %s", job_id, missing.message)
-                self.ended[job_id] = missing
+                _log.info("%s is not there: %s", job_id, error.message)
+                self.ended[job_id] = error
                 del self.unfinished[job_id]
 
     async def _look_through_pages(self, wanted: set[str]) -> None:
@@ -184,7 +186,7 @@ class Watch(Generic[Job]):
                     self._note(job)
             if not wanted or page_no * page.page_size >= page.total:
                 break
-        self._unlisted |= wanted
+        self._unlisted |= dict.fromkeys(job_id for job_id in self.unfinished if job_id in wanted)
 
     def _note(self, job: Job) -> None:
         if job.is_finished:

@@ -76,6 +76,26 @@ async def feed(items: Iterable[str]) -> AsyncIterator[str]:
         yield item
 
 
+async def test_cancellations_at_every_turn() -> None:
+    """
+    Some frameworks cancel until the task has ended: what was sent is accounted for all the same.
+    """
+    service = Service(gate=asyncio.Event())
+    deleting = run(service, ["ft-1", "ft-2", "ft-3", "ft-4"], concurrency=3)
+    task = asyncio.create_task(deleting.report())
+    while len(service.begun) < 3:
+        await asyncio.sleep(0)
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+
+    report: Report = vars(caught.value)["report"]
+    assert {o.job_id for o in report.outcomes if o.reason == "unknown_outcome"} == {*service.begun}
+    assert report == deleting.so_far
+
+
 def results(report: Report) -> dict[str, tuple[str, str]]:
     return {outcome.job_id: (outcome.result, outcome.reason) for outcome in report.outcomes}
 

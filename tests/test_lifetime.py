@@ -488,6 +488,55 @@ async def test_loops_that_come_and_go_in_other_threads(model_studio: Emulator) -
         assert len(pools) == len(limiters) == 1
 
 
+async def test_closing_twice_at_the_same_time() -> None:
+    """
+    Each closes what the other has not.
+    """
+    async with scripted(job()) as server:
+        client = server.client(real_time=True)
+        await client.fine_tunes.get("ft-1")
+        await client.fine_tunes.create(model="qwen3-8b", training_file_ids=["file-1"])
+
+        await asyncio.gather(client.aclose(), client.aclose())
+        while server._serving:
+            await asyncio.sleep(0)
+
+
+def test_iterators_that_are_held_as_the_loop_ends(model_studio: Emulator) -> None:
+    """
+    The error that ends the program is all that is said, whatever it holds.
+    """
+    model_studio.seed(jobs=150, statuses=["FAILED"])
+    ended = run_script(
+        "",
+        """
+        import asyncio, sys
+        from dashscope_ft import AsyncClient
+
+        held = []
+
+        async def use():
+            async with AsyncClient(base_url=sys.argv[1], api_key=sys.argv[2]) as client:
+                jobs = client.fine_tunes
+                runs = [jobs.delete_many(jobs.list()) for _ in range(2)]
+                held.extend([aiter(jobs.list()), jobs.list().batches()])
+                held.extend([aiter(runs[0]), runs[1].batches()])
+                for iterator in held:
+                    await anext(iterator)
+                raise ValueError("mine")
+
+        try:
+            asyncio.run(use())
+        except ValueError as error:
+            print(error)
+        """,
+        model_studio.url,
+        model_studio.key(),
+    )
+
+    assert (ended.stdout, ended.stderr) == ("mine\n", "")
+
+
 async def test_a_loop_that_is_closed_with_calls_pending() -> None:
     """
     Who was in flight or in line there keeps nobody waiting on the next loop.

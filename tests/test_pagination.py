@@ -197,6 +197,38 @@ async def test_a_page_that_is_cut_short_in_silence(total: int | None) -> None:
         await lying.walk()
 
 
+@pytest.mark.parametrize("page_size", [20, 50, 100])
+@pytest.mark.parametrize("echoed", [10, 20, 50, 100, 1000])
+async def test_a_page_size_that_is_echoed_wrongly(echoed: int, page_size: int) -> None:
+    """Whatever is echoed, a page with as many rows as asked for is the one that was asked for."""
+    for jobs in range(180, 200):
+        lying = ChangingList(jobs, random=Random(4))
+        lying.distort = lambda rows: rows._replace(page_size=echoed)
+        try:
+            assert len(await lying.walk(page_size=page_size, concurrency=1)) == jobs
+        except ListingInconsistent:
+            assert echoed < 100
+
+
+async def test_another_task_in_a_walk_that_is_left() -> None:
+    """`async with` leaves a walk to the task that waits in it, and raises what the body did."""
+    calm = ChangingList(500, random=Random(4))
+
+    async def walk(pager: AsyncPager[int]) -> None:
+        async for _ in pager:
+            pass
+
+    with pytest.raises(LookupError):
+        async with calm.pager() as pager:
+            other = asyncio.create_task(walk(pager))
+            while not calm.waiting:
+                await asyncio.sleep(0)
+            raise LookupError
+    other.cancel()
+    await asyncio.wait([other])
+    assert not calm.tasks
+
+
 async def test_a_page_without_a_total_as_jobs_come() -> None:
     """What is new at the head moves a known job behind the end, which proves it no less."""
     changing = ChangingList(30, random=Random(4), changes=1, inserts=1.0)

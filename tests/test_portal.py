@@ -755,6 +755,36 @@ def test_ctrl_c_in_an_iteration() -> None:
     assert (end.stdout, end.stderr, end.returncode) == ("1\nwound up\ninterrupted\n", "", 0)
 
 
+def test_ctrl_c_after_a_break() -> None:
+    """
+    While the source that was left is waited for, Ctrl-C ends the wait and reaches the caller,
+    though a generator that is collected cannot raise it.
+    """
+    end = run_script(
+        TOY,
+        """
+        closing = threading.Event()
+        async def source():
+            try:
+                yield 1
+            finally:
+                await asyncio.sleep(0.05)  # by then the caller waits
+                closing.set()
+                await asyncio.sleep(60)
+        interrupt_when(closing)
+        try:
+            for n in portal.iterate(source(), linger=30):
+                break
+            threading.Event().wait(30)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        os._exit(0)
+        """,
+    )
+
+    assert (end.stdout, end.stderr, end.returncode) == ("interrupted\n", "", 0)
+
+
 @pytest.mark.parametrize("moment", ["before", "behind"])
 def test_ctrl_c_between_two_steps(
     monkeypatch: pytest.MonkeyPatch, portal: Portal, guest: Guest, moment: str

@@ -22,7 +22,7 @@ from dashscope_ft.stitching import (
     link,
     next_span,
     same_order,
-    unseen,
+    take_unseen,
 )
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ def ids(jobs: Sequence[int]) -> set[str]:
 
 
 def taken(reply: Window, seen: set[str], *, anchored: bool) -> list[int]:
-    return [int(row["job_id"]) for row in unseen(reply, seen, anchored=anchored)]
+    return [int(row["job_id"]) for row in take_unseen(reply, seen, anchored=anchored)]
 
 
 # Windows
@@ -115,7 +115,7 @@ def test_times_that_say_nothing(times: list[Any]) -> None:
     """
     silent = window(range(len(times), 0, -1), times=times)
 
-    assert (silent.times, silent.last_group) == ([], silent.covered)
+    assert (silent.times, silent.last_second_start) == ([], silent.covered)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_where_the_last_second_begins(jobs: list[int], begins: int) -> None:
     """
     The jobs of a window's last second begin where the first of them stands.
     """
-    assert window(jobs, page_no=2, second=4 if jobs[0] == 11 else 1).last_group == begins
-    assert window([9, 8, 7, 6], page_no=2, page_size=3).last_group == 6
+    assert window(jobs, page_no=2, second=4 if jobs[0] == 11 else 1).last_second_start == begins
+    assert window([9, 8, 7, 6], page_no=2, page_size=3).last_second_start == 6
 
 
 # Links

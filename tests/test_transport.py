@@ -542,6 +542,18 @@ async def test_success_that_carries_a_code(code: Any) -> None:
         assert (await get(server.client())).job_id == "ft-1"
 
 
+async def test_a_deletion_in_doubt_of_a_job_that_is_gone() -> None:
+    """
+    A state that forbids it says nothing for sure where the look for that state finds no job.
+    """
+    refused = refusal(400, "UnsupportedOperation")
+    async with scripted(Answer(b"", 504), refused, refusal(404, "NotFound")) as server:
+        error = await ended(delete(server.client()))
+
+        assert type(error) is OutcomeUnknown
+        assert [sent.split()[0] for sent in server.sent] == ["DELETE", "DELETE", "GET"]
+
+
 @pytest.mark.parametrize("code", [500, "500"])
 async def test_success_whose_code_is_the_status_of_a_failure(code: Any) -> None:
     """

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -432,6 +433,47 @@ async def test_a_service_that_never_answers() -> None:
 
     assert caught.value.last_status is None
     assert len(server.requests) == 1
+
+
+async def test_a_wait_that_has_no_turn_in_time() -> None:
+    """
+    Its time is running even while all turns are taken by calls that have more of it.
+    """
+    async with scripted(Silence()) as server:
+        client = server.client(real_time=True, concurrency=1)
+        other = asyncio.create_task(client.fine_tunes.get("ft-2"))
+        while not server.requests:
+            await asyncio.sleep(0)
+
+        with pytest.raises(DeadlineExceeded):
+            await client.fine_tunes.wait("ft-1", deadline=0.05)
+
+        assert not other.done()
+        assert len(server.requests) == 1
+        other.cancel()
+
+
+async def test_a_job_that_can_never_be_seen() -> None:
+    """
+    It keeps the others that no page shows from nothing.
+    """
+    async with living() as life:
+        jobs = [await life.job() for _ in range(4)]
+        life.emulator.inject(
+            Fault(operation="fine_tunes.list", status=200, body=NO_JOBS, times=None)
+        )
+        broken, *others = [job.job_id for job in jobs]
+        life.emulator.inject(
+            Fault(operation="fine_tunes.get", path=f"*{broken}", status=500, times=None)
+        )
+        seen: list[Mapping[str, str | None]] = []
+
+        with pytest.raises(DeadlineExceeded, match=f"^{broken} has not ended"):
+            await life.client.fine_tunes.wait_many(
+                [broken, *others], deadline=3_600, on_look=lambda look: seen.append(dict(look))
+            )
+
+    assert seen[-1].keys() == {broken}
 
 
 async def test_a_job_of_the_other_noun() -> None:

@@ -38,7 +38,6 @@ from ..models import (
 )
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
-from ..settings import with_changes
 from ..transport import Call, Sighting, Transport
 from ..waiting import OnLook, Vigil, wait_for_jobs
 
@@ -194,13 +193,10 @@ class Jobs(Generic[Job]):
 
     def within(self, seconds: float) -> Self:
         """
-        Return a view whose calls take at most so many seconds.
+        Return a view whose calls end in so many seconds from now at the latest.
         """
-        settings = self.transport.settings
-        bound = min(settings.deadline, max(seconds, _SHORTEST))
-        return evolve(
-            self, transport=self.transport.with_settings(with_changes(settings, deadline=bound))
-        )
+        bound = min(self.transport.settings.deadline, max(seconds, _SHORTEST))
+        return evolve(self, transport=self.transport.ending_in(bound))
 
     async def cancel(self, job: object, stopping: Stopping | None = None) -> Receipt:
         """
