@@ -181,7 +181,8 @@ class _Walk(Generic[T]):
         self._most_ahead = listing.concurrency * (2 if keeps_all else 1)
         self._turns = asyncio.Semaphore(listing.concurrency)
         self._largest = listing.page_size
-        self._seen: set[str] = set()
+        self._seen: set[str] = set()  # the jobs of the chain
+        self._jobs: dict[str, T] = {}  # those that were read and have not joined it yet
         self._started = False
         self._ended = False
         self._given = 0
@@ -199,9 +200,9 @@ class _Walk(Generic[T]):
         Return what the caller wants of the next window that brings any of it; empty at the end.
         """
         while not self._ended:
-            rows = await self._advance() if self._started else await self._begin()
+            job_ids = await self._advance() if self._started else await self._begin()
             self._ended = self._tail.is_short
-            jobs = self._listing.decode(rows)
+            jobs = [self._jobs.pop(job_id) for job_id in job_ids]
             if self._listing.wanted is not None:
                 jobs = [*filter(self._listing.wanted, jobs)]
             self._given += len(jobs)
@@ -223,13 +224,13 @@ class _Walk(Generic[T]):
         if self._readers:
             await asyncio.wait(self._readers)
 
-    async def _begin(self) -> list[Row]:
+    async def _begin(self) -> list[str]:
         self._started = True
         return self._join(await self._read(Span(1, self._largest)), anchored=True)
 
-    async def _advance(self) -> list[Row]:
+    async def _advance(self) -> list[str]:
         """
-        Join one more window to the chain, and give its new items.
+        Join one more window to the chain, and return the jobs that are new in it.
         """
         while self._ahead:
             window = await self._next_ahead()
@@ -242,7 +243,7 @@ class _Walk(Generic[T]):
             self._drop_next()  # all that it shows lies behind
         return await self._bridge(None)
 
-    async def _bridge(self, tied: Window | None) -> list[Row]:
+    async def _bridge(self, tied: Window | None) -> list[str]:
         """
         Read on from the chain, from further and further back, until a window joins it.
 
@@ -290,7 +291,7 @@ class _Walk(Generic[T]):
         """
         return self._tail.covered - max(0, self._tail.total - self._total)
 
-    def _join(self, window: Window, *, anchored: bool = False) -> list[Row]:
+    def _join(self, window: Window, *, anchored: bool = False) -> list[str]:
         """
         Make a window the chain's tail. One at the head of the list needs no link.
         """
@@ -402,9 +403,21 @@ class _Walk(Generic[T]):
                 if again == _READ_AGAIN:
                     raise self._inconsistent(window.total, window.ids)
             elif again or not window.repeats_itself:  # a repeated id is read again only once
+                self._decode(reply)
                 return window
             again += 1
             self._count_read()
+
+    def _decode(self, reply: Rows) -> None:
+        """
+        Decode the rows that no window has shown before: jobs wait in less memory than rows.
+        """
+        new = {
+            job_id: row
+            for job_id, row in zip(reply.job_ids, reply.rows, strict=True)
+            if job_id not in self._seen and job_id not in self._jobs
+        }
+        self._jobs.update(zip(new, self._listing.decode([*new.values()]), strict=True))
 
     def _inconsistent(
         self, total: int, unlinked: frozenset[str] = frozenset()

@@ -16,7 +16,7 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .envelope import Row, Rows
+from .envelope import Rows
 
 OVERLAP = 5  # rows; about 1.18 times the fewest reads, and links survive some deletions
 _ENOUGH_IN_ORDER = 3  # shared rows in one order, where nothing better can be had
@@ -65,9 +65,6 @@ class Window(NamedTuple):
     One reply, placed in the list.
     """
 
-    rows: list[Row]
-    """Its rows."""
-
     job_ids: list[str]
     """The ids of its rows, in order."""
 
@@ -96,7 +93,6 @@ class Window(NamedTuple):
             read_time: Reads a creation time; raises ValueError where it cannot.
         """
         return cls(
-            rows=reply.rows,
             job_ids=reply.job_ids,
             span=Span(reply.page_no, reply.page_size),
             total=reply.total or 0,
@@ -196,9 +192,9 @@ def same_order(tail: Window, window: Window) -> bool:
     return among == sorted(shared)
 
 
-def take_unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
+def take_unseen(window: Window, seen: set[str], *, anchored: bool) -> list[str]:
     """
-    Return the new rows of a joined reply, and add their ids to `seen`.
+    Return the ids of a joined reply's rows that are new, and add them to `seen`.
 
     Unless it is anchored at the head of the list, its rows before the first that the chain
     has were not there throughout, but for those of the same second.
@@ -208,11 +204,8 @@ def take_unseen(window: Window, seen: set[str], *, anchored: bool) -> list[Row]:
         begin = next(place for place, job_id in enumerate(window.job_ids) if job_id in seen)
         if begin and (times := window.times):
             begin = times.index(times[begin])
-    fresh = []
-    for job_id, row in zip(window.job_ids[begin:], window.rows[begin:], strict=True):
-        if job_id not in seen:
-            seen.add(job_id)
-            fresh.append(row)
+    fresh = [job_id for job_id in dict.fromkeys(window.job_ids[begin:]) if job_id not in seen]
+    seen.update(fresh)
     return fresh
 
 

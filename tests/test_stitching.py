@@ -61,7 +61,7 @@ def ids(jobs: Sequence[int]) -> set[str]:
 
 
 def taken(reply: Window, seen: set[str], *, anchored: bool) -> list[int]:
-    return [int(row["job_id"]) for row in take_unseen(reply, seen, anchored=anchored)]
+    return [int(job_id) for job_id in take_unseen(reply, seen, anchored=anchored)]
 
 
 # Windows
