@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from .models import ImportJob as ImportJob
     from .models import ImportStatus as ImportStatus
     from .models import JobStatus as JobStatus
-    from .models import Outcome as Outcome
     from .models import Page as Page
-    from .models import Receipt as Receipt
-    from .models import Report as Report
+    from .outcomes import Outcome as Outcome
+    from .outcomes import Receipt as Receipt
+    from .outcomes import Report as Report
     from .pagination import AsyncPager as AsyncPager
     from .resources.fine_tunes import FineTunes as FineTunes
     from .resources.imports import Imports as Imports
@@ -89,17 +89,8 @@ _HOME = {
         "StateConflict",
         "Throttled",
     ),
-    "models": (
-        "Checkpoint",
-        "FineTuneJob",
-        "ImportJob",
-        "ImportStatus",
-        "JobStatus",
-        "Outcome",
-        "Page",
-        "Receipt",
-        "Report",
-    ),
+    "models": ("Checkpoint", "FineTuneJob", "ImportJob", "ImportStatus", "JobStatus", "Page"),
+    "outcomes": ("Outcome", "Receipt", "Report"),
     "pagination": ("AsyncPager",),
     "resources.fine_tunes": ("FineTunes",),
     "resources.imports": ("Imports",),

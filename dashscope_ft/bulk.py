@@ -18,8 +18,8 @@ from .errors import (
     DeadlineExceeded,
     NotFound,
 )
-from .models import Action, FineTuneJob, ImportJob, Outcome, Receipt, Report
-from .outcomes import carry, done, failed, interruption, skipped
+from .models import FineTuneJob, ImportJob
+from .outcomes import Action, Outcome, Receipt, Report, carry, done, failed, interruption, skipped
 
 Job: TypeAlias = FineTuneJob | ImportJob
 

@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextvars import ContextVar
 from ssl import SSLContext, SSLError
 from types import TracebackType
@@ -27,6 +27,7 @@ from yarl import URL
 
 from . import __version__
 from .arguments import shown
+from .calls import Request
 from .credentials import Secret
 from .envelope import Reply, read_reply
 from .errors import ConfigurationError
@@ -34,30 +35,6 @@ from .retry import Evidence
 from .settings import Settings
 
 LARGEST_BODY = 8 * 1024 * 1024  # bytes, decoded
-
-
-class Request(NamedTuple):
-    """
-    What is to be sent.
-    """
-
-    method: str
-    """The HTTP method."""
-
-    path: str
-    """The path below the base URL, beginning with a slash, of segments that were checked."""
-
-    query: Mapping[str, str | int] | None = None
-    """The query, not yet quoted."""
-
-    body: bytes | None = None
-    """The body, JSON."""
-
-    fresh_connection: bool = False
-    """
-    Whether to open a connection for it alone. One from the pool may just have been dropped
-    by the server, which looks the same as a lost answer.
-    """
 
 
 class NoReply(NamedTuple):

@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from .daemons import Daemons
 from .errors import ClientClosed
-from .models import Report
+from .outcomes import Report
 
 P = ParamSpec("P")
 T = TypeVar("T")

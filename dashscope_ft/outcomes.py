@@ -1,13 +1,146 @@
 """
-What came of one job, in the words of `Outcome`, and what an interruption tells of many.
+The results of changes: a receipt for one, an outcome for each of many, and their report.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from attrs import frozen
 
 from .errors import DashScopeError, OutcomeUnknown
-from .models import Action, FineTuneJob, ImportJob, Outcome, Receipt, Report
+from .models import FineTuneJob, ImportJob
+
+Action = Literal["cancel", "delete"]
+Result = Literal["done", "skipped", "failed"]
+
+
+@frozen(kw_only=True)
+class Receipt:
+    """
+    The result of one cancellation, deletion or export.
+    """
+
+    job_id: str
+    """The job it is about."""
+
+    request_id: str | None = None
+    """The service's id of the request that settled it."""
+
+    confirmed: bool = True
+    """
+    True if the service acknowledged it. False if it was inferred after a lost answer, or if
+    the job did not exist and `missing_ok` was set.
+    """
+
+    job: ImportJob | None = None
+    """The import job that the service says it deleted."""
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """
+    The result for one job of a run over many.
+    """
+
+    job_id: str
+    """The job it is about."""
+
+    action: Action
+    """The requested action."""
+
+    result: Result
+    """Whether it was done, skipped or failed."""
+
+    reason: str
+    """
+    Done: `confirmed`, `inferred`. Skipped: `already_gone`, `changed`, `state`, `protected`,
+    `undecidable`, `not_attempted`. Failed: an error's code, or `unknown_outcome`.
+    """
+
+    error: DashScopeError | None = None
+    """The error, if any; with `done` it is the `NotFound` that `missing_ok` allowed."""
+
+    request_id: str | None = None
+    """The service's id of the request that settled it."""
+
+    job: FineTuneJob | ImportJob | None = None
+    """The job, where it was seen."""
+
+
+@frozen(kw_only=True)
+class Report:
+    """
+    The result of a run over many jobs: exactly one outcome for each job.
+    """
+
+    outcomes: Sequence[Outcome] = ()
+    """One for each job, in the order in which they ended."""
+
+    @property
+    def selected(self) -> int:
+        """
+        How many jobs the run was about: always `done + skipped + failed`.
+        """
+        return len(self.outcomes)
+
+    @property
+    def done(self) -> int:
+        """
+        How many were cancelled or deleted.
+        """
+        return self._count("done")
+
+    @property
+    def skipped(self) -> int:
+        """
+        How many were not touched; `Outcome.reason` says why.
+        """
+        return self._count("skipped")
+
+    @property
+    def failed(self) -> int:
+        """
+        How many failed, including those whose outcome is unknown.
+        """
+        return self._count("failed")
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """
+        The number of jobs for each `Outcome.reason`, the most frequent first.
+        """
+        return dict(Counter(outcome.reason for outcome in self.outcomes).most_common())
+
+    def raise_for_failures(self) -> None:
+        """
+        Raise the first failure, with a note on how many others there were.
+
+        Raises:
+            DashScopeError: Where any job failed.
+        """
+        errors = [
+            outcome.error
+            for outcome in self.outcomes
+            if outcome.error and outcome.result == "failed"
+        ]
+        if errors:
+            note = f"{self.failed} of {self.selected} jobs failed; this is the first."
+            if note not in getattr(errors[0], "__notes__", ()):
+                errors[0].add_note(note)
+            raise errors[0]
+
+    def __repr__(self) -> str:
+        # Not the outcomes: a notebook would show thousands of jobs.
+        return (
+            f"Report(selected={self.selected}, done={self.done}, skipped={self.skipped}, "
+            f"failed={self.failed}, reasons={self.reasons!r})"
+        )
+
+    def _count(self, result: Result) -> int:
+        return sum(outcome.result == result for outcome in self.outcomes)
 
 
 def done(

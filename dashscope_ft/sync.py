@@ -37,7 +37,7 @@ from .bulk import GRACE, AsyncOutcomes
 from .client import AsyncClient
 from .credentials import concealed
 from .errors import ClientClosed
-from .models import Outcome, Report
+from .outcomes import Outcome, Report
 from .pagination import AsyncPager
 from .portal import Portal
 from .resources.fine_tunes import FineTunes

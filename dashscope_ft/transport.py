@@ -11,12 +11,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from copy import copy
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import backoff
 from attrs import define, field
 
-from .connections import LARGEST_BODY, Connections, NoReply, Request
+from .calls import Call
+from .connections import LARGEST_BODY, Connections, NoReply
 from .envelope import Reply, malformed
 from .errors import (
     ClientClosed,
@@ -51,51 +52,6 @@ T = TypeVar("T")
 _log = logging.getLogger("dashscope_ft")
 
 _UNSURE = frozenset({Verdict.AGAIN_UNSURE, Verdict.AGAIN_UNSURE_ONCE})
-
-
-class Call(NamedTuple, Generic[T]):
-    """
-    One operation on the service, and how to read the answer to it.
-    """
-
-    what: str
-    """The call in words, for errors: `Deleting ft-…`."""
-
-    operation: Operation
-    """The kind of operation, which decides what a lost answer means."""
-
-    request: Request
-    """What to send."""
-
-    read: Callable[[Reply], T]
-    """Reads a success; raises MalformedResponse where it has another shape."""
-
-    infer: Callable[[str | None], T] | None = None
-    """Builds the result of a change that was inferred; takes the request id."""
-
-    look: Call[Sighting] | None = None
-    """The call that reads the job's status, to learn what happened or why it was refused."""
-
-    when_unknown: str = ""
-    """The hint of an `OutcomeUnknown`; empty for calls that change nothing."""
-
-    while_unfinished: str = ""
-    """Advice for the caller if it is refused because the job has not ended."""
-
-    patient: bool = False
-    """Whether rate limits cost no attempts, so that only the deadline ends the waiting."""
-
-    stopping: Callable[[], bool] | None = None
-    """Called right before each attempt; if it returns True, nothing more is sent."""
-
-
-class Sighting(NamedTuple):
-    """
-    A job's status, as `Call.look` reads it.
-    """
-
-    status: str
-    request_id: str | None
 
 
 @define

@@ -24,9 +24,9 @@ PACKAGE = Path(dashscope_ft.__file__).parent
 LAYERS = """
 characters daemons errors
 arguments credentials envelope limiter models training_log
-codec endpoint loop_thread outcomes plot retry stitching waiting
-bulk pagination portal settings tail
-cleanup connections creation
+codec endpoint outcomes plot retry stitching waiting
+bulk calls loop_thread pagination settings tail
+cleanup connections creation portal
 transport
 resources
 client

@@ -28,7 +28,8 @@ from dashscope_ft.errors import (
     PermissionDenied,
     StateConflict,
 )
-from dashscope_ft.models import FineTuneJob, ImportJob, Outcome, Receipt, Report
+from dashscope_ft.models import FineTuneJob, ImportJob
+from dashscope_ft.outcomes import Outcome, Receipt, Report
 
 
 @define

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashscope_ft import AsyncClient, DashScopeError, DeadlineExceeded, Throttled
+from dashscope_ft.calls import Request
 from dashscope_ft.codec import Codec
-from dashscope_ft.connections import Connections, Request
+from dashscope_ft.connections import Connections
 from dashscope_ft.envelope import Reply
 from dashscope_ft.limiter import Limiter
-from dashscope_ft.models import Report
+from dashscope_ft.outcomes import Report
 from dashscope_ft.settings import Settings, resolve
 from dashscope_ft.transport import Transport
 

@@ -218,9 +218,10 @@ async def test_another_task_in_a_walk_that_is_left() -> None:
         async for _ in pager:
             pass
 
+    pager = calm.pager()
+    other = asyncio.create_task(walk(pager))
     with pytest.raises(LookupError):
-        async with calm.pager() as pager:
-            other = asyncio.create_task(walk(pager))
+        async with pager:
             while not calm.waiting:
                 await asyncio.sleep(0)
             raise LookupError

@@ -31,16 +31,22 @@ from dashscope_ft.errors import (
 from dashscope_ft.models import (
     CANCELED_STATUSES,
     FINISHED_STATUSES,
-    Action,
     FineTuneJob,
     ImportJob,
     JobStatus,
     Noun,
+)
+from dashscope_ft.outcomes import (
+    Action,
     Outcome,
     Receipt,
     Report,
+    carry,
+    done,
+    failed,
+    interruption,
+    skipped,
 )
-from dashscope_ft.outcomes import carry, done, failed, interruption, skipped
 
 from .facts import Facts
 from .guards import check_guards, check_place

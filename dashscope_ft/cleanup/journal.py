@@ -21,7 +21,7 @@ import orjson
 from dashscope_ft import errors
 from dashscope_ft.arguments import check_regular_file
 from dashscope_ft.errors import DashScopeError, PlanRefused
-from dashscope_ft.models import Action, Outcome, Result
+from dashscope_ft.outcomes import Action, Outcome, Result
 
 _FORMAT: Final = 1
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError)

@@ -10,7 +10,8 @@ from attrs import evolve
 
 from dashscope_ft.bulk import Job, Stopping
 from dashscope_ft.errors import NotFound
-from dashscope_ft.models import JobStatus, Receipt, Report
+from dashscope_ft.models import JobStatus
+from dashscope_ft.outcomes import Receipt, Report
 
 from .apply import apply_plan
 from .journal import Journal

@@ -18,7 +18,7 @@ from .text import csv_line, json_line
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, AsyncOutcomes, Outcome, Report
-    from dashscope_ft.models import Action
+    from dashscope_ft.outcomes import Action
 
     from .noun import Noun
 

@@ -9,12 +9,12 @@ from typing import Final
 from attrs import frozen
 
 from ..arguments import check_checkpoint, check_text
-from ..connections import Request
+from ..calls import Call, Request
 from ..envelope import Reply, malformed
 from ..errors import InvalidArgument, JobFailed, NotFound
-from ..models import Checkpoint, FineTuneJob, Receipt
+from ..models import Checkpoint, FineTuneJob
+from ..outcomes import Receipt
 from ..retry import Operation
-from ..transport import Call
 from ..waiting import Vigil
 from .jobs import Jobs
 

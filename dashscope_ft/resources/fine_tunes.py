@@ -22,7 +22,8 @@ from ..bulk import AsyncOutcomes
 from ..codec import Codec
 from ..creation import Creation, fine_tune_fields
 from ..errors import OutcomeUnknown
-from ..models import Checkpoint, FineTuneJob, Outcome, Page, Receipt, Report
+from ..models import Checkpoint, FineTuneJob, Page
+from ..outcomes import Outcome, Receipt, Report
 from ..pagination import AsyncPager
 from ..transport import Transport
 from ..waiting import when_there_is_room

@@ -15,7 +15,8 @@ from ..codec import Codec
 from ..creation import Creation, import_fields
 from ..envelope import Reply, malformed
 from ..errors import OutcomeUnknown
-from ..models import ImportJob, ImportStatus, Outcome, Page, Receipt, Report
+from ..models import ImportJob, ImportStatus, Page
+from ..outcomes import Outcome, Receipt, Report
 from ..pagination import AsyncPager
 from ..transport import Transport
 from .jobs import Jobs, acknowledged, words

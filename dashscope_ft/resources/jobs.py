@@ -20,25 +20,16 @@ from attrs import evolve, frozen
 
 from ..arguments import check_callback, check_case, check_job_id, check_page_no, check_page_size
 from ..bulk import Act, AsyncOutcomes, Stopping, check_many
+from ..calls import Call, Request, Sighting
 from ..codec import Codec
-from ..connections import Request
 from ..creation import Creation, Fields, body, sought
 from ..envelope import Reply, Row, Rows, malformed, read_rows
 from ..errors import InvalidArgument, NotFound, OutcomeUnknown
-from ..models import (
-    KNOWN_STATUSES,
-    Action,
-    FineTuneJob,
-    ImportJob,
-    Noun,
-    Outcome,
-    Page,
-    Receipt,
-    Report,
-)
+from ..models import KNOWN_STATUSES, FineTuneJob, ImportJob, Noun, Page
+from ..outcomes import Action, Outcome, Receipt, Report
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
-from ..transport import Call, Sighting, Transport
+from ..transport import Transport
 from ..waiting import OnLook, Vigil, wait_for_jobs
 
 if TYPE_CHECKING:  # who does not clean up does not wait for it to load

@@ -9,12 +9,11 @@ from contextlib import aclosing
 
 from attrs import frozen
 
-from ..connections import Request
+from ..calls import Call, Request
 from ..models import FineTuneJob
 from ..retry import Operation
 from ..tail import MOST_LINES, LogPage, Progress, Tail, follow, read_log_page
 from ..training_log import TrainingLog
-from ..transport import Call
 from ..waiting import Vigil
 from .jobs import Jobs
 

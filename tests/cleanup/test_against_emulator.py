@@ -16,7 +16,8 @@ import pytest
 from dashscope_ft import AsyncClient, Plan, Selection
 from dashscope_ft.emulator import Emulator, Fault, Pace, Request
 from dashscope_ft.errors import GuardExceeded, PlanRefused
-from dashscope_ft.models import FineTuneJob, Outcome, Report
+from dashscope_ft.models import FineTuneJob
+from dashscope_ft.outcomes import Outcome, Report
 
 pytestmark = pytest.mark.once
 

@@ -25,7 +25,8 @@ from dashscope_ft.errors import (
     ServiceError,
     StateConflict,
 )
-from dashscope_ft.models import FineTuneJob, Outcome, Report
+from dashscope_ft.models import FineTuneJob
+from dashscope_ft.outcomes import Outcome, Report
 
 from ..hourglass import Hourglass
 from .world import NOW, URL, World, a_plan, a_world

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashscope_ft.cleanup import Plan, Selection
-from dashscope_ft.models import Report
+from dashscope_ft.outcomes import Report
 
 from .test_apply import ALL, applied, patience
 from .world import NOW, Crash, Fate, World, a_plan, a_world, crashing_journal, identity

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 )
 
 from dashscope_ft.cleanup import Plan, PlanEntry, Selection
-from dashscope_ft.models import Outcome, Report
+from dashscope_ft.outcomes import Outcome, Report
 
 from .test_apply import ALL, applied, patience
 from .world import NOW, Crash, Fate, World, a_job, a_plan, a_world, crashing_journal

@@ -21,7 +21,7 @@ from dashscope_ft.errors import (
     PermissionDenied,
     PlanRefused,
 )
-from dashscope_ft.models import Outcome
+from dashscope_ft.outcomes import Outcome
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DIGEST = "a" * 64

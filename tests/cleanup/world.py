@@ -19,7 +19,8 @@ from attrs import define, evolve, field
 from dashscope_ft.bulk import Stopping
 from dashscope_ft.cleanup import Plan, Selection, journal, make_plan
 from dashscope_ft.errors import ConnectionFailed, NotFound, OutcomeUnknown, StateConflict
-from dashscope_ft.models import FineTuneJob, JobStatus, Receipt
+from dashscope_ft.models import FineTuneJob, JobStatus
+from dashscope_ft.outcomes import Receipt
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 URL = "https://dashscope-intl.aliyuncs.com/api/v1"

@@ -18,7 +18,7 @@ from dashscope_ft import (
 )
 from dashscope_ft.cli.command import end
 from dashscope_ft.cli.exits import exit_code
-from dashscope_ft.models import Result
+from dashscope_ft.outcomes import Result
 
 CODES = {
     "DashScopeError": 1,
