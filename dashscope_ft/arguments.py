@@ -52,7 +52,7 @@ def check_page_no(value: object) -> int:
     Raises:
         InvalidArgument: Where it is not a whole number from 1.
     """
-    return whole("page_no", value, 1, 2**31 - 1, InvalidArgument)
+    return whole_number("page_no", value, 1, 2**31 - 1, InvalidArgument)
 
 
 def check_page_size(value: object, *, lowest: int = 1) -> int:
@@ -62,7 +62,7 @@ def check_page_size(value: object, *, lowest: int = 1) -> int:
     Raises:
         InvalidArgument: Where it is not a whole number from `lowest` to 100.
     """
-    return whole("page_size", value, lowest, 100, InvalidArgument)
+    return whole_number("page_size", value, lowest, 100, InvalidArgument)
 
 
 def check_count(name: str, value: object) -> int:
@@ -72,7 +72,7 @@ def check_count(name: str, value: object) -> int:
     Raises:
         InvalidArgument: Where it is not a whole number from 0.
     """
-    return whole(name, value, 0, sys.maxsize, InvalidArgument)
+    return whole_number(name, value, 0, sys.maxsize, InvalidArgument)
 
 
 def check_text(name: str, value: object, most: int = LONGEST_TEXT) -> str | None:
@@ -114,7 +114,7 @@ def check_seconds(name: str, value: object) -> float:
     Raises:
         InvalidArgument: Where it is not a finite number above 0.
     """
-    return seconds(name, value, InvalidArgument)
+    return positive_seconds(name, value, InvalidArgument)
 
 
 def check_callback(name: str, value: object) -> None:
@@ -147,7 +147,7 @@ def check_regular_file(what: str, path: str | os.PathLike[str]) -> None:
             )
 
 
-def whole(
+def whole_number(
     name: str,
     value: object,
     lowest: int,
@@ -165,7 +165,9 @@ def whole(
     raise error(f"{name} must be a whole number {bounds}, not {shown(given)}.")
 
 
-def seconds(name: str, value: object, error: type[ConfigurationError | InvalidArgument]) -> float:
+def positive_seconds(
+    name: str, value: object, error: type[ConfigurationError | InvalidArgument]
+) -> float:
     """
     Give a number of seconds back, finite and above 0, or raise `error`.
     """

@@ -325,7 +325,7 @@ class AsyncOutcomes:
         )
 
 
-class Act:
+class Change:
     """
     One kind of change, made to each of many jobs.
 

@@ -51,7 +51,7 @@ class NoReply(NamedTuple):
     timed_out: bool = False
     """Whether time ran out."""
 
-    lasts: bool = False
+    is_permanent: bool = False
     """Whether a retry would fail in the same way."""
 
 
@@ -291,7 +291,7 @@ class _Trip:
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            reason = _words(error)
+            reason = _description(error)
         raise _NotReplayed(reason)
 
     def without_reply(self, error: Exception, timeout: float) -> NoReply:
@@ -304,18 +304,18 @@ class _Trip:
                 timed_out=True,
             )
         evidence = Evidence.LOST
-        if isinstance(error, _HOPELESS):
+        if isinstance(error, _PERMANENT):
             evidence = Evidence.UNREACHABLE
         elif unsent:
             evidence = Evidence.UNSENT
         outage = isinstance(error, aiohttp.ClientHttpProxyError) and error.status >= 500
-        lasts = evidence is Evidence.UNREACHABLE and not outage
-        return NoReply(evidence=evidence, reason=_words(error), lasts=lasts)
+        is_permanent = evidence is Evidence.UNREACHABLE and not outage
+        return NoReply(evidence=evidence, reason=_description(error), is_permanent=is_permanent)
 
 
 _under_way: ContextVar[_Trip] = ContextVar("_under_way")
 
-_HOPELESS = (
+_PERMANENT = (
     aiohttp.ClientConnectorCertificateError,
     aiohttp.ServerFingerprintMismatch,
     aiohttp.ClientHttpProxyError,
@@ -334,7 +334,7 @@ async def _read(response: ClientResponse) -> bytes | None:
     return b"".join(chunks)
 
 
-def _words(error: BaseException) -> str:
+def _description(error: BaseException) -> str:
     """
     Say what happened without the URL, headers or proxy credentials that some exceptions carry.
     """

@@ -13,7 +13,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Daemons(ThreadPoolExecutor):
+class DaemonExecutor(ThreadPoolExecutor):
     """
     Runs each function in a daemon thread of its own: a DNS lookup may take long.
     """

@@ -92,7 +92,7 @@ class Limiter:
         self._sleep = sleep
         self._jitter = jitter
 
-        self._flights = concurrency
+        self._max_in_flight = concurrency
         self._in_flight = 0
         self._admitted = 0  # while there is no pace
         self._pace: _Pace | None = None
@@ -100,15 +100,15 @@ class Limiter:
         self._refused_at = self._opens_at = self._next_start = float("-inf")
 
         # While there is a pace, one at a time waits for it at the door, the others behind.
-        self._door_taken = False
-        self._again: _Line = deque()
-        self._line: _Line = deque()
+        self._pacing_one = False
+        self._retries: _Line = deque()
+        self._newcomers: _Line = deque()
 
     def enter_at_once(self) -> bool:
         """
         Take a turn if one is free without waiting; return whether it was.
         """
-        free = self._pace is None and not self._door_taken and self._in_flight < self._flights
+        free = self._pace is None and not self._pacing_one and self._in_flight < self._max_in_flight
         self._in_flight += free
         return free
 
@@ -128,14 +128,14 @@ class Limiter:
             return
         if error := self._outlasting(patience):
             raise error
-        await self._wait(patience, self._again if again else self._line)
+        await self._wait(patience, self._retries if again else self._newcomers)
 
     def leave(self) -> None:
         """
         Give a turn back.
         """
         self._in_flight -= 1
-        if self._line or self._again:
+        if self._newcomers or self._retries:
             self._let_in()
 
     def vacated(self) -> Limiter:
@@ -143,8 +143,8 @@ class Limiter:
         Return a copy with the same pace and no requests in it, for another event loop.
         """
         limiter = copy(self)
-        limiter._in_flight, limiter._door_taken = 0, False
-        limiter._again, limiter._line = deque(), deque()
+        limiter._in_flight, limiter._pacing_one = 0, False
+        limiter._retries, limiter._newcomers = deque(), deque()
         return limiter
 
     def admitted(self) -> None:
@@ -157,9 +157,9 @@ class Limiter:
         elif self._clock() >= self._opens_at:  # else it was sent before the refusal
             pace.admit()
             self._refusals = 0
-            self._flights = min(self._flights + 1, self._concurrency)
+            self._max_in_flight = min(self._max_in_flight + 1, self._concurrency)
             if pace.rate > _FASTEST:
-                self._pace, self._admitted, self._flights = None, 0, self._concurrency
+                self._pace, self._admitted, self._max_in_flight = None, 0, self._concurrency
             self._let_in()
 
     def refused(self, sent_at: float, retry_after: float | None) -> None:
@@ -182,9 +182,9 @@ class Limiter:
                 self._pace = self._pace.slower(pause)
             self._refusals += 1
             self._refused_at = now
-            self._flights = max(1, self._flights // 2)
+            self._max_in_flight = max(1, self._max_in_flight // 2)
         self._opens_at = max(self._opens_at, now + pause)
-        for place, patience in (*self._again, *self._line):
+        for place, patience in (*self._retries, *self._newcomers):
             if not place.done() and (error := self._outlasting(patience)):
                 place.set_exception(error)
 
@@ -211,7 +211,7 @@ class Limiter:
         finally:
             # A cancellation may come together with the turn.
             if place.done() and not place.cancelled() and place.exception() is None:
-                self._door_taken &= not place.result()
+                self._pacing_one &= not place.result()
                 self._in_flight -= not may_go
                 self._let_in()
 
@@ -224,12 +224,12 @@ class Limiter:
             self._next_start = self._clock() + 1 / self._pace.rate
 
     def _let_in(self) -> None:
-        while not self._door_taken and self._in_flight < self._flights:
-            line = self._again or self._line
+        while not self._pacing_one and self._in_flight < self._max_in_flight:
+            line = self._retries or self._newcomers
             if not line:
                 break
             place, _ = line.popleft()
             if not place.done():
                 self._in_flight += 1
-                self._door_taken = self._pace is not None
-                place.set_result(self._door_taken)
+                self._pacing_one = self._pace is not None
+                place.set_result(self._pacing_one)

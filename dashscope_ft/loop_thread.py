@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
-from .daemons import Daemons
+from .daemons import DaemonExecutor
 from .errors import ClientClosed
 from .outcomes import Report
 
@@ -154,7 +154,7 @@ class LoopThread:
 
     def _run(self) -> None:
         loop = self._loop = asyncio.new_event_loop()
-        loop.set_default_executor(Daemons())
+        loop.set_default_executor(DaemonExecutor())
         try:
             loop.run_until_complete(self._run_resource())
             loop.run_until_complete(_wind_up())

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .arguments import seconds, shown, whole
+from .arguments import positive_seconds, shown, whole_number
 from .credentials import Environment, Secret, checked_key, concealed, found_key
 from .endpoint import find_endpoint, find_proxy, find_workspace
 from .errors import ConfigurationError
@@ -193,8 +193,8 @@ _WHOLE: Final = {"max_attempts": (1, sys.maxsize), "concurrency": (1, 1000), "pa
 
 def _bound(name: str, value: object) -> Any:
     if name in _WHOLE:
-        return whole(name, value, *_WHOLE[name], ConfigurationError)
-    return seconds(name, value, ConfigurationError)
+        return whole_number(name, value, *_WHOLE[name], ConfigurationError)
+    return positive_seconds(name, value, ConfigurationError)
 
 
 def _time_zone(zone: object) -> tzinfo:

@@ -51,7 +51,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _LINGER: Final = GRACE + 5.0  # seconds; a run that was left takes the grace, and a moment to end
 
 
-class Face(Generic[A]):
+class BlockingWrapper(Generic[A]):
     """
     A blocking wrapper around an asynchronous object.
     """
@@ -64,38 +64,38 @@ class Face(Generic[A]):
 @overload
 def blocking(
     operation: Callable[Concatenate[A, P], AsyncPager[T]],
-) -> Callable[Concatenate[Face[A], P], Pager[T]]: ...
+) -> Callable[Concatenate[BlockingWrapper[A], P], Pager[T]]: ...
 @overload
 def blocking(
     operation: Callable[Concatenate[A, P], AsyncOutcomes],
-) -> Callable[Concatenate[Face[A], P], Outcomes]: ...
+) -> Callable[Concatenate[BlockingWrapper[A], P], Outcomes]: ...
 @overload
 def blocking(
     operation: Callable[Concatenate[A, P], AsyncIterator[T]],
-) -> Callable[Concatenate[Face[A], P], Generator[T, None, None]]: ...
+) -> Callable[Concatenate[BlockingWrapper[A], P], Generator[T, None, None]]: ...
 @overload
 def blocking(
     operation: Callable[Concatenate[A, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[Face[A], P], T]: ...
+) -> Callable[Concatenate[BlockingWrapper[A], P], T]: ...
 def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
     """
     Make an operation one that blocks, with the parameters and the docstring it has.
     """
     waits = iscoroutinefunction(operation)
 
-    def blocked(self: Face[Any], /, *args: Any, **kwargs: Any) -> Any:
-        args = tuple(_unveiled(value) for value in args)
-        kwargs = {name: _unveiled(value) for name, value in kwargs.items()}
+    def blocked(self: BlockingWrapper[Any], /, *args: Any, **kwargs: Any) -> Any:
+        args = tuple(_unwrapped(value) for value in args)
+        kwargs = {name: _unwrapped(value) for name, value in kwargs.items()}
         if waits:
             # The loop makes the coroutine: an interrupt here cannot leave one behind unawaited.
             return self._portal.call(operation, self._inner, *args, **kwargs)
-        return _seen(self._portal, operation(self._inner, *args, **kwargs))
+        return _wrapped(self._portal, operation(self._inner, *args, **kwargs))
 
     blocked.__name__, blocked.__qualname__ = operation.__name__, f"Sync{operation.__qualname__}"
-    return _described_by(operation)(blocked)
+    return _documented_as(operation)(blocked)
 
 
-def _described_by(operation: Callable[..., Any]) -> Callable[[Function], Function]:
+def _documented_as(operation: Callable[..., Any]) -> Callable[[Function], Function]:
     """
     Take over an operation's docstring and signature, in blocking words.
     """
@@ -116,10 +116,10 @@ def _with_parameters_of(
     """
     Take over a constructor's signature, for people and for type checkers.
     """
-    return _described_by(constructor)
+    return _documented_as(constructor)
 
 
-def _seen(
+def _wrapped(
     portal: Portal, answer: AsyncPager[T] | AsyncOutcomes | AsyncGenerator[T, None]
 ) -> Pager[T] | Outcomes | Generator[T, None, None]:
     if isinstance(answer, AsyncPager):
@@ -129,7 +129,7 @@ def _seen(
     return portal.iterate(answer)
 
 
-def _unveiled(value: object) -> object:
+def _unwrapped(value: object) -> object:
     if isinstance(value, Pager):
         return value._inner
     if isinstance(value, Iterable) and not isinstance(value, (Collection, AsyncIterable)):
@@ -137,7 +137,7 @@ def _unveiled(value: object) -> object:
     return value
 
 
-class Pager(Face[AsyncPager[T]], Generic[T]):
+class Pager(BlockingWrapper[AsyncPager[T]], Generic[T]):
     """
     The jobs of a listing, newest first.
 
@@ -158,13 +158,13 @@ class Pager(Face[AsyncPager[T]], Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return chain.from_iterable(self.batches())
 
-    @_described_by(AsyncPager.batches)
+    @_documented_as(AsyncPager.batches)
     def batches(self) -> Generator[list[T], None, None]:  # noqa: D102
         walk = self._portal.iterate(self._inner.batches(), linger=self._linger)
         self._walks = [*(other for other in self._walks if other()), ref(walk)]
         return walk
 
-    @_described_by(AsyncPager.collect)
+    @_documented_as(AsyncPager.collect)
     def collect(self, limit: int | None = None) -> list[T]:  # noqa: D102
         return self._portal.call(self._inner.collect, limit)
 
@@ -178,7 +178,7 @@ class Pager(Face[AsyncPager[T]], Generic[T]):
                 walk.close()
 
 
-class Outcomes(Face[AsyncOutcomes]):
+class Outcomes(BlockingWrapper[AsyncOutcomes]):
     """
     A run over many jobs: `for` an `Outcome` each as it ends, or `.report()`.
 
@@ -202,15 +202,15 @@ class Outcomes(Face[AsyncOutcomes]):
     def __iter__(self) -> Iterator[Outcome]:
         return chain.from_iterable(self.batches())
 
-    @_described_by(AsyncOutcomes.batches)
+    @_documented_as(AsyncOutcomes.batches)
     def batches(self) -> Generator[list[Outcome], None, None]:  # noqa: D102
         return self._portal.iterate(self._inner.batches(), linger=_LINGER)
 
-    @_described_by(AsyncOutcomes.report)
+    @_documented_as(AsyncOutcomes.report)
     def report(self) -> Report:  # noqa: D102
         return self._portal.call(self._inner.report)
 
-    @_described_by(AsyncOutcomes.aclose)
+    @_documented_as(AsyncOutcomes.aclose)
     def close(self) -> None:  # noqa: D102
         with suppress(ClientClosed):  # then the run ended with the client
             self._portal.call(self._inner.aclose)
@@ -222,7 +222,7 @@ class Outcomes(Face[AsyncOutcomes]):
         self.close()
 
 
-class SyncFineTunes(Face[FineTunes]):
+class SyncFineTunes(BlockingWrapper[FineTunes]):
     """
     The fine-tuning jobs of an account: `client.fine_tunes`.
 
@@ -250,7 +250,7 @@ class SyncFineTunes(Face[FineTunes]):
     apply = blocking(FineTunes.apply)
 
 
-class SyncImports(Face[Imports]):
+class SyncImports(BlockingWrapper[Imports]):
     """
     The model-import jobs of an account: `client.imports`.
 
@@ -270,7 +270,7 @@ class SyncImports(Face[Imports]):
     apply = blocking(Imports.apply)
 
 
-class Client(Face[AsyncClient]):
+class Client(BlockingWrapper[AsyncClient]):
     """
     A client for one region and account, to be used as `with` or closed by `close()`.
 
@@ -345,7 +345,7 @@ class Client(Face[AsyncClient]):
         """
         return self._inner.workspace
 
-    @_described_by(AsyncClient.with_options)
+    @_documented_as(AsyncClient.with_options)
     def with_options(  # noqa: D102
         self,
         *,
@@ -362,7 +362,7 @@ class Client(Face[AsyncClient]):
         view._is_view = True
         return view
 
-    @_described_by(AsyncClient.aclose)
+    @_documented_as(AsyncClient.aclose)
     def close(self) -> None:  # noqa: D102
         if not self._is_view:
             self._portal.close()

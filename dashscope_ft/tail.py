@@ -15,7 +15,7 @@ from .envelope import Reply, malformed
 from .errors import MalformedResponse, NotFound, StateConflict
 from .models import FineTuneJob, JobStatus
 from .training_log import TrainingLog
-from .waiting import Vigil
+from .waiting import Poll
 
 MOST_LINES = 1000
 """Lines that one request may ask for."""
@@ -154,7 +154,7 @@ class Tail:
 
 
 async def follow(
-    what: str, get: Callable[[], Awaitable[FineTuneJob]], tail: Tail, vigil: Vigil
+    what: str, get: Callable[[], Awaitable[FineTuneJob]], tail: Tail, poll: Poll
 ) -> AsyncGenerator[Progress, None]:
     """
     Look at a job and its log until the job has ended and the log was read to its end.
@@ -163,7 +163,7 @@ async def follow(
         what: The job in words, for errors.
         get: Gets the job.
         tail: Its log.
-        vigil: How often to look, and until when.
+        poll: How often to look, and until when.
 
     Yields:
         One progress a look, or several where a look finds many lines.
@@ -174,8 +174,8 @@ async def follow(
     """
     log = TrainingLog()
     last_status, short, vain = None, None, 0
-    while vigil.left > 0:
-        with vigil.forgiving():
+    while poll.seconds_left > 0:
+        with poll.tolerating_failures():
             job = await get()
             last_status = job.status or last_status
             told = False
@@ -193,8 +193,8 @@ async def follow(
                 short, vain = tail.short, 0 if told else vain + 1
         if vain > _AGAIN:
             break
-        await vigil.pause()
-    raise short or vigil.late(f"{what} has not ended", last_status)
+        await poll.pause()
+    raise short or poll.timeout_error(f"{what} has not ended", last_status)
 
 
 async def _lines(tail: Tail) -> AsyncGenerator[list[str], None]:

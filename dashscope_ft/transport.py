@@ -365,7 +365,7 @@ class _Execution(Generic[T]):
         way = f" through the proxy {proxy}" if proxy else ""
         text = f"{got.reason}. {self._transport.asked} was asked{way}."
         error = kind(text, attempts=self._history.attempts)
-        error.retryable = not got.lasts
+        error.retryable = not got.is_permanent
         return _Setback(got.evidence, error)
 
     def _refusal(self, evidence: Evidence, reply: Reply) -> _Setback:

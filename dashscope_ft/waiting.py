@@ -34,7 +34,7 @@ _SUCCESS = frozenset({JobStatus.SUCCEEDED, ImportStatus.SUCCESSED})
 _KEPT = re.compile(r"succe|finish|成功|完成", re.IGNORECASE)
 
 
-class Vigil:
+class Poll:
     """
     How often to look, and until when.
 
@@ -61,17 +61,17 @@ class Vigil:
         self._clock = clock
         self._sleep = sleep
         self._ends_at = clock() + self._deadline
-        self._blip: DashScopeError | None = None
+        self._last_failure: DashScopeError | None = None
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """
         Seconds until the deadline; 0 or less once it has passed.
         """
         return self._ends_at - self._clock()
 
     @contextmanager
-    def forgiving(self) -> Iterator[None]:
+    def tolerating_failures(self) -> Iterator[None]:
         """
         Suppress an error that the next poll may not meet; `late` reports the last one.
         """
@@ -81,41 +81,41 @@ class Vigil:
             # A gateway's page in place of an answer comes and goes as the gateway does.
             if not (error.retryable or isinstance(error, MalformedResponse)):
                 raise
-            self._blip = error
+            self._last_failure = error
             _log.debug("%s", error.message)
         else:
-            self._blip = None
+            self._last_failure = None
 
     async def pause(self) -> None:
         """
         Sleep until the next poll: `poll_interval`, or longer if the service asked for that, but
         not past the deadline.
         """
-        floor = self._blip.floor if isinstance(self._blip, APIError) else 0.0
-        if (left := self.left) > 0:
+        floor = self._last_failure.floor if isinstance(self._last_failure, APIError) else 0.0
+        if (left := self.seconds_left) > 0:
             await self._sleep(min(max(self._interval, floor), left))
 
-    def late(self, what: str, last_status: str | None) -> DeadlineExceeded:
+    def timeout_error(self, what: str, last_status: str | None) -> DeadlineExceeded:
         """
         Build the error for a deadline that has passed.
         """
         text = f"{what} within {self._deadline:.6g} s"
         text += f"; the last status seen is {last_status}." if last_status else "."
-        blip = self._blip or DashScopeError()
-        if self._blip:
-            text += f" The last look failed: {blip.message}"
+        failure = self._last_failure or DashScopeError()
+        if self._last_failure:
+            text += f" The last look failed: {failure.message}"
         error = DeadlineExceeded(
             text,
-            code=blip.code,
-            status=blip.status,
-            request_id=blip.request_id,
+            code=failure.code,
+            status=failure.status,
+            request_id=failure.request_id,
             hint="It goes on by itself; wait for it again.",
         )
         error.last_status = last_status
         return error
 
 
-class Lookout(Protocol[Job]):
+class JobSource(Protocol[Job]):
     """
     Where jobs can be seen.
     """
@@ -142,10 +142,10 @@ class Watch(Generic[Job]):
     jobs to look for. Those that no page showed are got one by one from then on.
     """
 
-    lookout: Lookout[Job]
+    source: JobSource[Job]
     """Where to look."""
 
-    vigil: Vigil
+    poll: Poll
     """How long that may take."""
 
     unfinished: dict[str, str | None]
@@ -167,7 +167,7 @@ class Watch(Generic[Job]):
             self._unlisted |= dict.fromkeys(listed)
         for job_id in [each for each in self._unlisted if each in self.unfinished]:
             try:
-                self._note(await self.lookout.get(job_id, self.vigil.left))
+                self._note(await self.source.get(job_id, self.poll.seconds_left))
             except DashScopeError as error:
                 if not isinstance(error, NotFound) or not error.is_from_service:
                     # So that one that always fails keeps no other from being polled.
@@ -179,7 +179,7 @@ class Watch(Generic[Job]):
 
     async def _look_through_pages(self, wanted: set[str]) -> None:
         for page_no in range(1, len(wanted) + 1):
-            page = await self.lookout.page(page_no, self.vigil.left)
+            page = await self.source.page(page_no, self.poll.seconds_left)
             for job in page:
                 if job.job_id in wanted:
                     wanted.remove(job.job_id)
@@ -198,8 +198,8 @@ class Watch(Generic[Job]):
 
 async def wait_for_jobs(
     job_ids: Collection[str],
-    lookout: Lookout[Job],
-    vigil: Vigil,
+    source: JobSource[Job],
+    poll: Poll,
     *,
     check: bool,
     on_look: OnLook | None = None,
@@ -209,8 +209,8 @@ async def wait_for_jobs(
 
     Args:
         job_ids: Their ids.
-        lookout: Where they can be seen.
-        vigil: How often to look, and until when.
+        source: Where they can be seen.
+        poll: How often to look, and until when.
         check: Whether one that did not end in success is an error.
         on_look: Called after each look with the last status of those that have not ended.
 
@@ -224,29 +224,29 @@ async def wait_for_jobs(
     """
     if not job_ids:
         return []
-    watch = Watch(lookout, vigil, dict.fromkeys(job_ids))
+    watch = Watch(source, poll, dict.fromkeys(job_ids))
     number = len(watch.unfinished)
-    while vigil.left > 0:
-        with vigil.forgiving():
+    while poll.seconds_left > 0:
+        with poll.tolerating_failures():
             await watch.look()
         if on_look is not None:
             on_look(dict(watch.unfinished))
         if not watch.unfinished:
             ends = [watch.ended[job_id] for job_id in dict.fromkeys(job_ids)]
             return _successes(ends, check=check)
-        await vigil.pause()
+        await poll.pause()
     [first, *others] = watch.unfinished
     what = f"{first} has not ended"
     if others:
         what = f"{first} and {len(others)} more of {number} jobs have not ended"
-    raise vigil.late(what, watch.unfinished[first])
+    raise poll.timeout_error(what, watch.unfinished[first])
 
 
 async def when_there_is_room(
     create: Callable[[], Awaitable[T]],
     running: Callable[[], Awaitable[Collection[str]]],
-    lookout: Lookout[Job],
-    vigil: Vigil,
+    source: JobSource[Job],
+    poll: Poll,
 ) -> T:
     """
     Create something as soon as a quota of running jobs allows it.
@@ -257,8 +257,8 @@ async def when_there_is_room(
     Args:
         create: Tries to create it.
         running: Gives the ids of the jobs that have not ended.
-        lookout: Where they can be seen.
-        vigil: How often to look, and until when.
+        source: Where they can be seen.
+        poll: How often to look, and until when.
 
     Raises:
         QuotaExceeded: There was no room in time, or no running job stands in the way.
@@ -275,7 +275,7 @@ async def when_there_is_room(
             if not in_the_way.unfinished:
                 raise full
             await _first_end(in_the_way)
-        in_the_way = await _watch_running(running, lookout, vigil)
+        in_the_way = await _watch_running(running, source, poll)
         if in_the_way is None:
             full.hint = "No running job ended within the time that was given."
             raise full
@@ -285,23 +285,23 @@ async def _first_end(watch: Watch[Job]) -> None:
     """
     Wait until one of the jobs has ended, or time is up.
     """
-    while not watch.ended and watch.vigil.left > 0:
-        with watch.vigil.forgiving():
+    while not watch.ended and watch.poll.seconds_left > 0:
+        with watch.poll.tolerating_failures():
             await watch.look()
         if not watch.ended:
-            await watch.vigil.pause()
+            await watch.poll.pause()
 
 
 async def _watch_running(
-    running: Callable[[], Awaitable[Collection[str]]], lookout: Lookout[Job], vigil: Vigil
+    running: Callable[[], Awaitable[Collection[str]]], source: JobSource[Job], poll: Poll
 ) -> Watch[Job] | None:
     """
     Watch the jobs that run by now; None if time was up before they could be listed.
     """
-    while vigil.left > 0:
-        with vigil.forgiving():
-            return Watch(lookout, vigil, dict.fromkeys(await running()))
-        await vigil.pause()
+    while poll.seconds_left > 0:
+        with poll.tolerating_failures():
+            return Watch(source, poll, dict.fromkeys(await running()))
+        await poll.pause()
     return None
 
 

@@ -13,7 +13,7 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashscope_ft.bulk import Act, AsyncOutcomes, Stopping
+from dashscope_ft.bulk import AsyncOutcomes, Change, Stopping
 from dashscope_ft.errors import (
     APIError,
     AuthenticationFailed,
@@ -67,7 +67,7 @@ def run(
     missing_ok: bool = False,
     model: type[FineTuneJob | ImportJob] = FineTuneJob,
 ) -> AsyncOutcomes:
-    work = Act("delete", service.delete, missing_ok=missing_ok)
+    work = Change("delete", service.delete, missing_ok=missing_ok)
     return AsyncOutcomes(jobs, work, model=model, concurrency=concurrency)
 
 
@@ -640,7 +640,7 @@ async def test_a_stopped_run_keeps_unsent_requests_unsent(kind: type[DashScopeEr
         return Receipt(job_id=job_id)
 
     outcomes = AsyncOutcomes(
-        ["ft-a", "ft-b"], Act("delete", delete), model=FineTuneJob, concurrency=2
+        ["ft-a", "ft-b"], Change("delete", delete), model=FineTuneJob, concurrency=2
     )
     task = asyncio.create_task(outcomes.report())
     await turns()

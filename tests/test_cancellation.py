@@ -358,7 +358,7 @@ async def held(scene: Scene, strike: Strike) -> Counter[str]:
         return Counter(
             tasks=sum(not task.done() for task in strike.tasks) + len(shared.tasks),
             sockets=abs(scene.connections - scene.pooled),
-            turns=limiter._in_flight + limiter._door_taken,
+            turns=limiter._in_flight + limiter._pacing_one,
             bounds=len(shared.connections.waits._ended),
             locks=is_locked(scene.journal),
         )

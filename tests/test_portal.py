@@ -102,7 +102,7 @@ TOY = """
 import asyncio, atexit, gc, os, signal, sys, threading, time
 from contextlib import suppress
 from dashscope_ft.errors import ClientClosed
-from dashscope_ft.models import Report
+from dashscope_ft.outcomes import Report
 from dashscope_ft.portal import Portal
 from tests.interrupts import Alarm, interrupt_when
 from tests.test_portal import Guest, loop_threads, wait_for

@@ -257,7 +257,9 @@ class _Application:
         job: Job | None = None
         try:
             job = await self._service.get(job_id, stopping)
-            skip = self._why_not(entry, job) or await self._cancelled(entry, job, stopping)
+            skip = self._skip_if_changed(entry, job) or await self._cancel_if_running(
+                entry, job, stopping
+            )
             if skip is not None:
                 return skip
             if stopping():
@@ -278,18 +280,18 @@ class _Application:
             return failed("delete", job_id, error, job=job)
         return done("delete", receipt, job=job)
 
-    def _why_not(self, entry: PlanEntry, job: Job) -> Outcome | None:
+    def _skip_if_changed(self, entry: PlanEntry, job: Job) -> Outcome | None:
         fresh = Facts.of(job)
         if _identity(fresh) == _identity(entry):
-            return self._why_kept(entry, job)
+            return self._skip_if_kept(entry, job)
         if self._journal.may_have("cancel", entry.job_id) and _only_ended(entry, fresh):
             # An earlier run cancelled it; to go on with that takes the same consent.
             if not self._cancel_running:
                 return _skip(entry.job_id, "state", job=job)
-            return self._why_kept(entry, job)
+            return self._skip_if_kept(entry, job)
         return _skip(entry.job_id, "changed", job=job)
 
-    def _why_kept(self, entry: PlanEntry, job: Job) -> Outcome | None:
+    def _skip_if_kept(self, entry: PlanEntry, job: Job) -> Outcome | None:
         """
         Ask the selection once more, about the job as it is now.
         """
@@ -301,7 +303,9 @@ class _Application:
             return _skip(entry.job_id, "changed", job=job)
         return None
 
-    async def _cancelled(self, entry: PlanEntry, job: Job, stopping: Stopping) -> Outcome | None:
+    async def _cancel_if_running(
+        self, entry: PlanEntry, job: Job, stopping: Stopping
+    ) -> Outcome | None:
         """
         Cancel a job that has not ended; return an outcome if it must be skipped, else None.
         """
@@ -322,7 +326,7 @@ class _Application:
             if job.status == JobStatus.CANCELED:
                 if not _only_ended(entry, Facts.of(job)):
                     return _skip(job_id, "changed", job=job)
-                return self._why_kept(entry, job)
+                return self._skip_if_kept(entry, job)
             wait = min(interval, ends_at - self._patience.clock())
             if job.status in FINISHED_STATUSES or wait <= 0:
                 return _skip(job_id, "state", job=job)

@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from dashscope_ft.daemons import Daemons
+from dashscope_ft.daemons import DaemonExecutor
 
 from .exits import ExitCode
 
@@ -29,7 +29,7 @@ def run(work: Coroutine[Any, Any, int | None]) -> int:
     async def interruptible() -> int | None:
         task = cast(asyncio.Task[int | None], asyncio.current_task())
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(Daemons())  # the end waits for no lookup of a name
+        loop.set_default_executor(DaemonExecutor())  # the end waits for no lookup of a name
 
         def terminate() -> None:
             nonlocal terminated

@@ -15,7 +15,7 @@ from ..errors import InvalidArgument, JobFailed, NotFound
 from ..models import Checkpoint, FineTuneJob
 from ..outcomes import Receipt
 from ..retry import Operation
-from ..waiting import Vigil
+from ..waiting import Poll
 from .jobs import Jobs
 
 _EXPORTED: Final = "SUCCEEDED"
@@ -77,15 +77,15 @@ class Checkpoints:
         return await self.jobs.transport.send(call)
 
     async def wait(
-        self, job_id: str, checkpoint: str | Checkpoint, vigil: Vigil, *, check: bool
+        self, job_id: str, checkpoint: str | Checkpoint, poll: Poll, *, check: bool
     ) -> Checkpoint:
         """
         Wait until a checkpoint is published.
         """
         name, last = _name(job_id, checkpoint), None
-        while vigil.left > 0:
-            with vigil.forgiving():
-                view = Checkpoints(self.jobs.within(vigil.left))
+        while poll.seconds_left > 0:
+            with poll.tolerating_failures():
+                view = Checkpoints(self.jobs.within(poll.seconds_left))
                 named = [
                     each for each in await view.of(job_id, patient=True) if each.checkpoint == name
                 ]
@@ -98,8 +98,8 @@ class Checkpoints:
                     error = JobFailed(f"The export of {name} of {job_id} ended as {last}.")
                     error.checkpoint = named[0]
                     raise error
-            await vigil.pause()
-        raise vigil.late(f"{name} of {job_id} was not exported", last)
+            await poll.pause()
+        raise poll.timeout_error(f"{name} of {job_id} was not exported", last)
 
     def _read(self, reply: Reply) -> list[Checkpoint]:
         rows = [] if reply.output is None and reply.has_output else reply.output

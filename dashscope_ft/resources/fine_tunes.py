@@ -27,7 +27,7 @@ from ..outcomes import Outcome, Receipt, Report
 from ..pagination import AsyncPager
 from ..transport import Transport
 from ..waiting import when_there_is_room
-from .jobs import JobLookout, Jobs, acknowledged, words
+from .jobs import Jobs, PolledJobs, acknowledged, words
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
@@ -235,14 +235,14 @@ class FineTunes:
 
         if wait_for_capacity is None:
             return await create()
-        vigil = self._jobs.vigil(_CAPACITY_INTERVAL, wait_for_capacity)
+        poll = self._jobs.poll(_CAPACITY_INTERVAL, wait_for_capacity)
 
         async def running() -> Collection[str]:
-            jobs = self._jobs.within(vigil.left)
+            jobs = self._jobs.within(poll.seconds_left)
             pager = jobs.pager({}, lambda job: not job.is_finished, None)
             return [job.job_id for job in await pager.collect()]
 
-        return await when_there_is_room(create, running, JobLookout(self._jobs), vigil)
+        return await when_there_is_room(create, running, PolledJobs(self._jobs), poll)
 
     async def reconcile_create(
         self, creation: Creation | OutcomeUnknown
@@ -364,7 +364,7 @@ class FineTunes:
         job_id = self._jobs.id_of(job)
         if not follow:
             return self._logs.lines(job_id)
-        return self._logs.new_lines(job_id, self._jobs.vigil(poll_interval, deadline))
+        return self._logs.new_lines(job_id, self._jobs.poll(poll_interval, deadline))
 
     async def training_log(self, job: str | FineTuneJob) -> TrainingLog:
         """
@@ -407,7 +407,7 @@ class FineTunes:
         Wire: `GET /fine-tunes/{job_id}`, `GET /fine-tunes/{job_id}/logs`.
         """
         job_id = self._jobs.id_of(job)
-        return self._logs.watch(job_id, self._jobs.vigil(poll_interval, deadline))
+        return self._logs.watch(job_id, self._jobs.poll(poll_interval, deadline))
 
     async def checkpoints(self, job: str | FineTuneJob) -> builtins.list[Checkpoint]:
         """
@@ -478,8 +478,8 @@ class FineTunes:
 
         Wire: `GET /fine-tunes/{job_id}/checkpoints`.
         """
-        vigil = self._jobs.vigil(poll_interval, deadline)
-        return await self._checkpoints.wait(self._jobs.id_of(job), checkpoint, vigil, check=check)
+        poll = self._jobs.poll(poll_interval, deadline)
+        return await self._checkpoints.wait(self._jobs.id_of(job), checkpoint, poll, check=check)
 
     def cancel_many(
         self, jobs: Iterable[str | FineTuneJob] | AsyncIterable[str | FineTuneJob]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from attrs import evolve, frozen
 
 from ..arguments import check_callback, check_case, check_job_id, check_page_no, check_page_size
-from ..bulk import Act, AsyncOutcomes, Stopping, check_many
+from ..bulk import AsyncOutcomes, Change, Stopping, check_many
 from ..calls import Call, Request, Sighting
 from ..codec import Codec
 from ..creation import Creation, Fields, body, sought
@@ -30,7 +30,7 @@ from ..outcomes import Action, Outcome, Receipt, Report
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
 from ..transport import Transport
-from ..waiting import OnLook, Vigil, wait_for_jobs
+from ..waiting import OnLook, Poll, wait_for_jobs
 
 if TYPE_CHECKING:  # who does not clean up does not wait for it to load
     from ..cleanup import Plan, Selection
@@ -169,18 +169,18 @@ class Jobs(Generic[Job]):
         """
         check_many(jobs)
         check_callback("on_look", on_look)
-        vigil = self.vigil(poll_interval, deadline)
+        poll = self.poll(poll_interval, deadline)
         if isinstance(jobs, AsyncIterable):
             jobs = [job async for job in jobs]
         job_ids = [self.id_of(job) for job in jobs]
-        lookout = JobLookout(self)
-        return await wait_for_jobs(job_ids, lookout, vigil, check=check, on_look=on_look)
+        source = PolledJobs(self)
+        return await wait_for_jobs(job_ids, source, poll, check=check, on_look=on_look)
 
-    def vigil(self, poll_interval: float, deadline: float) -> Vigil:
+    def poll(self, poll_interval: float, deadline: float) -> Poll:
         """
         Start a wait, whose deadline runs from now on.
         """
-        return Vigil(poll_interval, deadline, clock=self.transport.clock, sleep=self.transport.rest)
+        return Poll(poll_interval, deadline, clock=self.transport.clock, sleep=self.transport.rest)
 
     def within(self, seconds: float) -> Self:
         """
@@ -247,7 +247,7 @@ class Jobs(Generic[Job]):
         """
         return AsyncOutcomes(
             jobs,
-            Act(action, act, missing_ok=missing_ok),
+            Change(action, act, missing_ok=missing_ok),
             model=self.model,
             concurrency=self.transport.settings.concurrency,
         )
@@ -400,7 +400,7 @@ class Jobs(Generic[Job]):
 
 
 @frozen
-class JobLookout(Generic[Job]):
+class PolledJobs(Generic[Job]):
     """
     Where jobs that are waited for can be seen.
     """

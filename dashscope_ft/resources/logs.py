@@ -14,7 +14,7 @@ from ..models import FineTuneJob
 from ..retry import Operation
 from ..tail import MOST_LINES, LogPage, Progress, Tail, follow, read_log_page
 from ..training_log import TrainingLog
-from ..waiting import Vigil
+from ..waiting import Poll
 from .jobs import Jobs
 
 
@@ -43,27 +43,27 @@ class Logs:
         """
         return TrainingLog.read([line async for line in self.lines(job_id)])
 
-    async def new_lines(self, job_id: str, vigil: Vigil) -> AsyncGenerator[str, None]:
+    async def new_lines(self, job_id: str, poll: Poll) -> AsyncGenerator[str, None]:
         """
         Yield a log's lines until the job has ended.
         """
-        async with aclosing(self.watch(job_id, vigil)) as watch:
+        async with aclosing(self.watch(job_id, poll)) as watch:
             async for progress in watch:
                 for line in progress.lines:
                     yield line
 
-    def watch(self, job_id: str, vigil: Vigil) -> AsyncGenerator[Progress, None]:
+    def watch(self, job_id: str, poll: Poll) -> AsyncGenerator[Progress, None]:
         """
         Watch a job and its log to their end.
         """
 
         async def get() -> FineTuneJob:
-            return await self.jobs.within(vigil.left).get(job_id, patient=True)
+            return await self.jobs.within(poll.seconds_left).get(job_id, patient=True)
 
         async def read(offset: int) -> LogPage:
-            return await _page(self.jobs.within(vigil.left), job_id, offset)
+            return await _page(self.jobs.within(poll.seconds_left), job_id, offset)
 
-        return follow(job_id, get, Tail(read), vigil)
+        return follow(job_id, get, Tail(read), poll)
 
 
 async def _page(jobs: Jobs[FineTuneJob], job_id: str, offset: int) -> LogPage:
