@@ -49,7 +49,7 @@ def _contest(figures: Mapping[str, Figure]) -> str:
     columns = (
         "listing 10,000 jobs",
         "CPU",
-        "to the floor, plain pages",
+        "to raw aiohttp",
         "wall at 50 ms",
         "requests",
         "connections",

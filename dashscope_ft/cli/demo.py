@@ -1,7 +1,7 @@
 """
 `dashscope-ft demo`: the library's promises, kept before one's eyes.
 
-Everything is asked of an emulator over real HTTP through the public face; the figures
+Everything is asked of an emulator over real HTTP through the public API; the figures
 at the end are counted from what came back, and from the emulator's own books.
 """
 

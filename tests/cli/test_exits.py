@@ -81,7 +81,7 @@ def test_an_error(name: str, code: int) -> None:
 
 def test_the_table_is_whole() -> None:
     """
-    No error of the public face is without a code in the table above.
+    No error of the public API is without a code in the table above.
     """
     public = {
         name
