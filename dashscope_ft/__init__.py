@@ -116,4 +116,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE})
+    return sorted({*_MODULE, *(name for name in globals() if name.startswith("__"))})

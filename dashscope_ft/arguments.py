@@ -142,7 +142,7 @@ def check_regular_file(what: str, path: str | os.PathLike[str]) -> None:
     with suppress(OSError):  # opening tells
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise InvalidArgument(
-                f"The {what} {os.fspath(path)} is no regular file.",
+                f"The {what} {os.fspath(path)} is not a regular file.",
                 hint="Nothing was done; name another file.",
             )
 

@@ -122,6 +122,10 @@ class AsyncOutcomes:
         self._has_room = asyncio.Event()
         self._changed = asyncio.Event()
 
+    def __repr__(self) -> str:
+        state = f"{len(self._outcomes):,} outcomes so far" if self._started else "not started"
+        return f"<{type(self).__name__}, {state}: iterate over it, or ask for its report()>"
+
     @property
     def so_far(self) -> Report:
         """

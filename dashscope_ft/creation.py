@@ -5,6 +5,7 @@ The fields of a new job, and how to find the job if the answer to its creation w
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from .settings import UTC_PLUS_8
 T = TypeVar("T")
 Fields = dict[str, Any]
 
+_PATH = re.compile(r"[/\\]|\.(jsonl?|csv|txt|zip|parquet|xlsx)$", re.IGNORECASE)
 _LONGEST_SUFFIX = 8
 _LONGEST_DISPLAY_NAME = 50
 _LONGEST_KEY = 1023
@@ -199,7 +201,13 @@ def _short(name: str, value: str | None, most: int) -> str | None:
 
 
 def _ids(name: str, values: Sequence[str] | None) -> list[str] | None:
-    return _several(name, values, "a list of ids", lambda value: isinstance(value, str) and value)
+    ids = _several(name, values, "a list of ids", lambda value: isinstance(value, str) and value)
+    if path := next(filter(_PATH.search, ids or ()), None):
+        raise InvalidArgument(
+            f"{name} takes ids of files that were uploaded to Model Studio; {shown(path)} looks "
+            "like a path."
+        )
+    return ids
 
 
 def _objects(name: str, values: Sequence[Mapping[str, Any]] | None) -> list[Fields] | None:

@@ -381,8 +381,8 @@ def _hint(error: APIError, asked: str) -> str | None:
             )
         case QuotaExceeded():
             return (
-                "This is a quota of jobs, not of requests. If of running ones, wait until one has "
-                "ended, or cancel one; if of kept ones, delete some that nobody needs."
+                "This is a quota on jobs, not on requests. If it is on running jobs, wait until "
+                "one has ended, or cancel one; if it is on stored jobs, delete some."
             )
         case NotFound(is_from_service=False):
             return f"{asked} was asked, and this is not the service's own answer: check the URL."
@@ -392,7 +392,7 @@ def _hint(error: APIError, asked: str) -> str | None:
                 "is answered in the same way."
             )
         case PermissionDenied(code="Arrearage"):
-            return "The account has a bill to settle."
+            return "The account has an overdue payment."
         case PermissionDenied():
             return f"{asked} was asked; the key's account or workspace lacks this permission."
         case Throttled(retry_after=float(seconds)):

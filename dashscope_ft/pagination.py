@@ -91,6 +91,9 @@ class AsyncPager(Generic[T]):
         self._listing = listing
         self._walks: MutableSet[AsyncGenerator[Any, None]] = WeakSet()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: iterate over it, or collect() it>"
+
     def __aiter__(self) -> AsyncIterator[T]:
         return self._started(self._jobs())
 

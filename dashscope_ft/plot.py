@@ -5,11 +5,14 @@ Pictures of training: the extra `plot`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
+from io import BytesIO
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError
+from .arguments import shown
+from .errors import ConfigurationError, InvalidArgument
 from .training_log import MetricSeries, TrainingLog
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ _STYLE: Any = {
     "axes.edgecolor": _INK,
     "text.parse_math": False,  # a name with dollars in it is no formula
 }
+_MOST_INSIDE = 6  # entries of a legend that has room beside the curves
 _NOISY = 40  # values of a loss from which on it takes an average to see where it goes
 
 
@@ -49,14 +53,15 @@ def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figur
 
     Raises:
         ConfigurationError: matplotlib is not installed.
+        InvalidArgument: No log has the metric, or `logs` is not a mapping of logs.
     """
-    if find_spec("matplotlib") is None:
-        raise ConfigurationError('Drawing needs matplotlib: pip install "dashscope-ft[plot]".')
+    require_matplotlib()
+    _check(logs, metric)
     from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     with rc_context(_STYLE):
-        figure = Figure(figsize=(8, 4.8), dpi=144, facecolor="none", layout="constrained")
+        figure = _figure_class()(figsize=(8, 4.8), dpi=144, facecolor="none", layout="constrained")
         axes = figure.add_subplot(facecolor="none")
         by_epoch = all(_rises(log[metric].epochs) for log in logs.values())
         smooth = "loss" in metric and any(len(log[metric]) >= _NOISY for log in logs.values())
@@ -67,14 +72,63 @@ def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figur
                 [], [], "--o", color=_INK, linewidth=1.2, markersize=4, label=f"(eval_{metric})"
             )
         axes.set_xlabel("epoch" if by_epoch else "record")
+        if not by_epoch:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(f"{metric}  (moving average; pale: as logged)" if smooth else metric)
         axes.grid(visible=True, color=_INK, alpha=0.2, linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=_INK)
         axes.margins(x=0.01)
-        if axes.get_legend_handles_labels()[0]:
+        handles, labels = axes.get_legend_handles_labels()
+        if len(handles) > _MOST_INSIDE:  # it would cover the curves
+            figure.legend(
+                handles, labels, loc="outside right upper", labelcolor=_INK, frameon=False
+            )
+        elif handles:
             axes.legend(frameon=False, labelcolor=_INK)
     return figure
+
+
+def require_matplotlib() -> None:
+    """
+    Check that pictures can be drawn.
+
+    Raises:
+        ConfigurationError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise ConfigurationError(
+            'Drawing needs matplotlib, which the extra "plot" installs: '
+            'pip install "dashscope-ft[plot]".'
+        )
+
+
+def _check(logs: object, metric: str) -> None:
+    if not (
+        isinstance(logs, Mapping) and all(isinstance(log, TrainingLog) for log in logs.values())
+    ):
+        raise InvalidArgument("logs must map names to training logs, such as {job.job_id: log}.")
+    known = sorted({name for log in logs.values() for name in log})
+    if metric not in known:
+        told = f"Logged are: {', '.join(known)}." if known else "They have logged nothing yet."
+        raise InvalidArgument(f"No log has {shown(metric)}. {told}")
+
+
+@cache
+def _figure_class() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        """
+        A figure that a notebook shows even before it was told to draw inline.
+        """
+
+        def _repr_png_(self) -> bytes:
+            picture = BytesIO()
+            self.savefig(picture, format="png")
+            return picture.getvalue()
+
+    return NotebookFigure
 
 
 def _draw_job(
@@ -99,7 +153,15 @@ def _draw_job(
         if smooth:  # behind the averages of all
             axes.plot(places, values, color=colour, linewidth=0.8, alpha=0.4, zorder=1.5)
             values = _averages(values)
-        axes.plot(places, values, style, color=colour, linewidth=2, label=label)
+        axes.plot(
+            places,
+            values,
+            style,
+            color=colour,
+            linewidth=2,
+            label=label,
+            marker="o" if len(values) == 1 else None,  # a line of one point is nothing
+        )
     if checked.values:
         axes.plot(
             _places(checked, series, by_epoch=by_epoch),
@@ -124,7 +186,8 @@ def _places(series: MetricSeries, main: MetricSeries, *, by_epoch: bool) -> Sequ
 
 def _rises(epochs: Sequence[float | None]) -> bool:
     known = [epoch for epoch in epochs if epoch is not None and isfinite(epoch)]
-    return len(known) == len(epochs) and known == sorted(known) and len(set(known)) > 1
+    stands_still = len(known) > 1 and len(set(known)) == 1
+    return len(known) == len(epochs) and known == sorted(known) and not stands_still
 
 
 def _averages(values: Sequence[float]) -> list[float]:

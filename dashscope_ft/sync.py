@@ -60,6 +60,9 @@ class BlockingWrapper(Generic[A]):
         self._portal = portal
         self._inner = inner
 
+    def __repr__(self) -> str:
+        return repr(self._inner).replace("Async", "")
+
 
 @overload
 def blocking(

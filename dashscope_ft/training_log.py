@@ -88,7 +88,7 @@ class TrainingLog:
     The log of a training run: every line, and the figures as typed series.
     """
 
-    lines: tuple[str, ...] = ()
+    lines: tuple[str, ...] = field(default=(), repr=lambda lines: f"<{len(lines):,} lines>")
     """Every line, first to last."""
 
     records: tuple[MetricRecord, ...] = field(default=(), repr=False)

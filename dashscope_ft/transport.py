@@ -319,6 +319,8 @@ class _Execution(Generic[T]):
             )
         finally:
             limiter.leave()
+        if _log.isEnabledFor(logging.DEBUG):
+            self._log_attempt(got, transport.clock() - sent_at)
         if isinstance(got, NoReply):
             return self._no_reply(got)
         evidence = evidence_of(got)
@@ -356,6 +358,13 @@ class _Execution(Generic[T]):
         self._last.retry_after = pause.retry_after
         self._last.hint = f"Try again in {pause.retry_after:.0f} s."
         return self._last
+
+    def _log_attempt(self, got: Reply | NoReply, seconds: float) -> None:
+        if isinstance(got, NoReply):
+            end = got.reason
+        else:
+            end = f"HTTP {got.status}, {got.code or 'no code'}, request {got.request_id}"
+        _log.debug("%s: %s, after %.3f s", self._call.what, end, seconds)
 
     def _no_reply(self, got: NoReply) -> _Setback:
         if self._shared.closed:
@@ -489,7 +498,7 @@ class _Execution(Generic[T]):
 
     def _outcome_unknown(self, last: DashScopeError) -> OutcomeUnknown:
         return OutcomeUnknown(
-            f"sent, and nobody can know what came of it: {last.message}",
+            f"sent, but its outcome is unknown: {last.message}",
             code=last.code,
             status=last.status,
             request_id=last.request_id,

@@ -77,6 +77,18 @@ async def feed(items: Iterable[str]) -> AsyncIterator[str]:
         yield item
 
 
+async def test_what_a_run_says_of_itself() -> None:
+    """
+    Nothing was sent before it is iterated over, and it says so.
+    """
+    deleting = run(Service(), ["ft-1", "ft-2"])
+    before = repr(deleting)
+    await deleting.report()
+
+    assert before == "<AsyncOutcomes, not started: iterate over it, or ask for its report()>"
+    assert "2 outcomes so far" in repr(deleting)
+
+
 async def test_cancellations_at_every_turn() -> None:
     """
     Some frameworks cancel until the task has ended: what was sent is accounted for all the same.

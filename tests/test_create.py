@@ -131,6 +131,8 @@ async def test_an_import_in_full() -> None:
         {"model": ""},
         {"model": None},
         {"training_file_ids": None},
+        {"training_file_ids": ["data.jsonl"]},
+        {"validation_file_ids": ["runs/file-1"]},
         {"training_file_ids": []},
         {"training_file_ids": "file-1"},
         {"training_file_ids": [""]},

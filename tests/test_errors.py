@@ -325,7 +325,7 @@ def test_any_refusal_has_a_class(status: int, code: str | None, message: str) ->
         (401, "InvalidApiKey", ["'intl'", "studio.example", "region"]),
         (404, "NotFound", ["'intl'", "workspace"]),
         (404, None, ["check the URL"]),
-        (400, "Arrearage", ["bill"]),
+        (400, "Arrearage", ["overdue"]),
         (403, None, ["permission"]),
         (429, "Throttling", ["30 s"]),
         (429, "Throttling", ["wait until one has ended", "cancel", "delete"]),

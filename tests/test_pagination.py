@@ -210,6 +210,13 @@ async def test_a_page_size_that_is_echoed_wrongly(echoed: int, page_size: int) -
             assert echoed < 100
 
 
+def test_what_a_pager_says_of_itself() -> None:
+    """Whoever looks at one in a notebook learns what to do with it."""
+    assert repr(ChangingList(1, random=Random(1)).pager()) == (
+        "<AsyncPager: iterate over it, or collect() it>"
+    )
+
+
 async def test_another_task_in_a_walk_that_is_left() -> None:
     """`async with` leaves a walk to the task that waits in it, and raises what the body did."""
     calm = ChangingList(500, random=Random(4))

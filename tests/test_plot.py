@@ -3,10 +3,11 @@ from __future__ import annotations
 import sys
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dashscope_ft import ConfigurationError, TrainingLog
+from dashscope_ft import ConfigurationError, InvalidArgument, TrainingLog
 from dashscope_ft.plot import _COLOURS, _INK, draw_figures
 
 LOG = [f"{{'loss': {3 - n / 50}, 'epoch': {n / 50}}}" for n in range(100)]
@@ -55,10 +56,9 @@ def test_a_line_for_each_job() -> None:
     pytest.importorskip("matplotlib")
     logs = {f"ft-{n}": TrainingLog.read([*LOG, "{'eval_loss': 1.5, 'epoch': 2}"]) for n in range(9)}
 
-    [axes] = draw_figures(logs).axes
+    figure = draw_figures(logs)
 
-    legend = axes.get_legend()
-    assert legend is not None
+    [axes], [legend] = figure.axes, figure.legends  # beside the curves, which it would cover
     names = [text.get_text() for text in legend.get_texts()]
     assert names == [f"ft-{n}   1.02  (1.5)" for n in range(9)] + ["(eval_loss)"]
     assert axes.get_xlabel() == "epoch"
@@ -101,7 +101,6 @@ def test_what_is_logged_is_drawn() -> None:
 @pytest.mark.parametrize(
     "lines",
     [
-        [],
         ["{'loss': nan}"],
         ["{'loss': 1}"],
         ["{'loss': 1, 'epoch': nan}", "{'loss': 2, 'epoch': 1}"],
@@ -131,4 +130,64 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
     with pytest.raises(ConfigurationError, match=r"dashscope-ft\[plot\]"):
-        draw_figures({})
+        draw_figures({"ft-1": TrainingLog.read(LOG)})
+
+
+def test_a_single_value() -> None:
+    """
+    It is a dot, at its epoch, and the other jobs' curves stay over their epochs, too.
+    """
+    pytest.importorskip("matplotlib")
+    logs = {"ft-1": TrainingLog.read(LOG[:3]), "ft-2": TrainingLog.read(LOG[1:2])}
+
+    figure = draw_figures(logs)
+
+    [axes] = figure.axes
+    curve, dot = axes.lines
+    assert axes.get_xlabel() == "epoch"
+    assert [curve.get_marker(), dot.get_marker()] == ["None", "o"]
+    assert list(dot.get_xdata()) == [1 / 50]  # type: ignore[arg-type]
+    assert axes.get_legend() is not None
+
+
+def test_records_are_counted_in_whole_numbers() -> None:
+    """
+    Where epochs are missing, the axis counts records.
+    """
+    pytest.importorskip("matplotlib")
+
+    [axes] = draw_figures({"ft-1": TrainingLog.read(["{'loss': 1}", "{'loss': 2}"])}).axes
+
+    assert axes.get_xlabel() == "record"
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+def test_a_notebook_shows_the_figure() -> None:
+    """
+    It is a picture by itself, whatever the notebook was told of drawing.
+    """
+    pytest.importorskip("matplotlib")
+
+    figure: Any = draw_figures({"ft-1": TrainingLog.read(LOG)})
+
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("logs", "metric", "words"),
+    [
+        ({"ft-1": TrainingLog.read(LOG)}, "accurracy", "No log has 'accurracy'. Logged are: epoch"),
+        ({"ft-1": TrainingLog()}, "loss", "No log has 'loss'. They have logged nothing yet."),
+        ({}, "loss", "nothing yet"),
+        (TrainingLog.read(LOG), "loss", "logs must map names to training logs"),
+        ([TrainingLog.read(LOG)], "loss", "logs must map names to training logs"),
+    ],
+)
+def test_nothing_to_draw(logs: Any, metric: str, words: str) -> None:
+    """
+    An empty picture would say nothing of what is wrong.
+    """
+    pytest.importorskip("matplotlib")
+
+    with pytest.raises(InvalidArgument, match=words):
+        draw_figures(logs, metric)

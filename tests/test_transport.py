@@ -554,10 +554,25 @@ async def test_a_deletion_in_doubt_of_a_job_that_is_gone() -> None:
         assert [sent.split()[0] for sent in server.sent] == ["DELETE", "DELETE", "GET"]
 
 
+async def test_attempts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Each is a line at DEBUG: what was asked, what came of it, and how long it took; without the key.
+    """
+    caplog.set_level("DEBUG", "dashscope_ft")
+    async with scripted(HangUp(), refusal(404, "NotFound")) as server:
+        await ended(get(server.client()))
+
+    first, pause, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("Getting ft-1: the connection was closed without an answer, after ")
+    assert pause.startswith("Getting ft-1: LOST; again in ")
+    assert second.startswith("Getting ft-1: HTTP 404, NotFound, request r-no, after ")
+    assert KEY not in caplog.text
+
+
 @pytest.mark.parametrize("code", [500, "500"])
 async def test_success_whose_code_is_the_status_of_a_failure(code: Any) -> None:
     """
-    It is that failure: a read is repeated, and of a creation nobody knows what came of it.
+    It is that failure: a read is repeated, and of a creation its outcome is unknown.
     """
     failure, success = Answer({"code": code, "msg": "broken"}), job("RUNNING")
     async with scripted(failure, success) as server:
@@ -592,7 +607,7 @@ async def delete_import(client: AsyncClient) -> Any:
 @pytest.mark.parametrize(
     ("ask", "status", "hint"),
     [
-        (delete, "RUNNING", "cancel it if nobody did, wait for CANCELED, then delete it."),
+        (delete, "RUNNING", "cancel it, wait for CANCELED, then delete it."),
         (delete, "SUCCEEDED", "The job is SUCCEEDED."),
         (cancel, "RUNNING", "The job is RUNNING."),
         (delete_import, "RUNNING", "The job is RUNNING: wait until it has ended, then delete it."),

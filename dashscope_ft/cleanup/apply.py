@@ -162,7 +162,7 @@ async def apply_plan(
         PlanRefused: The plan was made elsewhere or too long ago, or the journal is not its own
             or in use. Nothing was deleted.
         GuardExceeded: The plan names too many jobs. Nothing was deleted.
-        InvalidArgument: The journal is no regular file. Nothing was deleted.
+        InvalidArgument: The journal is not a regular file. Nothing was deleted.
         OSError: The journal cannot be written. Nothing was deleted after that.
     """
     check_place(plan, noun=noun, base_url=base_url, workspace=workspace, now=now())

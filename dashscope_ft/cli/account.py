@@ -36,7 +36,7 @@ _WHY: Final = {
     "protected": "protected",
     "undecidable": "a rule cannot be evaluated",
     _NOT_ATTEMPTED: "not attempted",
-    "unknown_outcome": "nobody knows what came of it",
+    "unknown_outcome": "its outcome is unknown",
 }
 _COUNTS = (
     Column("JOBS", "jobs"),

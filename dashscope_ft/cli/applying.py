@@ -169,8 +169,8 @@ def _confirm(question: str, terms: Terms) -> None:
         return
     if not can_ask():
         raise Refused(
-            f"{question} Nothing was deleted: with no terminal to ask on, it takes --yes, and"
-            " --digest with the digest of the plan that somebody looked at."
+            f"{question} There is no terminal to ask this on; add --yes, and --digest with the"
+            " digest of the plan that was looked at. Nothing was deleted."
         )
     agree(question, "Nothing was deleted.")
 

@@ -47,7 +47,7 @@ JobIds = Annotated[
     ),
 ]
 Confirmed = Annotated[bool, Option("--yes", "-y", help="Don't ask.")]
-MissingOk = Annotated[bool, Option("--missing-ok", help="A job that is not there is no failure.")]
+MissingOk = Annotated[bool, Option("--missing-ok", help="A missing job is not a failure.")]
 
 Work = Coroutine[Any, Any, int]
 """What is left to run once the questions are answered."""

@@ -196,7 +196,7 @@ def run_cleanup(
     _check_cancelling(what, cancel_running)
     if not dry_run and not can_ask():
         raise Refused(
-            "Nothing was sent: `run` needs a terminal, and somebody who looks at the plan. Without:"
+            "Nothing was sent: `run` needs a terminal, to show the plan and ask. Without one, use"
             " `cleanup plan -o FILE`, then `cleanup apply FILE --yes --digest HEX`."
         )
     _check_file(save)

@@ -133,6 +133,10 @@ class Session:
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
+_MOST_NAMED = 20
+"""Jobs named one by one before a question."""
+
+
 class Refused(Exception):
     """
     Nobody confirmed it, so nothing was changed.
@@ -149,9 +153,14 @@ def confirm(question: str, subjects: Sequence[str], *, yes: bool) -> None:
     if yes:
         return
     if not can_ask():
-        raise Refused(f"{question} Nothing was sent: with no terminal to ask on, it takes --yes.")
-    for subject in subjects:
+        raise Refused(
+            f"{question} There is no terminal to ask this on; add --yes to go ahead. "
+            "Nothing was sent."
+        )
+    for subject in subjects[:_MOST_NAMED]:
         say(f"  {subject}")
+    if len(subjects) > _MOST_NAMED:
+        say(f"  … and {len(subjects) - _MOST_NAMED:,} more")
     agree(question, "Nothing was sent.")
 
 
@@ -181,7 +190,7 @@ def check_writable(option: str, file: Path) -> None:
     if file.is_dir():
         fault = f"{file} is a directory; name a file."
     elif file.exists() and not file.is_file():
-        fault = f"{file} is no regular file; name another."
+        fault = f"{file} is not a regular file; name another."
     elif not folder.is_dir():
         fault = f"The directory {folder} does not exist."
     elif not os.access(folder, os.W_OK):

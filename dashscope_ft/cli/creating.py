@@ -209,8 +209,8 @@ def _fields(
         fields |= fields.pop("storage_info")  # so the API has them, below a name of their own
     if unknown := sorted(fields.keys() - takes):
         raise InvalidArgument(
-            f"{file} has {', '.join(unknown)}, which is no field that is known here. What is "
-            "newer goes below [extra]."
+            f"{file} has {', '.join(unknown)}, which is not a known field. Newer fields go below "
+            "[extra]."
         )
     for name, value in given.items():
         if isinstance(value, dict) and isinstance(fields.get(name), dict):

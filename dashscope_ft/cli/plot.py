@@ -33,12 +33,12 @@ async def plot_jobs(
     a light page and on a dark one. Needs the extra `plot`.
     """
     from dashscope_ft import TrainingLog
-    from dashscope_ft.plot import draw_figures
+    from dashscope_ft.plot import draw_figures, require_matplotlib
 
     if output.suffix.lower() not in _KINDS:
         raise InvalidArgument(f"{output} must end in {' or '.join(_KINDS)}.")
     check_writable("-o", output)
-    draw_figures({})  # without matplotlib, better now than after reading
+    require_matplotlib()  # better now than after reading
     logs: dict[str, TrainingLog] = {}
     ids = list(dict.fromkeys(job_ids))
     async with session.client() as client:

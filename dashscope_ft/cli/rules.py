@@ -118,7 +118,7 @@ def statuses_of(what: What, status: list[str] | None, *, therefore: str = "") ->
     words = {word.upper() for word in status or ()}
     for word in sorted(words - known_statuses(what) - {""}):  # no word at all is refused later
         known = ", ".join(life_of(what))
-        say(f"Note: {word} is no status that {what} are known to have{therefore}. Known: {known}.")
+        say(f"Note: {word} is not a known status of {what}{therefore}. Known: {known}.")
     return words
 
 

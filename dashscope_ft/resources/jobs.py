@@ -40,7 +40,7 @@ Query = Mapping[str, str | None]
 
 _LARGEST_PAGE = 100
 _BEFORE_DELETION: Mapping[Noun, str] = {
-    "fine_tunes": "cancel it if nobody did, wait for CANCELED, then delete it.",
+    "fine_tunes": "cancel it, wait for CANCELED, then delete it.",
     "imports": "wait until it has ended, then delete it.",
 }
 _SHORTEST = 0.001  # seconds: a bound of nothing would not be one

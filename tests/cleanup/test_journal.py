@@ -416,7 +416,7 @@ def test_what_is_no_regular_file_is_refused_unopened(path: Path, kind: str) -> N
     else:
         path.symlink_to(os.devnull)
 
-    with pytest.raises(InvalidArgument, match=rf"^The journal {path} is no regular file\. "):
+    with pytest.raises(InvalidArgument, match=rf"^The journal {path} is not a regular file\. "):
         opened(path)
 
 

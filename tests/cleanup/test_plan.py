@@ -193,7 +193,7 @@ async def test_a_plan_is_saved_in_the_place_of_nothing_but_a_file(
         (tmp_path / "pipe").rename(path) if kind == "pipe" else path.symlink_to(tmp_path / "pipe")
     before = path.lstat()
     plan = await planned()
-    with pytest.raises(InvalidArgument, match=rf"^The plan {path} is no regular file\. "):
+    with pytest.raises(InvalidArgument, match=rf"^The plan {path} is not a regular file\. "):
         plan.save(path)
 
     assert path.lstat() == before

@@ -275,7 +275,7 @@ def test_a_status_that_is_not_known(studio: Emulator, run: Run) -> None:
 
     assert done.returncode == 0
     assert done.stderr == (
-        "Note: FAILD is no status that jobs are known to have; it may go all the same."
+        "Note: FAILD is not a known status of jobs; it may go all the same."
         " Known: PENDING, QUEUING, RUNNING, CANCELING, SUCCEEDED, FAILED, CANCELED.\n"
     )
     assert "GOES: 0 of 5" in done.stdout
@@ -603,7 +603,7 @@ def test_a_plan_without_a_place(studio: Emulator, run: Run, tmp_path: Path) -> N
     for file, words in (
         (missing / "plan.json", f"The directory {missing} does not exist."),
         (tmp_path, f"{tmp_path} is a directory; name a file."),
-        (os.devnull, f"{os.devnull} is no regular file; name another."),
+        (os.devnull, f"{os.devnull} is not a regular file; name another."),
     ):
         done = run("cleanup", "plan", "-o", str(file))
 
@@ -671,7 +671,7 @@ def test_a_journal_that_is_no_regular_file(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"Error: The journal {pipe} is no regular file. Nothing was done; name another file.\n"
+        f"Error: The journal {pipe} is not a regular file. Nothing was done; name another file.\n"
     )
     assert not studio.journal.requests
 

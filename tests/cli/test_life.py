@@ -367,7 +367,7 @@ def test_creating_when_there_is_room(run: Run, fast: Emulator) -> None:
     done = run(*CREATE, "--wait-for-capacity", "60")
 
     assert done.returncode == 1
-    assert "quota of jobs" in done.stderr
+    assert "quota on jobs" in done.stderr
 
 
 def test_waiting_for_several(run: Run, fast: Emulator) -> None:
@@ -1017,7 +1017,7 @@ def test_an_import_from_a_file_as_the_api_has_it(
     [created] = studio.journal
     assert created.body["storage_info"] == {"bucket_name": "b", "object_key": "mine/"}
     assert refused.returncode == 2
-    assert "has prefix, which is no field" in refused.stderr
+    assert "has prefix, which is not a known field" in refused.stderr
 
 
 def test_waiting_for_an_export_while_the_service_is_away(run: Run, studio: Emulator) -> None:

@@ -17,7 +17,7 @@ def test_a_status_that_nobody_knows(studio: Emulator, run: Run, noun: str) -> No
     absent = run(noun, "list", "--status", "failed", "-o", "jsonl")
 
     assert (misspelt.returncode, len(misspelt.stdout.splitlines())) == (0, 1)
-    assert misspelt.stderr.startswith(f"Note: FIALED is no status that {noun} are known to have. ")
+    assert misspelt.stderr.startswith(f"Note: FIALED is not a known status of {noun}. ")
     assert misspelt.stderr.count("\n") == 1
     assert (absent.stdout, absent.stderr) == ("", "")
 

@@ -145,7 +145,7 @@ def test_a_status_of_another_noun(run: Run, noun: str, word: str, noted: bool) -
     """
     A word is noted if it is none that such jobs are known to have, be it one of the others'.
     """
-    note = f"Note: {word} is no status that {noun} are known to have. Known: {LIVES[noun]}.\n"
+    note = f"Note: {word} is not a known status of {noun}. Known: {LIVES[noun]}.\n"
     done = run(noun, "list", "--status", word)
 
     assert done.returncode == 0
@@ -932,7 +932,7 @@ def test_streams_that_are_no_files(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert streams[0].getvalue().startswith("job_id,")
     assert streams[1].getvalue() == (
-        f"Note: FIALED is no status that jobs are known to have. Known: {LIVES['jobs']}.\n"
+        f"Note: FIALED is not a known status of jobs. Known: {LIVES['jobs']}.\n"
     )
 
 
