@@ -283,6 +283,7 @@ class Call(Generic[T]):
         """
         Give what the call returned, or raise what it raised.
         """
+        __tracebackhide__ = True
         if not self._answered:
             raise ClientClosed("This client was closed before the call ended.")
         error, self._error = self._error, None
@@ -310,6 +311,7 @@ class Call(Generic[T]):
         self.wake(loop_thread)
 
     async def _work(self, loop_thread: LoopThread) -> T:
+        __tracebackhide__ = True
         await loop_thread.wait_until_entered()
         if loop_thread.closing and self.is_callers:
             raise ClientClosed("This client was closed before the call began.")

@@ -71,6 +71,7 @@ class Portal:
             ClientClosed: The portal was closed before or during the call.
             RuntimeError: This is the loop's own thread, which would wait for itself.
         """
+        __tracebackhide__ = True  # in notebooks and tests: the caller's own frames matter
         return self._call_in(self._running_loop_thread(), lambda: function(*args, **kwargs))
 
     def iterate(
@@ -150,6 +151,7 @@ class Portal:
         *,
         step_of: Stream[Any] | None = None,
     ) -> T:
+        __tracebackhide__ = True
         if threading.current_thread() is loop_thread.thread:
             raise RuntimeError(
                 "This is a blocking call on the client's own event loop, which it would "

@@ -87,6 +87,7 @@ def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
     waits = iscoroutinefunction(operation)
 
     def blocked(self: BlockingWrapper[Any], /, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         args = tuple(_unwrapped(value) for value in args)
         kwargs = {name: _unwrapped(value) for name, value in kwargs.items()}
         if waits:

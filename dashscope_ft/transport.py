@@ -206,6 +206,7 @@ class Transport:
             DashScopeError: Any of them except those about jobs, plans and listings.
             CancelledError: With a note if the interrupted change may have happened.
         """
+        __tracebackhide__ = True  # in notebooks and tests: the caller's own frames matter
         execution = _Execution(self, call, within, max_attempts or self.settings.max_attempts)
         try:
             return await execution.run()
@@ -274,6 +275,7 @@ class _Execution(Generic[T]):
         return self._call.operation is not Operation.READ and self._history.attempts > 0
 
     async def run(self) -> T:
+        __tracebackhide__ = True
         call, history = self._call, self._history
         while True:
             got = await self._attempt()

@@ -122,6 +122,20 @@ def test_the_clients_say_the_same_of_their_settings() -> None:
     assert ours[ours.index("Args:") :] == theirs[theirs.index("Args:") :]
 
 
+def test_what_a_traceback_shows(model_studio: Emulator) -> None:
+    """
+    Notebooks and pytest leave out the frames between the caller's own and the operation's.
+    """
+    with Client(api_key=model_studio.key(), base_url=model_studio.url) as client:
+        with pytest.raises(NotFound) as caught:
+            client.fine_tunes.get("ft-1")
+        shown = [
+            frame.name for frame in caught.traceback if "__tracebackhide__" not in frame.locals
+        ]
+
+    assert shown[1:] == ["<lambda>", "get", "get"]
+
+
 def test_wrong_settings() -> None:
     """
     A wrong setting is refused by the constructor, and no key is in what it raises.

@@ -185,7 +185,8 @@ class Plan:
             plan = read if read.to_dict() == values else None
         if plan is None:
             raise PlanRefused(
-                f"{os.fspath(path)} is not a plan as it was saved.", hint="Make a new plan."
+                f"{os.fspath(path)} is not a plan, or was changed after it was saved.",
+                hint="Make a new plan.",
             )
         return plan
 

@@ -14,6 +14,7 @@ from .command import Session, command, group
 from .listing import ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
 from .rules import What, statuses_of
+from .terminal import say
 
 
 def _given_name(row: Mapping[str, Any]) -> Any:
@@ -74,6 +75,8 @@ async def list_jobs(
     """
     async with session.client() as client:
         pager = client.fine_tunes.list(model=model, status=statuses_of(What.JOBS, status) or None)
+        if model and {*model} & {*"*?["}:
+            say("Note: --model takes a whole name here; patterns work in clean-ups only.")
         await show_listing(session, pager, noun=JOB, limit=limit, output=output)
 
 

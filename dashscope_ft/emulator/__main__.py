@@ -100,7 +100,15 @@ def _welcome(emulator: Emulator) -> str:
             f"export DASHSCOPE_API_KEY={emulator.key(region)}",
             "",
         ]
-    return "\n".join([*lines, "# Ctrl-C ends the emulator; its jobs live in memory only.", ""])
+    return "\n".join(
+        [
+            "# Copy one of these blocks.",
+            "",
+            *lines,
+            "# Ctrl-C ends the emulator; its jobs live in memory only.",
+            "",
+        ]
+    )
 
 
 if __name__ == "__main__":

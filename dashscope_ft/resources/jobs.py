@@ -456,6 +456,6 @@ def words(status: str | Collection[str] | None) -> frozenset[str] | None:
         raise TypeError("status is a word or several, such as 'FAILED' or {'FAILED', 'CANCELED'}.")
     chosen = frozenset(several)
     if not chosen or "" in chosen:
-        raise InvalidArgument("status is empty; it must be a word or several, or None for all.")
+        raise InvalidArgument("status is empty; leave it out for all jobs, or give one or several.")
     check_case(chosen, KNOWN_STATUSES)
     return chosen

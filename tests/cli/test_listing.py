@@ -69,3 +69,16 @@ def test_no_ids_at_all(studio: Emulator, run: Run, command: str) -> None:
 
     assert done == (0, "", "No ids on stdin: nothing to do.\n")
     assert not studio.journal.requests
+
+
+def test_a_pattern_for_a_model(run: Run, studio: Emulator) -> None:
+    """
+    A listing takes whole names, unlike a clean-up; whoever gives a pattern is told.
+    """
+    studio.seed(jobs=2, models=["qwen3-8b"])
+
+    pattern = run("jobs", "list", "--model", "qwen3-*")
+    name = run("jobs", "list", "--model", "qwen3-8b")
+
+    assert pattern.stderr.startswith("Note: --model takes a whole name here; patterns ")
+    assert "Note" not in name.stderr

@@ -547,6 +547,21 @@ def test_the_question_before_a_deletion(
     assert len(studio.account().books.deleted) == (2 if code == 0 else 0)
 
 
+def test_a_question_about_many(studio: Emulator, terminal: OnTerminal) -> None:
+    """
+    It names twenty of them, and counts the rest.
+    """
+    ids = studio.seed(jobs=23, statuses=["FAILED"])
+    asked = terminal("jobs", "delete", *ids)
+    asked.read_until("[y/N]")
+    asked.type("n\n")
+
+    assert asked.finish() == 3
+    assert all(job_id in asked.words for job_id in ids[:20])
+    assert not any(job_id in asked.words for job_id in ids[20:])
+    assert "… and 3 more" in asked.words
+
+
 def test_an_answer_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A question is open until somebody answers it.
