@@ -133,7 +133,7 @@ def test_what_a_traceback_shows(model_studio: Emulator) -> None:
             frame.name for frame in caught.traceback if "__tracebackhide__" not in frame.locals
         ]
 
-    assert shown[1:] == ["<lambda>", "get", "get"]
+    assert shown[1:] == ["get", "get"]
 
 
 def test_wrong_settings() -> None:

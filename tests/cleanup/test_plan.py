@@ -510,7 +510,7 @@ async def test_a_saved_plan_without_a_status_is_refused(tmp_path: Path) -> None:
     digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
     path.write_text(json.dumps(content | {"digest": digest}))
 
-    with pytest.raises(PlanRefused, match="not a plan as it was saved"):
+    with pytest.raises(PlanRefused, match="is not a plan, or was changed"):
         Plan.load(path)
 
 
