@@ -100,15 +100,8 @@ def _welcome(emulator: Emulator) -> str:
             f"export DASHSCOPE_API_KEY={emulator.key(region)}",
             "",
         ]
-    return "\n".join(
-        [
-            "# Copy one of these blocks.",
-            "",
-            *lines,
-            "# Ctrl-C ends the emulator; its jobs live in memory only.",
-            "",
-        ]
-    )
+    end = "# Copy one of these blocks. Ctrl-C ends the emulator; its jobs live in memory only."
+    return "\n".join([*lines, end, ""])
 
 
 if __name__ == "__main__":
