@@ -205,7 +205,7 @@ class _Walk(Generic[T]):
         while not self._ended:
             job_ids = await self._advance() if self._started else await self._begin()
             self._ended = self._tail.is_short
-            jobs = [self._jobs.pop(job_id) for job_id in job_ids]
+            jobs = [*map(self._jobs.pop, job_ids)]
             if self._listing.wanted is not None:
                 jobs = [*filter(self._listing.wanted, jobs)]
             self._given += len(jobs)
@@ -415,12 +415,13 @@ class _Walk(Generic[T]):
         """
         Decode the rows that no window has shown before: jobs wait in less memory than rows.
         """
+        seen, jobs = self._seen, self._jobs
         new = {
             job_id: row
             for job_id, row in zip(reply.job_ids, reply.rows, strict=True)
-            if job_id not in self._seen and job_id not in self._jobs
+            if job_id not in seen and job_id not in jobs
         }
-        self._jobs.update(zip(new, self._listing.decode([*new.values()]), strict=True))
+        jobs.update(zip(new, self._listing.decode([*new.values()]), strict=True))
 
     def _inconsistent(
         self, total: int, unlinked: frozenset[str] = frozenset()
