@@ -413,15 +413,13 @@ class _Walk(Generic[T]):
 
     def _decode(self, reply: Rows) -> None:
         """
-        Decode the rows that no window has shown before: jobs wait in less memory than rows.
+        Decode the rows behind those that other windows have shown: jobs wait in less memory than
+        rows.
         """
-        seen, jobs = self._seen, self._jobs
-        new = {
-            job_id: row
-            for job_id, row in zip(reply.job_ids, reply.rows, strict=True)
-            if job_id not in seen and job_id not in jobs
-        }
-        jobs.update(zip(new, self._listing.decode([*new.values()]), strict=True))
+        job_ids, seen, jobs = reply.job_ids, self._seen, self._jobs
+        known = (job_id in seen or job_id in jobs for job_id in job_ids)
+        begin = next((place for place, is_known in enumerate(known) if not is_known), len(job_ids))
+        jobs.update(zip(job_ids[begin:], self._listing.decode(reply.rows[begin:]), strict=True))
 
     def _inconsistent(
         self, total: int, unlinked: frozenset[str] = frozenset()

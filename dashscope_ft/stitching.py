@@ -204,7 +204,10 @@ def take_unseen(window: Window, seen: set[str], *, anchored: bool) -> list[str]:
         begin = next(place for place, job_id in enumerate(window.job_ids) if job_id in seen)
         if begin and (times := window.times):
             begin = times.index(times[begin])
-    fresh = [job_id for job_id in dict.fromkeys(window.job_ids[begin:]) if job_id not in seen]
+    shown = window.job_ids[begin:]
+    if window.repeats_itself:
+        shown = [*dict.fromkeys(shown)]
+    fresh = [job_id for job_id in shown if job_id not in seen]
     seen.update(fresh)
     return fresh
 
