@@ -100,8 +100,12 @@ def _welcome(emulator: Emulator) -> str:
             f"export DASHSCOPE_API_KEY={emulator.key(region)}",
             "",
         ]
-    end = "# Copy one of these blocks. Ctrl-C ends the emulator; its jobs live in memory only."
-    return "\n".join([*lines, end, ""])
+    lines += [
+        "# Copy one of these blocks.",
+        "# Ctrl-C ends the emulator; its jobs live in memory only.",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
