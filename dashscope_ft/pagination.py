@@ -142,7 +142,7 @@ class AsyncPager(Generic[T]):
             await walk.stop()
         return jobs[:limit]
 
-    # Not one generator within the other: a loop that ends would close both at once, and fail.
+    # Not one generator inside the other: as it ends, a loop would close both at once, and fail.
 
     async def _batches(self) -> AsyncGenerator[list[T], None]:
         walk = _Walk(self._listing)
@@ -279,8 +279,8 @@ class _Walk(Generic[T]):
 
     async def _check_end(self) -> None:
         """
-        Look behind the last window where no count confirms that the list ends there: its page
-        may have been cut short in silence.
+        Read one row after the last window if no total confirms that the list ends there: the
+        service may have cut the page short without saying so.
         """
         tail = self._tail
         if tail.job_ids and tail.total < tail.covered:
@@ -413,8 +413,7 @@ class _Walk(Generic[T]):
 
     def _decode(self, reply: Rows) -> None:
         """
-        Decode the rows behind those that other windows have shown: jobs wait in less memory than
-        rows.
+        Decode the rows after those that other windows have shown: jobs need less memory than rows.
         """
         job_ids, seen, jobs = reply.job_ids, self._seen, self._jobs
         known = (job_id in seen or job_id in jobs for job_id in job_ids)

@@ -61,7 +61,7 @@ class BlockingWrapper(Generic[A]):
         self._inner = inner
 
     def __repr__(self) -> str:
-        return repr(self._inner).replace("Async", "")
+        return repr(self._inner).replace("Async", "", 1)
 
 
 @overload
@@ -381,4 +381,4 @@ class Client(BlockingWrapper[AsyncClient]):
         # A traceback with locals may show a client whose settings were refused.
         if not hasattr(self, "_inner"):
             return f"<{type(self).__name__} without settings>"
-        return repr(self._inner).removeprefix("Async")
+        return super().__repr__()

@@ -73,7 +73,7 @@ class Poll:
     @contextmanager
     def tolerating_failures(self) -> Iterator[None]:
         """
-        Suppress an error that the next poll may not meet; `late` reports the last one.
+        Suppress an error that the next poll may not meet; `timeout_error` reports the last one.
         """
         try:
             yield

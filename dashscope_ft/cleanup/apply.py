@@ -148,7 +148,7 @@ async def apply_plan(
         concurrency: How many jobs are under way at most.
         journal: A file from which a later call with the same plan resumes: what is done stands,
             and what failed or was not attempted is tried again. None: nothing is remembered.
-            One that was read and closed is gone by, and not written.
+            A `Journal` that is closed is read from, and not written to.
         max_deletes: How many jobs the plan may name.
         max_percent: The largest share of the listed jobs that it may name, in percent.
         cancel_running: Whether a job that is not finished is cancelled first. Otherwise, or if

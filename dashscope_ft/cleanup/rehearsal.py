@@ -39,7 +39,7 @@ async def rehearse(
         base_url: The endpoint that is asked.
         workspace: The workspace that is asked.
         cancel_running: As for `apply`.
-        journal: What earlier runs did, closed; the outcomes that stand are in the report, too.
+        journal: The closed journal of earlier runs; the outcomes in it that stand are reported.
 
     Raises:
         PlanRefused: The plan was made elsewhere or too long ago.
