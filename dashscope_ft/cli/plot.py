@@ -49,13 +49,9 @@ async def plot_jobs(
     drawn = {job_id: log for job_id, log in logs.items() if log[metric].values}
     for job_id in logs.keys() - drawn.keys():
         say(f"{job_id} has logged no {metric}.")
-    if not drawn:
-        known = sorted({name for log in logs.values() for name in log.series})
-        raise DashScopeError(
-            f"There is nothing to draw: no job has logged {metric}.",
-            hint=f"Logged are: {', '.join(known)}." if known else None,
-        )
-    draw_figures(drawn, metric).savefig(
-        output, metadata={"Date": None} if output.suffix.lower() == ".svg" else None
-    )
+    try:
+        figure = draw_figures(drawn or logs, metric)
+    except InvalidArgument as nothing:
+        raise DashScopeError(nothing.message) from None  # no mistake in usage: it may come yet
+    figure.savefig(output, metadata={"Date": None} if output.suffix.lower() == ".svg" else None)
     say(f"{output}: {metric} of {len(drawn)} {'job' if len(drawn) == 1 else 'jobs'}.")
