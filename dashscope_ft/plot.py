@@ -84,7 +84,7 @@ def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figur
             figure.legend(
                 handles, labels, loc="outside right upper", labelcolor=_INK, frameon=False
             )
-        elif handles:
+        else:
             axes.legend(frameon=False, labelcolor=_INK)
     return figure
 

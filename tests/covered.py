@@ -44,6 +44,9 @@ REASONS = {
     r"loop_thread\.py: try:$": "coverage is not told of a thread that `_thread` starts",
     r"loop_thread\.py: (self\.wake\(loop_thread\)$|if not self\.submit\(call, callback\): → "
     r"|if not self\.closing:  # else|return$)": _IN_A_STORM,
+    r"loop_thread\.py: time\.sleep": "coverage is not told of a thread that `_thread` starts",
+    r"loop_thread\.py: raise$": _IN_A_STORM,
+    r"loop_thread\.py: _thread\.interrupt_main": _ELSEWHERE,
     r"loop_thread\.py: return END$": "nothing asks a stream that has ended, which types cannot say",
     r"portal\.py: if hasattr\(os, .register_at_fork.\): → ": _ELSEWHERE,
     r"resources/jobs\.py: raise InvalidArgument\(.*is an import": "no clean-up cancels an import, "

@@ -635,3 +635,19 @@ def test_the_request_id_of_the_body_counts() -> None:
         reply = read_reply(200, {"x-request-id": "r-header"}, orjson.dumps(body), now=0.0)
 
         assert reply.request_id == request_id
+
+
+def test_counts_that_are_texts() -> None:
+    """
+    Digits in quotation marks count, anything else does not.
+    """
+    numbers = {"page_no": "3", "page_size": "20", "total": "230"}
+    body = orjson.dumps({"output": {"jobs": [], **numbers}})
+    found = read_rows(
+        read_reply(200, {}, body, now=0.0), "jobs", "create_time", page_no=1, page_size=10
+    )
+    odd = orjson.dumps({"output": {"jobs": [], "total": "many"}})
+
+    assert (found.page_no, found.page_size, found.total) == (3, 20, 230)
+    reply = read_reply(200, {}, odd, now=0.0)
+    assert read_rows(reply, "jobs", "create_time", page_no=1, page_size=10).total is None
