@@ -1,9 +1,9 @@
 """
 The command line.
 
-A noun is a file (`jobs`, `imports`), a command one function in it, decorated with
-`command`. Nothing here is worth importing in a script: what the commands do is done
-by the public names of `dashscope_ft`.
+Each group of commands has a module, such as `jobs` or `imports`; each command is a function,
+registered with `command`. Scripts should use the public names of `dashscope_ft` instead, which
+do the work of the commands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 
 def main() -> int:
     """
-    Run the command line of this process, and give back its exit code.
+    Run the command line of this process, and return its exit code.
     """
     if not all(find_spec(needed) for needed in ("typer", "rich")):
         print(  # noqa: T201

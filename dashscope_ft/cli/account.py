@@ -1,5 +1,5 @@
 """
-What became of every job of a plan, told as it happens and in the end.
+The outcomes of all jobs of a plan, written as they arrive and summarized at the end.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from dashscope_ft import DashScopeError, Outcome, Plan, Report
 
-_MOST = 20
-"""Jobs named one by one in the table."""
+_MAX_LISTED = 20
+"""The most jobs that the table lists individually."""
 
 _NOT_ATTEMPTED: Final = "not_attempted"
-_WHY: Final = {
+_REASONS: Final = {
     "confirmed": "confirmed by the service",
     "inferred": "inferred: gone after a lost answer",
     "already_gone": "already gone",
@@ -52,12 +52,12 @@ _JOBS = (
 
 class Account:
     """
-    The outcomes of a plan, written in a session's form: rows at once, the rest in the end.
+    The outcomes of a plan, written in a session's format: rows at once, the rest at the end.
 
     Args:
-        session: Says the form.
-        plan: What is applied.
-        dry_run: Whether nothing is really done, so that `done` means it would be.
+        session: Determines the output format.
+        plan: The plan being applied.
+        dry_run: Whether nothing is deleted, so that `done` means that a job would be.
         settled: The jobs that an earlier run has settled.
     """
 
@@ -73,33 +73,33 @@ class Account:
         self._plan = plan
         self._dry_run = dry_run
         self._settled = settled
-        self._told = 0
+        self._added = 0
         self._begun = False
 
     @property
     def streams(self) -> bool:
         """
-        Whether outcomes are written as they come.
+        Whether outcomes are written as they arrive.
         """
         return self._form in {Output.JSONL, Output.CSV}
 
     def add(self, outcome: Outcome) -> None:
         """
-        Enter an outcome.
+        Add an outcome, and write it if the format allows that.
         """
-        self._told += 1
-        self._tell([outcome])
+        self._added += 1
+        self._write_rows([outcome])
 
     def close(self, report: Report) -> None:
         """
-        Write what is left to write: the outcomes that were not entered, and all in all.
+        Write the outcomes that were not added, and the summary.
 
         Args:
-            report: Of the whole plan; what was entered comes first in it.
+            report: The report of the whole plan; the added outcomes come first in it.
         """
         try:
-            with suppress(BrokenPipeError):  # told by the exit code
-                self._tell(report.outcomes[self._told :])
+            with suppress(BrokenPipeError):  # the exit code reports it
+                self._write_rows(report.outcomes[self._added :])
                 if self._form is Output.JSON:
                     write(json_line(self._as_json(report), indent=2))
                 elif self._form is Output.TABLE and report.outcomes:
@@ -108,7 +108,7 @@ class Account:
         finally:
             say(self._summary(report))
 
-    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+    def _write_rows(self, outcomes: Sequence[Outcome]) -> None:
         if self._form is Output.CSV and not self._begun:
             write(csv_line(OUTCOME_FIELDS))
         self._begun = True
@@ -120,7 +120,7 @@ class Account:
 
     def _planned(self, report: Report) -> frozenset[str]:
         """
-        Tell which jobs are `done` only in that they would be.
+        Return the jobs whose `done` only means that they would be deleted.
         """
         return frozenset(each.job_id for each in report.outcomes if self._is_planned(each))
 
@@ -177,21 +177,22 @@ def account_lines(
     report: Report, *, width: int | None, planned: Collection[str] = ()
 ) -> Iterator[Text]:
     """
-    Lay a report out: how many ended how, then the jobs that were neither deleted nor left.
+    Yield a report as lines: the number of jobs per result, then the jobs that were neither deleted
+    nor left unattempted.
 
     Args:
         report: The report.
-        width: How wide a line may be.
-        planned: The jobs that are `done` only in that they would be.
+        width: The greatest width of a line; None for a pipe.
+        planned: The jobs whose `done` only means that they would be deleted.
     """
     counts = Counter(
-        ("goes", "") if outcome.job_id in planned else _ending(outcome)
+        ("goes", "") if outcome.job_id in planned else _result_and_reason(outcome)
         for outcome in report.outcomes
     )
     rows = [
         {"jobs": f"{number:,}", "result": result, "why": why}
         for (result, why), number in sorted(
-            counts.items(), key=lambda item: (_ORDER.index(item[0][0]), -item[1])
+            counts.items(), key=lambda item: (_RESULT_ORDER.index(item[0][0]), -item[1])
         )
     ]
     rows.append({"jobs": f"{report.selected:,}", "result": "in all", "why": ""})
@@ -200,13 +201,13 @@ def account_lines(
         row["jobs"] = row["jobs"].rjust(digits)
     yield from table(_COUNTS, rows, width=width)
 
-    odd = [
+    not_done = [
         outcome
         for outcome in report.outcomes
         if outcome.result != "done" and outcome.reason != _NOT_ATTEMPTED
     ]
-    odd.sort(key=lambda outcome: outcome.result)
-    if not odd:
+    not_done.sort(key=lambda outcome: outcome.result)
+    if not not_done:
         return
     from rich.text import Text
 
@@ -219,30 +220,30 @@ def account_lines(
                 "result": outcome.result,
                 "why": _cause(outcome.error, outcome.job_id)
                 if outcome.result == "failed" and outcome.error
-                else _WHY.get(outcome.reason, outcome.reason),
+                else _REASONS.get(outcome.reason, outcome.reason),
             }
-            for outcome in odd[:_MOST]
+            for outcome in not_done[:_MAX_LISTED]
         ],
         width=width,
     )
-    if len(odd) > _MOST:
-        yield Text(f"… and {len(odd) - _MOST:,} more; --output jsonl tells of each.")
+    if len(not_done) > _MAX_LISTED:
+        yield Text(f"… and {len(not_done) - _MAX_LISTED:,} more; --output jsonl tells of each.")
 
 
 def _cause(error: DashScopeError, job_id: str) -> str:
     """
-    Say what went wrong; the job is named beside it, and the room may be short.
+    Return an error's text without the job's id, which the table shows beside it.
     """
     error = copy(error)
-    if error.what is None:  # words of ours: the service's stay as they are
+    if error.what is None:  # our own text: the service's stays unchanged
         error.message = error.message.replace(f" {job_id} ", " it ")
     error.what = None
     return str(error)
 
 
-_ORDER: Final = ("deleted", "goes", "skipped", "failed")
+_RESULT_ORDER: Final = ("deleted", "goes", "skipped", "failed")
 
 
-def _ending(outcome: Outcome) -> tuple[str, str]:
+def _result_and_reason(outcome: Outcome) -> tuple[str, str]:
     result = "deleted" if outcome.result == "done" else outcome.result
-    return result, _WHY.get(outcome.reason, outcome.reason)
+    return result, _REASONS.get(outcome.reason, outcome.reason)

@@ -1,5 +1,5 @@
 """
-The whole command line, put together.
+The command line, assembled from its groups and commands.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from . import (
 from .command import command, end, group
 from .terminal import prepare_streams, say, write
 
-_ENDS = """
+_EXIT_CODES = """
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not confirmed or refused by a guard,
 4 authentication, 5 some jobs failed, 6 some skipped (with --strict), 7 listing not proven
 complete, 75 out of time or rate limited: run it again, 130 and 143 interrupted, 141 output
@@ -32,7 +32,8 @@ not read to its end.
 """
 
 app = group(
-    "See, stop and delete fine-tuning and import jobs on Alibaba Cloud Model Studio.", epilog=_ENDS
+    "See, stop and delete fine-tuning and import jobs on Alibaba Cloud Model Studio.",
+    epilog=_EXIT_CODES,
 )
 command(jobs.app, "create")(creating.create_job)
 command(jobs.app, "wait")(waits.wait_for_jobs)
@@ -53,7 +54,7 @@ command(app, "emulator", shared=False)(tryout.emulator)
 
 def run() -> NoReturn:
     """
-    Run what this process's arguments say, and exit.
+    Run the command that this process's arguments name, and exit.
     """
     prepare_streams()
     with warnings.catch_warnings():
@@ -63,14 +64,14 @@ def run() -> NoReturn:
 
 def _dispatch() -> None:
     """
-    Let typer read the arguments; what it writes itself, which is help, fails as any output.
+    Run typer's application; if its help text cannot be written, raise the same error as `write`.
     """
     try:
         app(prog_name="dashscope-ft")
     except OSError:
-        write("")  # what is left of it would be tried again as the interpreter ends
+        write("")  # otherwise the interpreter would try to write the rest at exit
         raise
     except SystemExit as ending:
-        if isinstance(ending.__context__, BrokenPipeError):  # of which typer makes a failure
+        if isinstance(ending.__context__, BrokenPipeError):  # typer turns it into exit code 1
             raise ending.__context__ from None
         raise

@@ -1,5 +1,5 @@
 """
-A plan applied before one's eyes: checked, shown, asked about, carried out, accounted for.
+The application of a plan: check it, show it, ask for confirmation, carry it out and report.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from .terminal import can_ask, say, show_lines, width_of
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan
 
-_SHORTEST_DIGEST = 12
-"""Characters of a digest that name a plan well enough; as many are shown."""
+_MIN_DIGEST_LENGTH = 12
+"""How many characters of a digest identify a plan; as many are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """
-    On which terms a plan is applied.
+    The terms on which a plan is applied.
     """
 
     max_deletes: int
-    """How many jobs may go."""
+    """How many jobs may be deleted."""
 
     max_percent: float
-    """How many of a hundred listed jobs may go."""
+    """What percentage of the listed jobs may be deleted."""
 
     cancel_running: bool
-    """Whether what has not ended is cancelled first."""
+    """Whether unfinished jobs are cancelled first."""
 
     strict: bool
-    """Whether a skipped job shows in the exit code."""
+    """Whether skipped jobs affect the exit code."""
 
     yes: bool
-    """Whether it was confirmed beforehand."""
+    """Whether the plan was confirmed in advance."""
 
     dry_run: bool = False
     """Whether to change nothing."""
@@ -59,25 +59,25 @@ class Terms:
     """Whether the plan was shown in full when it was made."""
 
     journal: Path | None = None
-    """The file from which an interrupted run is taken up."""
+    """The file from which an interrupted run is resumed."""
 
     digest: str | None = None
     """The beginning of the digest of the plan that was confirmed."""
 
     resume: str = "The same command plans anew, and goes on with what is left."
-    """How to go on after an interruption."""
+    """What to print about resuming after an interruption."""
 
 
 def apply(
     session: Session, client: AsyncClient, plan: Plan, terms: Terms
 ) -> Coroutine[Any, Any, int]:
     """
-    Check a plan, show it, ask about it, then give back what carries it out, to be awaited.
+    Check a plan, show it and ask for confirmation; return the coroutine that carries it out.
 
     Raises:
         PlanRefused: It was made elsewhere or too long ago, or is not the one confirmed.
         GuardExceeded: It names too many jobs.
-        Refused: Nobody confirmed it.
+        Refused: It was not confirmed.
     """
     place = session.place(client)
     check_place(
@@ -89,8 +89,8 @@ def apply(
     )
     if terms.digest is not None:
         _check_digest(plan, terms.digest)
-    memory = _memory(plan, terms.journal)
-    settled = frozenset(entry.job_id for entry in plan.entries if memory.standing(entry.job_id))
+    journal = _read_journal(plan, terms.journal)
+    settled = frozenset(entry.job_id for entry in plan.entries if journal.standing(entry.job_id))
     left = len(plan.entries) - len(settled)
     if sys.stderr.isatty() and (left or not plan.entries):
         lines = decision(
@@ -103,19 +103,19 @@ def apply(
         show_lines(lines, sys.stderr)
         say("")
     if terms.dry_run:
-        return _rehearsed(session, client, plan, terms, memory, settled)
+        return _rehearse(session, client, plan, terms, journal, settled)
     check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     if left:
         _confirm(_question(plan, terms, settled, place), terms)
-    return _applied(session, client, plan, terms, settled)
+    return _carry_out(session, client, plan, terms, settled)
 
 
 def check_bounds(plan: Plan, *, max_deletes: int, max_percent: float) -> None:
     """
-    Refuse a plan that would delete more than was allowed, by options as they are typed.
+    Check that a plan deletes no more than allowed; errors name the options as they are typed.
 
     Raises:
-        GuardExceeded: With the figures.
+        GuardExceeded: It would delete more.
     """
     try:
         check_guards(plan, max_deletes=max_deletes, max_percent=max_percent)
@@ -129,27 +129,27 @@ def check_bounds(plan: Plan, *, max_deletes: int, max_percent: float) -> None:
 
 
 def _check_digest(plan: Plan, digest: str) -> None:
-    if len(digest) < _SHORTEST_DIGEST:
+    if len(digest) < _MIN_DIGEST_LENGTH:
         raise PlanRefused(
             f"--digest is too short with {len(digest)} characters.",
-            hint=f"Give {_SHORTEST_DIGEST} of them, or more.",
+            hint=f"Give {_MIN_DIGEST_LENGTH} of them, or more.",
         )
     if not plan.digest.startswith(digest.lower()):
-        # The right one would spare somebody the look at the plan.
+        # Showing the right digest would make it possible to skip looking at the plan.
         raise PlanRefused(
             f"--digest {digest} is not this plan's.",
             hint="Look at the plan: --dry-run without --digest shows it on a terminal.",
         )
 
 
-def _memory(plan: Plan, journal: Path | None) -> Journal:
+def _read_journal(plan: Plan, file: Path | None) -> Journal:
     """
-    Read what earlier runs with the same journal did; it is closed when this returns.
+    Return the journal of earlier runs, to be read only: it is closed already.
     """
-    path = journal if journal is not None and journal.exists() else None
-    memory = Journal(plan.digest, path, now=lambda: datetime.now(UTC))
-    memory.close()
-    return memory
+    path = file if file is not None and file.exists() else None
+    journal = Journal(plan.digest, path, now=lambda: datetime.now(UTC))
+    journal.close()
+    return journal
 
 
 def _question(plan: Plan, terms: Terms, settled: frozenset[str], place: str) -> str:
@@ -175,7 +175,7 @@ def _confirm(question: str, terms: Terms) -> None:
     agree(question, "Nothing was deleted.")
 
 
-async def _applied(
+async def _carry_out(
     session: Session, client: AsyncClient, plan: Plan, terms: Terms, settled: frozenset[str]
 ) -> int:
     account = Account(session, plan, settled=settled)
@@ -187,7 +187,7 @@ async def _applied(
                 "Deleting", total=len(plan.entries), settled=len(settled), hidden=rows_suffice
             ) as meter:
 
-                def tell(outcome: Outcome) -> None:
+                def on_outcome(outcome: Outcome) -> None:
                     if outcome.job_id not in settled and outcome.reason != "not_attempted":
                         meter.count(failed=outcome.result == "failed")
                     account.add(outcome)
@@ -199,14 +199,14 @@ async def _applied(
                         max_deletes=terms.max_deletes,
                         max_percent=terms.max_percent,
                         cancel_running=terms.cancel_running,
-                        on_outcome=tell,
+                        on_outcome=on_outcome,
                     )
                 )
         except BaseException as error:
             so_far = vars(error).get("report")
-            if isinstance(so_far, Report):  # else nothing was begun
+            if isinstance(so_far, Report):  # otherwise nothing was started
                 account.close(so_far)
-                if not isinstance(error, JournalUnwritable):  # which says itself how to go on
+                if not isinstance(error, JournalUnwritable):  # which says how to resume
                     say(terms.resume)
             raise
         account.close(report)
@@ -217,29 +217,29 @@ async def _applied(
 
 async def _stoppable(work: Coroutine[Any, Any, Report]) -> Report:
     """
-    Run to the end; when cancelled, say what is being waited for, and wait.
+    Await a run; when cancelled, print what is being waited for, and await its end.
     """
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError as interruption:
         task.cancel()
-        # By the loop, so that a second Ctrl-C in the midst of it finds this waiting already.
+        # Called by the loop, so that a second Ctrl-C during the call interrupts the `await` below.
         asyncio.get_running_loop().call_soon(
             say,
             "Stopping: nothing new begins, and what is under way gets 10 seconds."
             " Ctrl-C leaves at once.",
         )
-        vars(interruption)["report"] = await task  # it was just ending
+        vars(interruption)["report"] = await task  # it ended despite being cancelled
         raise
 
 
-async def _rehearsed(
+async def _rehearse(
     session: Session,
     client: AsyncClient,
     plan: Plan,
     terms: Terms,
-    memory: Journal,
+    journal: Journal,
     settled: frozenset[str],
 ) -> int:
     noun = noun_of(plan)
@@ -252,7 +252,7 @@ async def _rehearsed(
                 base_url=client.base_url,
                 workspace=client.workspace,
                 cancel_running=terms.cancel_running,
-                journal=memory,
+                journal=journal,
             )
     Account(session, plan, dry_run=True, settled=settled).close(report)
     check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)

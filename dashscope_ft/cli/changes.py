@@ -1,5 +1,5 @@
 """
-Jobs cancelled or deleted by id: confirmed, done, accounted for.
+Cancelling and deleting jobs by id: confirmation, execution and report.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def _ids(given: Sequence[str]) -> list[str]:
     """
-    Put the ids on stdin in the place of a `-`; without any id, there is nothing to run.
+    Replace `-` with the ids on stdin; exit if there are no ids at all.
     """
     ids = [
         job_id for each in given for job_id in (sys.stdin.read().split() if each == "-" else [each])
@@ -50,7 +50,7 @@ Confirmed = Annotated[bool, Option("--yes", "-y", help="Don't ask.")]
 MissingOk = Annotated[bool, Option("--missing-ok", help="A missing job is not a failure.")]
 
 Work = Coroutine[Any, Any, int]
-"""What is left to run once the questions are answered."""
+"""What a command runs after its questions have been answered."""
 
 _WORDS = {
     ("cancel", "confirmed"): "cancelling",
@@ -60,7 +60,7 @@ _WORDS = {
 }
 _MISSING = "not found"
 OUTCOME_FIELDS = ("job_id", "action", "result", "reason", "request_id", "error")
-"""What is written of an outcome."""
+"""The fields of an outcome, as written in CSV and JSON."""
 
 
 def change(
@@ -75,13 +75,13 @@ def change(
     missing_ok: bool = False,
 ) -> Work:
     """
-    Ask for confirmation, then give back the run over the jobs, to be awaited.
+    Ask for confirmation, and return the coroutine that runs over the jobs.
 
-    Where a deletion leaves jobs out, it says how to go on without failing for those that are gone.
+    A deletion that leaves out jobs prints how to resume without failing for those already deleted.
 
     Raises:
-        InvalidArgument: An id is none.
-        Refused: Nobody confirmed.
+        InvalidArgument: An id is invalid.
+        Refused: It was not confirmed.
     """
     from dashscope_ft.arguments import check_job_id
 
@@ -90,10 +90,10 @@ def change(
     confirm(f"{action.capitalize()} {noun.count(len(ids))} in {place}?", ids, yes=yes)
     tolerant = "" if missing_ok else " with --missing-ok"
     resume = f"The same command{tolerant} goes on with what is left." if action == "delete" else ""
-    return _account(session, client, action, run, ids, resume)
+    return _carry_out(session, client, action, run, ids, resume)
 
 
-async def _account(
+async def _carry_out(
     session: Session,
     client: AsyncClient,
     action: Action,
@@ -104,7 +104,7 @@ async def _account(
     from dashscope_ft import Report
     from dashscope_ft.outcomes import skipped
 
-    told: list[Outcome] = []
+    written: list[Outcome] = []
     if session.form is Output.CSV:
         write(csv_line(OUTCOME_FIELDS))
     word = "Cancelling" if action == "cancel" else "Deleting"
@@ -112,19 +112,19 @@ async def _account(
         with counter(word, total=len(ids), streams=session.form is not Output.JSON) as progress:
             async with client, run:
                 async for outcome in run:
-                    told.append(outcome)
-                    _tell(session, outcome)
+                    written.append(outcome)
+                    _write_outcome(session, outcome)
                     progress.advance()
     finally:
-        # An interrupt leaves what was in flight then, and what never began.
-        rest = list(run.so_far.outcomes[len(told) :])
-        known = {outcome.job_id for outcome in (*told, *rest)}
+        # After an interrupt: the outcomes of calls in flight, and the jobs not attempted.
+        rest = list(run.so_far.outcomes[len(written) :])
+        known = {outcome.job_id for outcome in (*written, *rest)}
         rest += [skipped(action, job_id, "not_attempted") for job_id in ids if job_id not in known]
-        report = Report(outcomes=[*told, *rest])
+        report = Report(outcomes=[*written, *rest])
         try:
-            with suppress(BrokenPipeError):  # told by the exit code
+            with suppress(BrokenPipeError):  # the exit code reports it
                 for outcome in rest:
-                    _tell(session, outcome)
+                    _write_outcome(session, outcome)
                 if session.form is Output.JSON:
                     rows = [outcome_row(outcome) for outcome in report.outcomes]
                     write(json_line(rows, indent=2))
@@ -140,7 +140,7 @@ def _is_missing(outcome: Outcome) -> bool:
     return outcome.result == "done" and outcome.error is not None
 
 
-def _tell(session: Session, outcome: Outcome) -> None:
+def _write_outcome(session: Session, outcome: Outcome) -> None:
     if session.form is Output.JSONL:
         write(json_line(outcome_row(outcome)))
     elif session.form is Output.CSV:
@@ -154,7 +154,7 @@ def _tell(session: Session, outcome: Outcome) -> None:
 
 def outcome_row(outcome: Outcome) -> dict[str, Any]:
     """
-    Give an outcome as plain values, under the names of `OUTCOME_FIELDS`.
+    Return an outcome as plain values, under the names of `OUTCOME_FIELDS`.
     """
     error = None if outcome.error is None else str(outcome.error)
     return {name: getattr(outcome, name) for name in OUTCOME_FIELDS} | {"error": error}

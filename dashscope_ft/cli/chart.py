@@ -1,5 +1,5 @@
 """
-A curve in a terminal: eight dots a cell where the terminal has braille, else one mark a cell.
+Curves in a terminal: eight dots per cell if it can show braille, otherwise one mark per cell.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ def chart(
     values: Sequence[float], *, width: int, height: int, braille: bool = True, style: str = "cyan"
 ) -> Iterator[Text]:
     """
-    Lay values out as a curve in `height` lines of `width` cells, with its bounds beside it.
+    Yield a curve as `height` lines of `width` cells, with its bounds on the left.
 
-    Values that are no finite number are gaps. More values than there is room for are averaged.
+    Non-finite values leave gaps. If there are more values than columns, they are averaged.
     """
     finite = [value for value in values if isfinite(value)]
     if not finite:
         return
     low, high = min(finite), max(finite)
-    marks = [f"{low + (high - low) * (1 - row / max(1, height - 1)):.4g}" for row in range(height)]
-    margin = max(len(marks[0]), len(marks[height // 2]), len(marks[-1]))
+    labels = [f"{low + (high - low) * (1 - row / max(1, height - 1)):.4g}" for row in range(height)]
+    margin = max(len(labels[0]), len(labels[height // 2]), len(labels[-1]))
     room = max(2, width - margin - 2)
     across, down = (2, 4) if braille else (1, 1)
     grid = [[0] * room for _ in range(height)]
@@ -36,7 +36,7 @@ def chart(
     for row, cells in enumerate(grid):
         labelled = row in {0, height // 2, height - 1} and (low < high or row == 0)
         line = Text(no_wrap=True, overflow="ignore")
-        line.append(f"{marks[row] if labelled else '':>{margin}} ", "dim")
+        line.append(f"{labels[row] if labelled else '':>{margin}} ", "dim")
         line.append("┤" if braille else "|", "dim")
         line.append("".join(_cell(bits, braille) for bits in cells), style)
         yield line
@@ -52,7 +52,7 @@ def _dots(
     values: Sequence[float], low: float, high: float, across: int, down: int
 ) -> Iterator[tuple[int, int]]:
     """
-    Give the dots of the curve, each joined to the one before.
+    Yield the dots of the curve, each point joined to the one before.
     """
     last: tuple[int, int] | None = None
     for x, value in _columns(values, across):
@@ -70,7 +70,7 @@ def _dots(
 
 def _columns(values: Sequence[float], across: int) -> Iterator[tuple[int, float | None]]:
     """
-    Give each column's value: one of the values, or the average of those that share a column.
+    Yield columns with their values; values that share a column are averaged.
     """
     if len(values) <= across:
         step = (across - 1) / max(1, len(values) - 1)

@@ -1,5 +1,5 @@
 """
-`jobs checkpoints` and `jobs export`: what training kept, and its publication.
+`jobs checkpoints` and `jobs export`: list checkpoints, and publish one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ async def export_checkpoint(
     deadline: Deadline = 86_400.0,
 ) -> None:
     """
-    Publish a checkpoint as a model. Asked for once, whatever happens.
+    Publish a checkpoint as a model. The export is never requested twice.
     """
     check_patience(poll_interval, deadline)
     look = session.command("jobs", "checkpoints", job_id)

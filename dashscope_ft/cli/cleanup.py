@@ -1,5 +1,5 @@
 """
-`dashscope-ft cleanup`: plan what goes, look at it, apply it.
+`dashscope-ft cleanup`: make a plan, review it, apply it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Strict = Annotated[bool, Option("--strict", help="Exit with 6 if a job was skipp
 SavedAs = Annotated[
     Path | None, Option("-o", "--save", metavar="FILE", help="Write the plan there.")
 ]
-# `-o` is the plan's file here.
+# Without `-o`, which names the plan's file here.
 LongOutputForm = Annotated[
     Output | None, Option("--output", metavar="FORM", help="table, json, jsonl or csv.")
 ]
@@ -98,10 +98,10 @@ def plan_cleanup(
         protect=protect,
     )
     client = session.client()
-    plan = _planned(client, what, selection, save)
+    plan = _make_plan(client, what, selection, save)
     _write(session, plan, session.place(client))
     if save is not None and plan.entries:
-        say(f"Within 24 hours: `{_application(session, plan, save)}`")
+        say(f"Within 24 hours: `{_apply_command(session, plan, save)}`")
 
 
 @command(app, "apply")
@@ -136,9 +136,9 @@ def apply_cleanup(
     ] = None,
 ) -> Work:
     """
-    Delete what a plan names, after a question; each job is looked at once more.
+    Delete the jobs of a plan, after a question; each job is checked once more.
 
-    Interrupted, the same command goes on.
+    After an interruption, the same command goes on.
     """
     from dashscope_ft import Plan
 
@@ -213,7 +213,7 @@ def run_cleanup(
         protect=protect,
     )
     client = session.client()
-    plan = _planned(client, what, selection, save)
+    plan = _make_plan(client, what, selection, save)
 
     from .applying import Terms, apply, check_bounds
 
@@ -232,9 +232,9 @@ def run_cleanup(
     return apply(session, session.client(), plan, terms)
 
 
-def _planned(client: AsyncClient, what: What, selection: Selection, save: Path | None) -> Plan:
+def _make_plan(client: AsyncClient, what: What, selection: Selection, save: Path | None) -> Plan:
     """
-    Make a plan, and keep it if somebody wants it; ends the command on SIGTERM.
+    Make a plan, and save it if requested; exit on SIGTERM.
     """
     from .gauge import spinner
     from .interrupts import run
@@ -247,7 +247,7 @@ def _planned(client: AsyncClient, what: What, selection: Selection, save: Path |
                 resource = client.fine_tunes if what is What.JOBS else client.imports
                 made.append(await resource.plan(selection))
 
-    # A loop of its own: the question that may follow must hear Ctrl-C, which a loop takes.
+    # In a loop of its own: a running loop would handle Ctrl-C during the question that may follow.
     if code := run(make()):
         raise Exit(code)
     [plan] = made
@@ -260,7 +260,7 @@ def _planned(client: AsyncClient, what: What, selection: Selection, save: Path |
 
 def _check_file(save: Path | None) -> None:
     """
-    Refuse, before anything is listed, a file that cannot be meant or written.
+    Raise `BadParameter`, before anything is listed, for an output format or an unwritable file.
     """
     if save is None:
         return
@@ -271,7 +271,7 @@ def _check_file(save: Path | None) -> None:
 
 def _check_cancelling(noun: str, cancel_running: bool) -> None:
     """
-    Refuse, before anything is sent, to cancel what cannot be cancelled.
+    Raise `BadParameter`, before anything is sent, if imports are to be cancelled.
     """
     if cancel_running and noun == What.IMPORTS:
         raise BadParameter("Imports cannot be cancelled: leave --cancel-running out.")
@@ -279,14 +279,14 @@ def _check_cancelling(noun: str, cancel_running: bool) -> None:
 
 def _journal_beside(file: Path, plan: Plan) -> Path:
     """
-    Name a journal after plan and file, so that a plan made anew under the same name has its own.
+    Return the journal's path, named after file and digest: a new plan in the same file has its own.
     """
     return file.with_name(f"{file.stem}-{plan.digest[:12]}.journal")
 
 
-def _application(session: Session, plan: Plan, file: Path) -> str:
+def _apply_command(session: Session, plan: Plan, file: Path) -> str:
     """
-    Spell the command that applies a plan: within the guards, and where the plan was made.
+    Return the command line that applies a plan, with sufficient guards, where it was made.
     """
     going = len(plan.entries)
     percent = -(-going * 100 // plan.listed) if going else 0

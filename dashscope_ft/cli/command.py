@@ -1,5 +1,5 @@
 """
-What all commands share: the options, whom they ask, how they run and how they end.
+What all commands share: options, sessions, questions, execution and exit codes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ P = ParamSpec("P")
 
 class Output(StrEnum):
     """
-    The forms in which data is written.
+    The output formats.
     """
 
     TABLE = "table"
@@ -58,7 +58,7 @@ OutputForm = Annotated[
 ]
 
 
-def _tell_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         from dashscope_ft import __version__
 
@@ -69,7 +69,7 @@ def _tell_version(asked: bool) -> None:
 Version = Annotated[
     bool,
     typer.Option(
-        "--version", help="Show the version and exit.", callback=_tell_version, is_eager=True
+        "--version", help="Show the version and exit.", callback=_print_version, is_eager=True
     ),
 ]
 
@@ -77,7 +77,7 @@ Version = Annotated[
 @dataclass(frozen=True)
 class Session:
     """
-    Whom a command asks, and the form in which it answers.
+    The endpoint that a command uses, and its output format.
     """
 
     region: str | None = None
@@ -88,13 +88,13 @@ class Session:
     @property
     def form(self) -> Output:
         """
-        The form to write data in.
+        The output format, `table` by default.
         """
         return self.output or Output.TABLE
 
     def client(self) -> AsyncClient:
         """
-        Make a client of these settings; the environment fills in what was not given.
+        Return a client with these settings; the environment supplies those that were not given.
         """
         from dashscope_ft import AsyncClient
 
@@ -102,7 +102,7 @@ class Session:
 
     def place(self, client: AsyncClient) -> str:
         """
-        Say whose jobs a client is about.
+        Return a description of a client's region, host and workspace.
         """
         from urllib.parse import urlsplit
 
@@ -111,7 +111,7 @@ class Session:
 
     def command(self, *words: str) -> str:
         """
-        Spell a command that asks where this one did, to be pasted.
+        Return a command line, ready to be pasted, for the same endpoint.
         """
         import shlex
 
@@ -128,27 +128,27 @@ class Session:
 
     def refined(self, **given: Any) -> Session:
         """
-        Let options that stand further right on the command line win.
+        Return a copy with options that stand further right on the command line, which win.
         """
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
-_MOST_NAMED = 20
-"""Jobs named one by one before a question."""
+_MAX_NAMED = 20
+"""The most jobs listed before a question."""
 
 
 class Refused(Exception):
     """
-    Nobody confirmed it, so nothing was changed.
+    A change that was not confirmed, and so was not made.
     """
 
 
 def confirm(question: str, subjects: Sequence[str], *, yes: bool) -> None:
     """
-    Go on only if somebody says yes, or said so beforehand.
+    Return only if the user confirms, or did so in advance.
 
     Raises:
-        Refused: Nobody did.
+        Refused: It was not confirmed.
     """
     if yes:
         return
@@ -157,20 +157,24 @@ def confirm(question: str, subjects: Sequence[str], *, yes: bool) -> None:
             f"{question} There is no terminal to ask this on; add --yes to go ahead. "
             "Nothing was sent."
         )
-    for subject in subjects[:_MOST_NAMED]:
+    for subject in subjects[:_MAX_NAMED]:
         say(f"  {subject}")
-    if len(subjects) > _MOST_NAMED:
-        say(f"  … and {len(subjects) - _MOST_NAMED:,} more")
+    if len(subjects) > _MAX_NAMED:
+        say(f"  … and {len(subjects) - _MAX_NAMED:,} more")
     agree(question, "Nothing was sent.")
 
 
 def agree(question: str, otherwise: str) -> None:
     """
-    Go on only if somebody who is there says yes.
+    Ask a question on the terminal, and return only if the answer is yes.
+
+    Args:
+        question: The question.
+        otherwise: The consequence of any other answer, in words.
 
     Raises:
-        Refused: It was another answer, of which `otherwise` says what it comes to.
-        KeyboardInterrupt: Ctrl-C, which comes to the same.
+        Refused: It was another answer.
+        KeyboardInterrupt: It was Ctrl-C.
     """
     try:
         agreed = ask(question)
@@ -184,7 +188,7 @@ def agree(question: str, otherwise: str) -> None:
 
 def check_writable(option: str, file: Path) -> None:
     """
-    Refuse, before anything is asked or sent, a file that cannot be made.
+    Raise `BadParameter`, before anything is asked or sent, if a file cannot be created.
     """
     folder = file.parent
     if file.is_dir():
@@ -202,7 +206,7 @@ def check_writable(option: str, file: Path) -> None:
 
 def group(help: str, *, epilog: str | None = None) -> typer.Typer:
     """
-    Make a group of commands that takes the shared options before their names.
+    Return a new group of commands that accepts the shared options before their names.
     """
     app = typer.Typer(
         help=help,
@@ -236,12 +240,16 @@ def command(
     app: typer.Typer, name: str, *, shared: bool = True
 ) -> Callable[[Callable[Concatenate[Session, P], Any]], Callable[Concatenate[Session, P], Any]]:
     """
-    Add a function to a group as a command; unless told otherwise, the shared options come
-    by themselves. One that the function declares itself, by the same name, is its own.
+    Return a decorator that adds a function to a group as a command.
 
-    The function takes a `Session` and then what it declares. It may be a coroutine
-    function, or ask its questions first and then give back a coroutine; either ends in
-    an exit code, or None for success.
+    The function takes a `Session`, and then its own parameters. It may be a coroutine function, or
+    ask its questions first and then return a coroutine. The result is an exit code, or None for
+    success.
+
+    Args:
+        app: The group.
+        name: The command's name.
+        shared: Whether to add the shared options, except those whose names the function declares.
     """
 
     def add(
@@ -280,13 +288,13 @@ def _shared(
     output: OutputForm = None,
 ) -> None:
     """
-    Hold the parameters that every command has.
+    Declare the parameters that commands share.
     """
 
 
 def _as_typed(message: str) -> str:
     """
-    Call the argument that a message begins with as it is called on the command line.
+    Return a message with the argument that it begins with renamed to the command line's option.
     """
     name, _, rest = message.partition(" ")
     return f"--{name.replace('_', '-')} {rest}" if name in _ARGUMENTS else message
@@ -297,16 +305,16 @@ _ARGUMENTS = ("base_url", "model", "model_name", "region", "status", "workspace"
 
 def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
     """
-    Run a command, or all of the command line, to its exit code; nothing escapes it but mistakes
-    in usage.
+    Run a command, or the whole command line, and return its exit code. Errors are printed, except
+    typer's own, which typer handles.
     """
     try:
         result = work(*arguments, **values)
         if inspect.iscoroutine(result):
-            # asyncio costs 40 ms, which `--help` need not pay.
+            # Importing asyncio takes 40 ms, which `--help` can do without.
             try:
                 from .interrupts import run
-            except BaseException:  # such as Ctrl-C: nobody will await it
+            except BaseException:  # such as Ctrl-C: it will never be awaited
                 result.close()
                 raise
             result = run(result)
@@ -322,12 +330,12 @@ def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return ExitCode.READER_LEFT
-    except OSError as error:  # a file that cannot be written, a port that is taken
+    except OSError as error:  # such as an unwritable file, or a port in use
         say(f"Error: {error}", style="red")
         return ExitCode.FAILED
     except (typer.Exit, typer.BadParameter, typer.Abort):
         raise
-    except Exception as error:  # the last line of defence against tracebacks
+    except Exception as error:  # users should not see tracebacks
         if os.environ.get("DASHSCOPE_FT_DEBUG"):
             raise
         say(

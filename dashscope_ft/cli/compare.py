@@ -1,5 +1,5 @@
 """
-`jobs compare`: what jobs were made of and what came of them, side by side.
+`jobs compare`: the settings and results of jobs, side by side.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dashscope_ft import FineTuneJob, TrainingLog
 
 _FIELDS = ("status", "model", "training_type", "training_file_ids", "create_time", "usage")
-_MARK = 3  # cells that the mark of what differs takes beside the name
+_MARK = 3  # cells beside the name, for the mark of a difference
 _HEADINGS = {
     "job": "Job",
     "hyper_parameters": "Hyper-parameters",
@@ -32,7 +32,7 @@ async def compare_jobs(session: Session, job_ids: JobIds) -> None:
     """
     Compare fine-tuning jobs side by side.
 
-    Their hyper-parameters, and the final figures of their logs.
+    Shows their hyper-parameters and the final figures of their logs.
     """
     ids = list(dict.fromkeys(job_ids))
     sides: list[dict[str, Any]] = []
@@ -58,13 +58,13 @@ async def compare_jobs(session: Session, job_ids: JobIds) -> None:
 
 
 def _side(job: FineTuneJob, log: TrainingLog) -> dict[str, Any]:
-    told = job.to_dict()
+    values = job.to_dict()
     figures: dict[str, Any] = dict(log.final)
     if log.loss.lowest is not None:
         figures["lowest_loss"] = log.loss.lowest
     return {
         "job_id": job.job_id,
-        "job": {name: told.get(name) for name in _FIELDS},
+        "job": {name: values.get(name) for name in _FIELDS},
         "hyper_parameters": job.hyper_parameters or {},
         "figures": {name: finite(value) for name, value in figures.items()},
     }
@@ -72,7 +72,7 @@ def _side(job: FineTuneJob, log: TrainingLog) -> dict[str, Any]:
 
 def _rows(sides: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]]:
     """
-    Give part, name and each job's value of everything that any of the jobs has.
+    Return part, name and each job's value for every field that any of the jobs has.
     """
     rows = []
     for part in ("job", "hyper_parameters", "figures"):
@@ -87,7 +87,7 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
     """
     Write the jobs side by side, as many as their ids leave room for, and the others below.
 
-    What is too long for its room is cut in the middle; the ids last, at their front.
+    Values that are too wide are cut in the middle. Ids are cut last, at the front.
     """
     from rich.cells import cell_len
 
@@ -107,32 +107,34 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
             }
         )
     ids = [spelled(printable(side["job_id"])) for side in sides]
-    least = list(map(cell_len, ids))
+    min_widths = list(map(cell_len, ids))
     natural = [
-        max(least[n], *(cell_len(row["values"][n]) for row in rows)) for n in range(len(sides))
+        max(min_widths[n], *(cell_len(row["values"][n]) for row in rows)) for n in range(len(sides))
     ]
-    names = max((cell_len(row["name"]) for row in rows), default=0)
+    name_width = max((cell_len(row["name"]) for row in rows), default=0)
     room = None
     if width is not None:
-        for shortest, beside in ((20, least), (10, [max(least, default=0)])):
-            names = min(names, max(shortest, width - _MARK - sum(size + 2 for size in beside)))
-        room = width - names - _MARK
-    for number, block in enumerate(_blocks(least, room)):
+        for shortest, beside in ((20, min_widths), (10, [max(min_widths, default=0)])):
+            name_width = min(
+                name_width, max(shortest, width - _MARK - sum(size + 2 for size in beside))
+            )
+        room = width - name_width - _MARK
+    for number, block in enumerate(_blocks(min_widths, room)):
         if number:
             write("\n")
-        columns = [Column("", lambda row: _cut(row["name"], names)), Column("", "mark")]
-        for n, size in _sizes(block, least, natural, room).items():
+        columns = [Column("", lambda row: _cut(row["name"], name_width)), Column("", "mark")]
+        for n, size in _sizes(block, min_widths, natural, room).items():
             columns.append(Column(_cut(ids[n], size, front=0), _value(n, size)))
         write_lines(table(columns, rows, width=None))
 
 
-def _blocks(least: Sequence[int], room: int | None) -> list[list[int]]:
+def _blocks(min_widths: Sequence[int], room: int | None) -> list[list[int]]:
     """
-    Say which jobs stand side by side: as many as there is room for, one at least.
+    Return the jobs in groups that fit side by side, with at least one job in each.
     """
     blocks: list[list[int]] = []
     left = 0
-    for number, size in enumerate(least):
+    for number, size in enumerate(min_widths):
         if not blocks or (room is not None and left < size + 2):
             blocks.append([])
             left = room or 0
@@ -142,19 +144,19 @@ def _blocks(least: Sequence[int], room: int | None) -> list[list[int]]:
 
 
 def _sizes(
-    block: Sequence[int], least: Sequence[int], natural: Sequence[int], room: int | None
+    block: Sequence[int], min_widths: Sequence[int], natural: Sequence[int], room: int | None
 ) -> dict[int, int]:
     """
-    Say how wide each job of a block is: as its id, and as much of the rest as it has use for.
+    Return the widths of a block's jobs: that of the id, and what it needs of the spare room.
     """
     if room is None:
         return {n: natural[n] for n in block}
     sizes = dict.fromkeys(block, 0)
-    spare = room - sum(least[n] + 2 for n in block)
-    modest_first = sorted(block, key=lambda n: natural[n] - least[n])
+    spare = room - sum(min_widths[n] + 2 for n in block)
+    modest_first = sorted(block, key=lambda n: natural[n] - min_widths[n])
     for left, n in zip(range(len(block), 0, -1), modest_first, strict=True):
-        more = min(natural[n] - least[n], spare // left)
-        sizes[n] = max(1, least[n] + more)
+        more = min(natural[n] - min_widths[n], spare // left)
+        sizes[n] = max(1, min_widths[n] + more)
         spare -= more
     return sizes
 
@@ -165,16 +167,16 @@ def _value(number: int, size: int) -> Callable[[Mapping[str, Any]], str]:
 
 def _cut(text: str, size: int, *, front: int | None = None) -> str:
     """
-    Cut a text to its size, leaving out what stands behind its front: half of it unless told.
+    Return a text cut to `size` cells, after the first `front` cells: by default, in the middle.
     """
     from rich.cells import cell_len, set_cell_size
 
     if cell_len(text) <= size:
         return text
     front = size // 2 if front is None else front
-    sign = spelled("…")
-    end = set_cell_size(text[::-1], max(0, size - cell_len(sign) - front))[::-1]
-    return f"{set_cell_size(text, front)}{sign}{end}"
+    ellipsis = spelled("…")
+    end = set_cell_size(text[::-1], max(0, size - cell_len(ellipsis) - front))[::-1]
+    return f"{set_cell_size(text, front)}{ellipsis}{end}"
 
 
 def _short(value: Any) -> str:

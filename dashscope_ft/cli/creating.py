@@ -68,7 +68,7 @@ _OPTIONS = {
     "validation_file_ids": "--validation-file",
     "weight_type": "--weight-type",
 }
-"""The fields that the library speaks of, in the words of the command line."""
+"""The options of the command line, by the names of the library's fields."""
 
 
 async def create_job(
@@ -119,7 +119,7 @@ async def create_job(
     check_patience(poll_interval, deadline)
     async with session.client() as client:
         fine_tunes = client.fine_tunes
-        job = await _created(
+        job = await _create(
             session,
             fine_tunes.create,
             fine_tunes.reconcile_create,
@@ -128,7 +128,7 @@ async def create_job(
             model=model,
             training_file_ids=training_files,
             validation_file_ids=validation_files,
-            hyper_parameters=dict(map(_pair, parameters)) if parameters else None,
+            hyper_parameters=dict(map(_parse_parameter, parameters)) if parameters else None,
             training_type=training_type,
             job_name=job_name,
             model_name=model_name,
@@ -138,7 +138,7 @@ async def create_job(
         )
         if not wait:
             return None
-        return await _ended(
+        return await _wait_until_ended(
             fine_tunes.wait_many,
             job.job_id,
             session.command("jobs", "wait", job.job_id),
@@ -171,7 +171,7 @@ async def create_import(
     check_patience(poll_interval, deadline)
     async with session.client() as client:
         imports = client.imports
-        job = await _created(
+        job = await _create(
             session,
             imports.create,
             imports.reconcile_create,
@@ -185,7 +185,7 @@ async def create_import(
         )
         if not wait:
             return None
-        return await _ended(
+        return await _wait_until_ended(
             imports.wait_many,
             job.job_id,
             session.command("imports", "wait", job.job_id),
@@ -198,16 +198,16 @@ def _fields(
     create: Callable[..., Any], file: Path | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """
-    Put the fields of the file and of the options together.
+    Return the fields of the file and of the options, which win.
 
     Raises:
-        InvalidArgument: The file is not TOML, a field in it is none, or a needed one is missing.
+        InvalidArgument: The file is not TOML, has an unknown field, or a required one is missing.
     """
     fields = {} if file is None else _read(file)
-    takes = inspect.signature(create).parameters.keys() - {"wait_for_capacity"}
-    if "object_key" in takes and isinstance(fields.get("storage_info"), dict):
-        fields |= fields.pop("storage_info")  # so the API has them, below a name of their own
-    if unknown := sorted(fields.keys() - takes):
+    accepted = inspect.signature(create).parameters.keys() - {"wait_for_capacity"}
+    if "object_key" in accepted and isinstance(fields.get("storage_info"), dict):
+        fields |= fields.pop("storage_info")  # the API nests these fields
+    if unknown := sorted(fields.keys() - accepted):
         raise InvalidArgument(
             f"{file} has {', '.join(unknown)}, which is not a known field. Newer fields go below "
             "[extra]."
@@ -217,13 +217,13 @@ def _fields(
             fields[name] |= value
         else:
             fields[name] = value
-    needed = [
+    missing = [
         name
         for name, parameter in inspect.signature(create).parameters.items()
         if parameter.default is parameter.empty and name not in fields
     ]
-    if needed:
-        raise InvalidArgument(f"Missing: {', '.join(map(_OPTIONS.__getitem__, needed))}.")
+    if missing:
+        raise InvalidArgument(f"Missing: {', '.join(map(_OPTIONS.__getitem__, missing))}.")
     return fields
 
 
@@ -237,9 +237,9 @@ def _read(file: Path) -> dict[str, Any]:
     raise InvalidArgument(f"{file} is not TOML: {reason}.")
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def _parse_parameter(text: str) -> tuple[str, Any]:
     """
-    Take `name=value` apart; a value that is JSON is that, and any other a text.
+    Split `name=value`, and parse the value as JSON if possible; otherwise it is text.
     """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
@@ -250,9 +250,9 @@ def _pair(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _in_options(message: str, *, but: Collection[str]) -> str:
+def _name_options(message: str, *, but: Collection[str]) -> str:
     """
-    Put options in the place of fields in a message, but of some, and not in what it quotes.
+    Return a message with fields, except those in `but` and quoted ones, renamed to their options.
     """
     return re.sub(
         r"""'[^']*'|"[^"]*"|\w+""",
@@ -261,7 +261,7 @@ def _in_options(message: str, *, but: Collection[str]) -> str:
     )
 
 
-async def _ended(
+async def _wait_until_ended(
     wait_many: Callable[..., Coroutine[Any, Any, Jobs]],
     job_id: str,
     again: str,
@@ -270,8 +270,8 @@ async def _ended(
     deadline: float,
 ) -> int:
     """
-    Wait until what was created has ended, and give the exit code; out of time or interrupted,
-    tell the command that waits again.
+    Wait until the created job has ended, and return the exit code. If that takes too long or is
+    interrupted, report the command that resumes waiting.
     """
     with (
         failing_when_late(again),
@@ -281,7 +281,7 @@ async def _ended(
         return tell_ends(ends)
 
 
-async def _created(
+async def _create(
     session: Session,
     create: Callable[..., Coroutine[Any, Any, Any]],
     candidates: Candidates,
@@ -290,11 +290,11 @@ async def _created(
     **options: Any,
 ) -> FineTuneJob | ImportJob:
     """
-    Create a job and write its id; where nobody knows whether there is one, say which it may be.
+    Create a job and write its id; if it is unknown whether it exists, print which it may be.
 
     Raises:
-        InvalidArgument: Something is wrong; it is called as on the command line, or in the file.
-        Exit: Nobody knows whether there is one.
+        InvalidArgument: A field is wrong; it is named as on the command line, or as in the file.
+        Exit: It is unknown whether the job exists.
     """
     given = {name: value for name, value in options.items() if value not in (None, [])}
     fields = _fields(create, file, given)
@@ -313,13 +313,13 @@ async def _created(
                 write(printable(job.job_id) + "\n")
             else:
                 show_one(session, job, noun=JOB if noun == "jobs" else IMPORT)
-        except OSError:  # whoever runs it again, not knowing of this job, pays for another
+        except OSError:  # a user who runs it again, unaware of this job, pays twice
             say(f"Created {job.job_id}.")
             raise
         return job
     if isinstance(failure, InvalidArgument):
-        raise InvalidArgument(_in_options(failure.message, but=fields.keys() - given.keys()))
-    # Its last sentence tells programs how to look for the job, which is done right here.
+        raise InvalidArgument(_name_options(failure.message, but=fields.keys() - given.keys()))
+    # Its last sentence tells programs how to search for the job, which happens below.
     failure.hint = (failure.hint or "").partition(" reconcile_create()")[0]
     say(f"Error: {failure}", style="red")
     try:

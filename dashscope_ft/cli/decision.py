@@ -1,5 +1,5 @@
 """
-A plan laid out for whoever has to decide: what goes, what stays and why.
+A plan as text, to decide whether to apply it: what is deleted, what stays, and why.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from dashscope_ft.cleanup import Group
 
 _NOUNS = {"fine_tunes": JOB, "imports": IMPORT}
-_MOST_GROUPS = 20
-"""Groups of jobs that stay, each on a line; those that go are all shown."""
-_MOST_ENTRIES = 5
-"""Jobs that go, named one by one."""
+_MAX_GROUPS = 20
+"""The most groups of staying jobs shown; all groups of jobs to be deleted are."""
+_MAX_ENTRIES = 5
+"""The most jobs to be deleted that are listed individually."""
 
 _ROOM_FOR_MODELS = 60
-"""Cells below which no column is left for the models of the jobs that stay."""
+"""The width in cells below which the models of staying jobs are left out."""
 
 _GOES = (
     Column("JOBS", "jobs"),
@@ -58,14 +58,14 @@ _ENTRIES = (
 
 def noun_of(plan: Plan) -> Noun:
     """
-    Give the kind of jobs that a plan is about.
+    Return the kind of jobs that a plan is about.
     """
     return _NOUNS[plan.noun]
 
 
 def unfinished(plan: Plan, *, but: Collection[str] = ()) -> int:
     """
-    Count the jobs of a plan, but for some, that have not ended, and so cannot be deleted yet.
+    Return how many jobs of a plan, except those in `but`, have not ended and so cannot be deleted.
     """
     return sum(
         entry.status not in FINISHED_STATUSES and entry.job_id not in but for entry in plan.entries
@@ -81,17 +81,17 @@ def decision(
     naming_all: str = "--output jsonl",
 ) -> Iterator[Text]:
     """
-    Lay a plan out in lines at most `width` cells wide; None for a pipe.
+    Yield a plan as lines.
 
-    Sentences are wider than that: they are for the terminal to wrap.
+    Sentences may be wider than `width`: they are left to the terminal to wrap.
 
     Args:
         plan: The plan.
-        place: Whose jobs it is about.
-        width: How wide a line may be.
-        brief: Whether to leave out what matters less to somebody who has seen it: the models
-            of the jobs that stay, and the names of those that go.
-        naming_all: The options with which the command names all jobs that go.
+        place: The region, host and workspace of the jobs.
+        width: The greatest width of a line, in cells; None for a pipe.
+        brief: Whether to leave out what matters less to a user who has seen the plan: the models
+            of the jobs that stay, and the names of those to be deleted.
+        naming_all: The options with which the command lists all jobs to be deleted.
     """
     going, noun, now = len(plan.entries), noun_of(plan), plan.created
     yield _heading(f"Clean-up of {noun.word}s in {place}")
@@ -121,16 +121,16 @@ def decision(
     if staying:
         narrow = width is not None and width < _ROOM_FOR_MODELS
         groups = _merged(plan.stays) if narrow or brief else plan.stays
-        yield from _groups(_STAYS, "why", groups[:_MOST_GROUPS], now, width, total=staying)
+        yield from _groups(_STAYS, "why", groups[:_MAX_GROUPS], now, width, total=staying)
 
     if going and not brief:
-        oldest = ", the oldest" if going > _MOST_ENTRIES else ""
+        oldest = ", the oldest" if going > _MAX_ENTRIES else ""
         yield Text()
         yield _heading(f"THE JOBS THAT GO{oldest}")
-        rows = [_entry(each) for each in plan.to_dict()["entries"][:_MOST_ENTRIES]]
+        rows = [_entry(each) for each in plan.to_dict()["entries"][:_MAX_ENTRIES]]
         yield from table(_ENTRIES, rows, width=width)
-        if going > _MOST_ENTRIES:
-            yield Text(f"… and {going - _MOST_ENTRIES:,} more; {naming_all} names all of them.")
+        if going > _MAX_ENTRIES:
+            yield Text(f"… and {going - _MAX_ENTRIES:,} more; {naming_all} names all of them.")
 
 
 def _heading(words: str) -> Text:
@@ -167,7 +167,7 @@ def _groups(
 
 def _merged(groups: Iterable[Group]) -> list[Group]:
     """
-    Count groups together that differ in their model only.
+    Merge groups that differ only in their model.
     """
     alike: defaultdict[tuple[str, str, str], list[Group]] = defaultdict(list)
     for group in groups:

@@ -1,8 +1,8 @@
 """
-`dashscope-ft demo`: the library's promises, kept before one's eyes.
+`dashscope-ft demo`: a demonstration of the library's guarantees.
 
-Everything is asked of an emulator over real HTTP through the public API; the figures
-at the end are counted from what came back, and from the emulator's own books.
+It uses the public API over real HTTP, against an emulator. The figures at the end are counted
+from the results, and from the emulator's own books.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ if TYPE_CHECKING:
 _SIZES = {"intl": 420, "cn": 260}
 _LATENCY = 0.06
 _SECONDS_PER_CHANGE = 0.03
-_PAGE_SIZE = 20  # the smaller the pages, the more of them, and the more goes wrong in between
+_PAGE_SIZE = 20  # small pages: more of them, with more changes in between
 
 
 async def demonstrate(seed: int) -> int:
     """
-    Do it all in both regions at once, and write what the figures say.
+    Run the demonstration in both regions at once, write its figures, and return the exit code.
     """
     began = time.monotonic()
     async with Emulator(seed=seed, latency=_LATENCY) as emulator:
         for region, size in _SIZES.items():
             seeded = emulator.seed(region, jobs=size, imports=8)
-            emulator.inject(*(_losing_an_answer(job_id) for job_id in seeded[::10]))
+            emulator.inject(*(_lost_answer(job_id) for job_id in seeded[::10]))
         say(
             f"{sum(_SIZES.values())} fine-tuning jobs in two regions of an emulator."
             f" One in ten is to lose the answer to its deletion. Seed {seed}."
         )
         with steps() as shown:
             async with asyncio.TaskGroup() as regions:
-                visits = [
-                    regions.create_task(_visit(region, emulator, seed, shown)) for region in _SIZES
+                runs = [
+                    regions.create_task(_run_region(region, emulator, seed, shown))
+                    for region in _SIZES
                 ]
-        findings = [visit.result() for visit in visits]
+        findings = [region_run.result() for region_run in runs]
         requests = len(emulator.journal)
     lines, all_good = verdict(findings)
     write_lines(lines)
@@ -54,14 +55,14 @@ async def demonstrate(seed: int) -> int:
     return ExitCode.DONE if all_good else ExitCode.FAILED
 
 
-def _losing_an_answer(job_id: str) -> Fault:
+def _lost_answer(job_id: str) -> Fault:
     """
-    Lose the first answer only: a job that loses each of them is rightly called unknown.
+    Return a fault that loses only the first answer: if all are lost, the outcome stays unknown.
     """
     return Fault(operation="*.delete", path=f"*/{job_id}", lose="after")
 
 
-async def _visit(region: str, emulator: Emulator, seed: int, shown: Steps) -> Findings:
+async def _run_region(region: str, emulator: Emulator, seed: int, shown: Steps) -> Findings:
     account = emulator.account(region)
     async with AsyncClient(
         region=region,
@@ -72,7 +73,7 @@ async def _visit(region: str, emulator: Emulator, seed: int, shown: Steps) -> Fi
         concurrency=4,
     ) as client:
         before = set(account.jobs)
-        others = asyncio.create_task(_come_and_go(account, Random(f"{seed} {region}")))  # noqa: S311
+        others = asyncio.create_task(_other_users(account, Random(f"{seed} {region}")))  # noqa: S311
         plainly = asyncio.create_task(_page_plainly(client, account))
         try:
             shown.begin(region, "listing", total=len(before))
@@ -86,12 +87,12 @@ async def _visit(region: str, emulator: Emulator, seed: int, shown: Steps) -> Fi
         running = [job for job in listed if job.status == JobStatus.RUNNING]
         failed = [job for job in listed if job.status == JobStatus.FAILED]
         shown.begin(region, "cancelling", total=len(running))
-        cancelled = await _told(client.fine_tunes.cancel_many(running), region, shown)
+        cancelled = await _reported(client.fine_tunes.cancel_many(running), region, shown)
         shown.begin(region, "deleting", total=len(failed))
-        deleted = await _told(client.fine_tunes.delete_many(failed), region, shown)
+        deleted = await _reported(client.fine_tunes.delete_many(failed), region, shown)
         unwanted = await client.imports.list(status=ImportStatus.FINISHED).collect(limit=1)
         shown.begin(region, "deleting import", total=len(unwanted))
-        imports_deleted = await _told(client.imports.delete_many(unwanted), region, shown)
+        imports_deleted = await _reported(client.imports.delete_many(unwanted), region, shown)
 
         shown.begin(region, "listing again", total=len(account.jobs))
         left = await _listed(client, region, shown)
@@ -120,15 +121,15 @@ async def _listed(client: AsyncClient, region: str, shown: Steps) -> list[FineTu
     return jobs
 
 
-async def _told(run: AsyncOutcomes, region: str, shown: Steps) -> Report:
+async def _reported(run: AsyncOutcomes, region: str, shown: Steps) -> Report:
     async for _ in run:
         shown.advance(region)
     return await run.report()
 
 
-async def _come_and_go(account: Account, random: Random) -> None:
+async def _other_users(account: Account, random: Random) -> None:
     """
-    Be the other people who use the account: create jobs, and delete some, all the while.
+    Act as other users of the account: create and delete jobs until cancelled.
     """
     while True:
         await asyncio.sleep(random.uniform(0, 2 * _SECONDS_PER_CHANGE))
@@ -140,7 +141,7 @@ async def _come_and_go(account: Account, random: Random) -> None:
 
 async def _page_plainly(client: AsyncClient, account: Account) -> set[str]:
     """
-    Read page after page, as one would by hand, and return what that missed.
+    Read page after page, as a simple client would, and return the jobs that this missed.
     """
     before, seen, number = set(account.jobs), set[str](), 1
     while page := await client.fine_tunes.page(number, _PAGE_SIZE):

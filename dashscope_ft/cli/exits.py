@@ -1,5 +1,5 @@
 """
-How a command ends, as a number that scripts can rely on.
+The exit codes, which scripts can rely on.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 class ExitCode(IntEnum):
     """
-    What each number means.
+    The exit codes of all commands.
     """
 
     DONE = 0
     """Everything that was asked for was done."""
 
     FAILED = 1
-    """The operation failed, or nobody knows."""
+    """The operation failed, or its outcome is unknown."""
 
     USAGE = 2
     """The command, an argument or a setting is wrong; nothing was sent."""
@@ -41,25 +41,25 @@ class ExitCode(IntEnum):
     """A guard or a missing confirmation stopped it; nothing was changed."""
 
     AUTHENTICATION = 4
-    """The key is wrong, or of another region."""
+    """The key is wrong, or belongs to another region."""
 
     SOME_FAILED = 5
-    """Of several jobs, some failed."""
+    """Some of several jobs failed."""
 
     SOME_SKIPPED = 6
-    """Of several jobs, some were skipped, and `--strict` asked to be told."""
+    """Some jobs were skipped, and `--strict` was given."""
 
     INCOMPLETE = 7
     """The listing could not be proven complete."""
 
     LATER = 75
-    """Out of time, or held back by a rate limit: the same command can be run again."""
+    """Out of time or rate limited: the same command can be run again."""
 
     INTERRUPTED = 130
     """Ctrl-C."""
 
     READER_LEFT = 141
-    """Whoever read the output left, as `head` does."""
+    """The reader of the output closed it early, as `head` does."""
 
     TERMINATED = 143
     """SIGTERM."""
@@ -80,11 +80,11 @@ _BY_ERROR: tuple[tuple[type[DashScopeError], ExitCode], ...] = (
 
 def exit_code(end: DashScopeError | Report, *, strict: bool = False) -> ExitCode:
     """
-    Tell the exit code for an error, or for what became of many jobs.
+    Return the exit code for an error, or for the report of a run.
 
-    A report about a single job ends as that job's error would. Among several, a failed
-    authentication outweighs the rest, since it failed them all; failures that only
-    need time count as such if there are no others.
+    A report about a single job has the code of that job's error. With several jobs, a failed
+    authentication takes precedence, since all jobs failed by it; `LATER` is for reports without
+    any other failures.
     """
     if isinstance(end, DashScopeError):
         return next(code for kind, code in _BY_ERROR if isinstance(end, kind))

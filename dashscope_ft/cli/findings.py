@@ -1,5 +1,5 @@
 """
-What the demonstration found, and whether it is as promised.
+The findings of the demonstration, and whether the guarantees hold.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Book:
     """
-    What the emulator wrote down of one kind of change.
+    The emulator's record of one kind of change.
     """
 
     by_request: set[str]
     """The jobs that a request changed."""
 
     by_anybody: set[str]
-    """Those too that others changed, who come and go."""
+    """The jobs that anyone changed, other users included."""
 
     @classmethod
     def of(cls, books: Books, action: str, noun: str) -> Book:
         """
-        Look it up.
+        Return the record of one action on one kind of job.
         """
         entries = [each for each in books.entries if (each.action, each.noun) == (action, noun)]
         return cls(
@@ -45,7 +45,7 @@ class Book:
 @dataclass(frozen=True)
 class Findings:
     """
-    What was found in one region. Ids throughout, so that every figure can be counted.
+    The findings in one region, as ids, so that every figure can be counted.
     """
 
     region: str
@@ -61,13 +61,13 @@ class Findings:
     """The jobs that the library listed."""
 
     missed_plainly: int
-    """How many jobs page-by-page reading missed meanwhile, of those there throughout."""
+    """How many jobs plain paging missed, of those that existed throughout."""
 
     reports: tuple[Report, Report, Report]
-    """What the library says it cancelled, deleted, and deleted of imports."""
+    """The library's reports on cancelled jobs, deleted jobs and deleted imports."""
 
     books: tuple[Book, Book, Book]
-    """The same in the emulator's own books."""
+    """The same changes in the emulator's own books."""
 
     listed_again: list[str]
     """The jobs that the library listed at the end."""
@@ -78,49 +78,49 @@ class Findings:
     @property
     def throughout(self) -> set[str]:
         """
-        The jobs that existed all the while.
+        The jobs that existed during the whole listing.
         """
         return self.before & self.after
 
     @property
     def missed(self) -> int:
         """
-        How many of them were not listed.
+        How many of these were not listed.
         """
         return len(self.throughout - set(self.listed))
 
     @property
     def repeated(self) -> int:
         """
-        How many times a job was listed again.
+        How many entries of the listing are repetitions.
         """
         return len(self.listed) - len(set(self.listed))
 
     @property
     def inferred(self) -> int:
         """
-        How many changes were settled after their answer was lost.
+        How many changes were inferred after their answers were lost.
         """
         return sum(report.reasons.get("inferred", 0) for report in self.reports)
 
     def done(self, index: int) -> set[str]:
         """
-        The jobs that a report says were changed.
+        Return the jobs that were changed according to a report.
         """
         return {each.job_id for each in self.reports[index].outcomes if each.result == "done"}
 
     def found(self, index: int) -> int:
         """
-        How many of them are in the emulator's books.
+        Return how many of these are in the emulator's books.
         """
         return len(self.done(index) & self.books[index].by_anybody)
 
     def agrees(self, index: int) -> bool:
         """
-        Tell whether a report names all that its requests changed, nothing that did not happen,
+        Return whether a report names all that its requests changed, nothing that did not happen,
         and no failure.
 
-        A job that somebody else deleted while an answer was lost is rightly called gone.
+        A job that another user deleted while an answer was lost rightly counts as done.
         """
         done, book = self.done(index), self.books[index]
         return book.by_request <= done <= book.by_anybody and not self.reports[index].failed
@@ -176,7 +176,7 @@ _LINES = (
 
 def verdict(findings: Sequence[Findings]) -> tuple[list[Text], bool]:
     """
-    Lay the findings out, a column for each region, and tell whether every promise holds.
+    Return the findings as lines, with a column per region, and whether every guarantee holds.
     """
     margin = max(cell_len(line.words) for line in _LINES)
     width = max(6, *(cell_len(found.region) for found in findings))

@@ -1,5 +1,5 @@
 """
-How far a run over many jobs has come, how fast it goes, and how long it will take.
+Progress displays: the count, rate and time left of a run over many jobs, or a spinner.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .terminal import appearing, can_animate, console, spelled, spinning
 
 class Gauge:
     """
-    Outcomes counted before the eyes of whoever waits.
+    A displayed count of outcomes.
     """
 
     def __init__(self, progress: Progress | None, words: str, total: int, settled: int) -> None:
         self._progress = progress
         self._failed = 0
-        self._line = (
+        self._task_id = (
             progress.add_task(words, total=total, completed=settled, settled=settled, failed=0)
             if progress
             else None
@@ -35,28 +35,28 @@ class Gauge:
         Count one more outcome.
         """
         self._failed += failed
-        if self._progress is not None and self._line is not None:
-            self._progress.update(self._line, advance=1, failed=self._failed)
+        if self._progress is not None and self._task_id is not None:
+            self._progress.update(self._task_id, advance=1, failed=self._failed)
 
 
 @contextmanager
 def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> Iterator[Gauge]:
     """
-    Show a bar on stderr with rate, failures and time left, if a terminal is there.
+    Show a progress bar with rate, failures and time left, if stderr is a terminal.
 
-    It stays when the block ends well, if there was time to see it. Needs a running event loop.
+    It stays visible after the block, unless that raised or was short. Needs a running event loop.
 
     Args:
-        words: What is going on.
+        words: What is being done.
         total: How many outcomes there will be.
-        settled: How many of them were there before; they count for no rate.
+        settled: How many of them an earlier run had; the rate leaves them out.
         hidden: Whether to show nothing.
     """
     if hidden or not can_animate():
         yield Gauge(None, words, total, settled)
         return
     screen = console(sys.stderr)
-    columns: list[ProgressColumn] = [_Facts(rate=screen.width >= 60)]
+    columns: list[ProgressColumn] = [_Figures(rate=screen.width >= 60)]
     if screen.width >= 80:
         columns[:0] = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)]
     progress = Progress(*columns, console=screen, redirect_stdout=False, redirect_stderr=False)
@@ -67,11 +67,11 @@ def gauge(words: str, *, total: int, settled: int = 0, hidden: bool = False) -> 
 @contextmanager
 def spinner(words: str, *, timed: bool = False) -> Iterator[Callable[[str], None]]:
     """
-    Show on stderr that something goes on of which nobody knows how long it takes.
+    Show a spinner on stderr, for work of unknown length, and yield a function that sets its words.
 
     Args:
-        words: What goes on; other words can be given to what this gives.
-        timed: Whether to show since when.
+        words: What is being done, at first.
+        timed: Whether to show the elapsed time.
     """
     if not can_animate():
         yield lambda words: None
@@ -79,7 +79,7 @@ def spinner(words: str, *, timed: bool = False) -> Iterator[Callable[[str], None
     progress = Progress(
         spinning(),
         TextColumn("{task.description}", markup=False),
-        *([_Clock()] if timed else []),
+        *([_ElapsedTime()] if timed else []),
         console=console(sys.stderr),
         transient=True,
         redirect_stdout=False,
@@ -90,18 +90,18 @@ def spinner(words: str, *, timed: bool = False) -> Iterator[Callable[[str], None
         yield lambda words: progress.update(line, description=spelled(printable(words), sys.stderr))
 
 
-class _Clock(ProgressColumn):
+class _ElapsedTime(ProgressColumn):
     """
-    Minutes and seconds since the beginning.
+    The elapsed minutes and seconds.
     """
 
     def render(self, task: Task) -> Text:
         return Text(_minutes(task.elapsed or 0))
 
 
-class _Facts(ProgressColumn):
+class _Figures(ProgressColumn):
     """
-    The figures, those that there are yet.
+    The figures that are known so far.
     """
 
     def __init__(self, *, rate: bool) -> None:
@@ -110,7 +110,7 @@ class _Facts(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         text = Text(f"{task.completed:,.0f} of {task.total or 0:,.0f}", no_wrap=True)
-        # rich's own is that of a burst at first, which a resumed run begins with.
+        # rich's own speed would count the burst of settled outcomes at the start of a resumed run.
         elapsed = task.finished_time or task.elapsed
         speed = (task.completed - task.fields["settled"]) / elapsed if elapsed else 0
         if self._rate and speed:

@@ -1,5 +1,5 @@
 """
-Coroutines run to an exit code, and stopped by signals as by Ctrl-C.
+The event loop of a command, and how signals stop it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def run(work: Coroutine[Any, Any, int | None]) -> int:
     """
-    Run a coroutine to its exit code. SIGTERM cancels it as Ctrl-C does; a second one kills.
+    Run a coroutine, and return its exit code. SIGTERM cancels it as Ctrl-C does; a second one kills
+    the process.
 
     Raises:
         KeyboardInterrupt: After Ctrl-C, once the coroutine has ended.
@@ -29,7 +30,7 @@ def run(work: Coroutine[Any, Any, int | None]) -> int:
     async def interruptible() -> int | None:
         task = cast(asyncio.Task[int | None], asyncio.current_task())
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(DaemonExecutor())  # the end waits for no lookup of a name
+        loop.set_default_executor(DaemonExecutor())  # the exit must not wait for a DNS lookup
 
         def terminate() -> None:
             nonlocal terminated

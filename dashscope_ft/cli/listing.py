@@ -1,5 +1,5 @@
 """
-Jobs of either noun on stdout: a listing as it is proven, or one job in full.
+Jobs of either kind on stdout: a listing as its rows are proven, or one job in full.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 class Form(StrEnum):
     """
-    The forms in which a listing is written: those of all data, and ids alone.
+    The output formats of a listing: those of all data, and ids only.
     """
 
     TABLE = Output.TABLE.value
@@ -59,10 +59,11 @@ async def show_listing(
     output: Form | None,
 ) -> None:
     """
-    Write a listing in the form asked for, else the session's.
+    Write a listing in the requested format, or else the session's.
 
-    JSON Lines, CSV and ids are written as rows are proven, a table when all are; a table that
-    could not be completed is still written, a JSON array is not, since it would look whole.
+    JSON Lines, CSV and ids are written as rows are proven, a table or a JSON array when all are.
+    After an error, the rows so far are still written as a table, but not as a JSON array, which
+    would look complete.
     """
     form = output or Form(session.form)
     streams = form in {Form.JSONL, Form.CSV, Form.IDS}
@@ -109,7 +110,7 @@ def show_one(session: Session, job: FineTuneJob | ImportJob, *, noun: Noun) -> N
 
 async def _wire_batches(pager: AnyPager, limit: int | None) -> AsyncIterator[list[dict[str, Any]]]:
     if limit is not None:
-        # It knows how far to read; a loop left early would have read ahead.
+        # `collect` reads only as far as needed; a loop that is left early would have read ahead.
         yield [job.to_dict() for job in await pager.collect(limit)]
         return
     async with pager:

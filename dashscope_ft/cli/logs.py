@@ -1,5 +1,5 @@
 """
-`jobs logs`: what training wrote.
+`jobs logs`: the training log of a job.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def show_log(
     """
     Print a fine-tuning job's log.
 
-    Every line once, from the first.
+    Prints every line once, starting with the first.
     """
     lines: list[str] = []
     async with session.client() as client:

@@ -1,5 +1,5 @@
 """
-How a kind of job is called and shown.
+The names and columns of the kinds of jobs.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 UTC_PLUS_8 = timezone(timedelta(hours=8))
-"""The service's zone; that of the settings would make `--help` slow."""
+"""The service's time zone; importing it from the settings would slow down `--help`."""
 
 
 @dataclass(frozen=True)
 class Column:
     """
-    What stands in a column, and how hard it holds its place.
+    A column of a table: its content, and its priority.
     """
 
     title: str
-    """Its heading."""
+    """The heading."""
 
     value: str | Callable[[Mapping[str, Any]], Any]
-    """The field that it shows, or what to make of the row."""
+    """The field that it shows, or a function of the row."""
 
     rank: int = 0
-    """On narrow terminals the highest goes first; the first two columns never go."""
+    """On narrow terminals, the highest is dropped first; the first two columns are always kept."""
 
     elastic: bool = False
-    """Whether its text may be cut short."""
+    """Whether its text may be shortened."""
 
     def of(self, row: Mapping[str, Any]) -> Any:
         """
-        Give the cell's value.
+        Return the value of a row's cell.
         """
         return self.value(row) if callable(self.value) else row.get(self.value)
 
@@ -45,30 +45,31 @@ class Noun:
     """
 
     word: str
-    """What one is called."""
+    """The singular, such as `import job`."""
 
     columns: Sequence[Column]
-    """What a table shows."""
+    """The columns of a table."""
 
     fields: Sequence[str]
-    """What CSV holds."""
+    """The fields of a CSV record."""
 
     def count(self, number: int) -> str:
         """
-        Say how many.
+        Return a number of jobs in words, such as `2 import jobs`.
         """
         return f"{number:,} {self.word}{'' if number == 1 else 's'}"
 
 
 def minute(field: str) -> Callable[[Mapping[str, Any]], Any]:
     """
-    Make a column's value of a time: to the minute, at UTC+8; what is no time stays as it is.
+    Return a function of a row that formats the time in a field, to the minute and in UTC+8; values
+    that are not times are returned unchanged.
     """
 
     def of(row: Mapping[str, Any]) -> Any:
         try:
             time = datetime.fromisoformat(row[field])
-            if time.tzinfo:  # one without a zone is at UTC+8 already
+            if time.tzinfo:  # without a zone, it is in UTC+8 already
                 time = time.astimezone(UTC_PLUS_8)
         except (KeyError, OverflowError, TypeError, ValueError):
             return row.get(field)

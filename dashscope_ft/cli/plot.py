@@ -29,8 +29,8 @@ async def plot_jobs(
     """
     Draw the curves of fine-tuning jobs.
 
-    The loss, or another figure, into a file whose ground is transparent: it is readable on
-    a light page and on a dark one. Needs the extra `plot`.
+    Draws the loss, or another figure, into a file with a transparent background, readable on
+    light and dark pages. Needs the extra `plot`.
     """
     from dashscope_ft import TrainingLog
     from dashscope_ft.plot import draw_figures, require_matplotlib
@@ -38,7 +38,7 @@ async def plot_jobs(
     if output.suffix.lower() not in _KINDS:
         raise InvalidArgument(f"{output} must end in {' or '.join(_KINDS)}.")
     check_writable("-o", output)
-    require_matplotlib()  # better now than after reading
+    require_matplotlib()  # before any log is read
     logs: dict[str, TrainingLog] = {}
     ids = list(dict.fromkeys(job_ids))
     async with session.client() as client:
@@ -51,7 +51,7 @@ async def plot_jobs(
         say(f"{job_id} has logged no {metric}.")
     try:
         figure = draw_figures(drawn or logs, metric)
-    except InvalidArgument as nothing:
-        raise DashScopeError(nothing.message) from None  # no mistake in usage: it may come yet
+    except InvalidArgument as error:
+        raise DashScopeError(error.message) from None  # not a usage error: a job may log it later
     figure.savefig(output, metadata={"Date": None} if output.suffix.lower() == ".svg" else None)
     say(f"{output}: {metric} of {len(drawn)} {'job' if len(drawn) == 1 else 'jobs'}.")

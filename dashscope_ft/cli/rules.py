@@ -1,5 +1,5 @@
 """
-Which jobs a clean-up is about, as options.
+The options that select the jobs of a clean-up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 class What(StrEnum):
     """
-    The kinds of jobs, in the words of the command line.
+    The kinds of jobs, as the command line names them.
     """
 
     JOBS = "jobs"
@@ -31,7 +31,7 @@ class What(StrEnum):
 
 class By(StrEnum):
     """
-    The times that a job's age can go by.
+    The times from which a job's age can be counted.
     """
 
     CREATED = "created"
@@ -82,10 +82,10 @@ def selection_of(
     protect: list[str] | None,
 ) -> Selection:
     """
-    Put the rules together.
+    Return the selection that the options describe.
 
     Raises:
-        InvalidArgument: An option says what cannot be meant.
+        InvalidArgument: An option is invalid, or two contradict each other.
     """
     from dashscope_ft import Selection
     from dashscope_ft.cleanup.selection import moment_of
@@ -113,10 +113,10 @@ def selection_of(
 
 def statuses_of(what: What, status: list[str] | None, *, therefore: str = "") -> set[str]:
     """
-    Read the words for statuses, and note which of them such jobs are not known to have.
+    Return statuses in upper case, and print a note on those that are not known for such jobs.
     """
     words = {word.upper() for word in status or ()}
-    for word in sorted(words - known_statuses(what) - {""}):  # no word at all is refused later
+    for word in sorted(words - known_statuses(what) - {""}):  # an empty one is refused later
         known = ", ".join(life_of(what))
         say(f"Note: {word} is not a known status of {what}{therefore}. Known: {known}.")
     return words
@@ -124,7 +124,7 @@ def statuses_of(what: What, status: list[str] | None, *, therefore: str = "") ->
 
 def known_statuses(what: What) -> frozenset[str]:
     """
-    Give the words for the states of a kind of job, and the spellings read as one of them.
+    Return the statuses of a kind of job, and their alternative spellings.
     """
     from dashscope_ft import ImportStatus, JobStatus
 
@@ -135,7 +135,7 @@ def known_statuses(what: What) -> frozenset[str]:
 
 def life_of(what: What) -> list[str]:
     """
-    Give the words for the states of a kind of job, in the order in which it comes to them.
+    Return the statuses of a kind of job, in the order of its life cycle.
     """
     from dashscope_ft import ImportStatus, JobStatus
 
@@ -145,7 +145,7 @@ def life_of(what: What) -> list[str]:
 
 def bound_of(option: str, text: str | None) -> timedelta | datetime | None:
     """
-    Read an age, or a moment; one without a zone is at UTC+8, as the service's times are.
+    Parse an age, or a date and time; without a zone, it is in UTC+8, as the service's times are.
 
     Raises:
         InvalidArgument: It is neither. That includes `6m`, which could be minutes or months.

@@ -1,9 +1,9 @@
 """
-Rows as a table that fits the terminal it is for.
+Rows as a table that fits the terminal.
 
-Where it is narrow, columns go, the least important first; then the elastic ones are
-cut short; and where even the first two don't fit side by side, each row is stacked.
-The first column, an id, is always whole. On a pipe nothing is cut, dropped or stacked.
+On a narrow terminal, columns are dropped, the least important first; then the elastic ones are
+shortened; and if even the first two don't fit side by side, each row is stacked. The first
+column, an id, is never shortened. On a pipe, nothing is shortened, dropped or stacked.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .terminal import spelled
 from .text import plain
 
 _GAP = "  "
-_COMFORT = 20
-"""Cells that an elastic column has before less important ones get a place."""
-_LEAST = 10
-"""Cells that the least important elastic column can do with."""
+_PREFERRED_WIDTH = 20
+"""The width in cells of an elastic column before less important ones are shown at all."""
+_MIN_WIDTH = 10
+"""The width in cells that suffices for the least important elastic column."""
 
 _STYLES = {
     "SUCCEEDED": "green",
@@ -43,7 +43,7 @@ _STYLES = {
 
 def style_of(word: str) -> str:
     """
-    Tell the style in which a word, such as a status, is shown.
+    Return the style in which a word, such as a status, is shown.
     """
     return _STYLES.get(word, "none")
 
@@ -52,16 +52,16 @@ def table(
     columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], *, width: int | None
 ) -> Iterator[Text]:
     """
-    Lay rows out in lines at most `width` cells wide; None for a pipe.
+    Yield rows as lines at most `width` cells wide; None for a pipe.
 
-    Only an id wider than the terminal makes a longer line.
+    Only an id that is wider than the terminal makes a longer line.
     """
     cells = [[_shown(column.of(row)) for column in columns] for row in rows]
     widest = [
         max((cell_len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)
     ]
     titles = [_shown(column.title) for column in columns]
-    # A column without a word in it is worth its place only to whoever counts columns.
+    # Empty columns matter only on a pipe, where a program may count columns.
     natural = [
         max(size, cell_len(title)) if size or width is None else 0
         for title, size in zip(titles, widest, strict=True)
@@ -77,9 +77,9 @@ def table(
 
 def details(row: Mapping[str, Any], *, width: int | None) -> Iterator[Text]:
     """
-    Lay one row out in full, a field a line.
+    Yield one row in full, a line for each field.
 
-    What is too long to stand beside its name stands below it, lists and objects item by item.
+    A value too long to fit beside its name follows below it, lists and objects item by item.
     """
     margin = max((cell_len(_shown(name)) for name in row), default=0)
     for name, value in row.items():
@@ -99,13 +99,13 @@ def details(row: Mapping[str, Any], *, width: int | None) -> Iterator[Text]:
 
 def shortened(text: Text, width: int) -> Text:
     """
-    Cut a line short that is too wide, and show that it is.
+    Return a line, shortened and marked with an ellipsis if it is too wide.
     """
     if text.cell_len > width:
-        sign = spelled("…")
-        text.truncate(max(0, width - cell_len(sign)), overflow="crop")
+        ellipsis = spelled("…")
+        text.truncate(max(0, width - cell_len(ellipsis)), overflow="crop")
         text.rstrip()
-        text.append(sign)
+        text.append(ellipsis)
     return text
 
 
@@ -121,18 +121,18 @@ def _items(value: Any) -> list[str]:
 
 def _fit(columns: Sequence[Column], natural: list[int], width: int) -> dict[int, int] | None:
     """
-    Choose the columns to show, in their order, with a width each; None if they won't go.
+    Return the columns to show, in order, with their widths; None if not even two fit.
     """
     shown = [index for index, size in enumerate(natural) if index < 2 or size]
 
-    def least(index: int) -> int:
+    def min_width(index: int) -> int:
         if not columns[index].elastic:
             return natural[index]
         last = max(columns[other].rank for other in shown)
-        return min(natural[index], _LEAST if columns[index].rank == last else _COMFORT)
+        return min(natural[index], _MIN_WIDTH if columns[index].rank == last else _PREFERRED_WIDTH)
 
     def needed() -> int:
-        return sum(map(least, shown)) + len(_GAP) * (len(shown) - 1)
+        return sum(map(min_width, shown)) + len(_GAP) * (len(shown) - 1)
 
     while needed() > width and len(shown) > 2:
         shown.remove(max(shown[2:], key=lambda index: columns[index].rank))
@@ -141,8 +141,8 @@ def _fit(columns: Sequence[Column], natural: list[int], width: int) -> dict[int,
     spare = width - needed()
     widths = {}
     for index in sorted(shown, key=lambda index: columns[index].rank):
-        widths[index] = least(index) + min(spare, natural[index] - least(index))
-        spare -= widths[index] - least(index)
+        widths[index] = min_width(index) + min(spare, natural[index] - min_width(index))
+        spare -= widths[index] - min_width(index)
     return {index: widths[index] for index in shown}
 
 

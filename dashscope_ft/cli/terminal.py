@@ -1,5 +1,5 @@
 """
-The two streams: data on stdout, words on stderr, each in the way that its reader can take.
+The two output streams: data on stdout, messages on stderr, each in a form its reader can use.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from rich.progress import Progress, SpinnerColumn, TaskID
     from rich.text import Text
 
-_PATIENCE = 0.4
-"""Seconds before a progress display appears: what is over sooner needs none."""
+_PROGRESS_DELAY = 0.4
+"""Seconds before a progress display appears: shorter work does not need one."""
 
 
-_STAND_INS: Final = {"…": "...", "–": "-", "✓": "ok", "✗": "NO"}
-"""What is written for signs of ours where they are not known."""
+_SUBSTITUTES: Final = {"…": "...", "–": "-", "✓": "ok", "✗": "NO"}
+"""Substitutes for our own symbols, for encodings that lack them."""
 
 _ESCAPES: Final = "dashscope_ft.escapes"
 
 _COMMAND: Final = re.compile(r" ?`(dashscope-ft [^`]*)`\.? ?")
-"""A command to paste, among words."""
+"""A command to paste, within a message."""
 
-_LAST: Final = re.compile(r": `(dashscope-ft [^`]*)`$")
-"""One that ends a line, and can be copied without its quotes."""
+_FINAL_COMMAND: Final = re.compile(r": `(dashscope-ft [^`]*)`$")
+"""A command at the end of a line, which can be copied without its quotes."""
 
 _unread = False
 
@@ -45,7 +45,7 @@ _unread = False
 def _escape(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    # As JSON does it, or JSON would be none any more.
+    # In JSON's notation, so that JSON stays valid.
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
@@ -54,46 +54,46 @@ codecs.register_error(_ESCAPES, _escape)
 
 def prepare_streams() -> None:
     """
-    Make all streams take any text, whatever their encoding; where one is closed, words go nowhere,
-    and data cannot be written.
+    Make all streams accept any text, whatever their encoding. If one is closed, messages are
+    discarded, and writing data fails.
     """
     global _unread
     _unread = False
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # In this order each gets the number that nobody else must have: its own.
+            # In this order, each gets its own file descriptor number, which no other file may have.
             access = os.O_WRONLY if name == "stderr" else os.O_RDONLY
-            nowhere = open(os.open(os.devnull, access), mode, closefd=False)  # noqa: SIM115
-            setattr(sys, name, nowhere)
+            null = open(os.open(os.devnull, access), mode, closefd=False)  # noqa: SIM115
+            setattr(sys, name, null)
     if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
-        # PYTHONUNBUFFERED would lose, of a long text, what a pipe does not take at once.
+        # With PYTHONUNBUFFERED, text that a pipe does not take at once would be lost.
         number, encoding = sys.stdout.fileno(), sys.stdout.encoding
         sys.stdout = open(number, "w", encoding=encoding, closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPES)
     if isinstance(sys.stdin, io.TextIOWrapper):
-        with suppress(ValueError):  # read before, or closed
+        with suppress(ValueError):  # already read from, or closed
             sys.stdin.reconfigure(errors="surrogateescape")
 
 
 def unread() -> bool:
     """
-    Tell whether whoever reads stdout has left before its end.
+    Return whether the reader of stdout closed it before the end.
     """
     return _unread
 
 
 def spelled(text: str, stream: TextIO | None = None) -> str:
     """
-    Spell a text as a stream will show it, stdout unless told otherwise, to know how wide it is.
+    Return a text as a stream, by default stdout, will show it, so that its width is known.
     """
     encoding = (sys.stdout if stream is None else stream).encoding or "utf-8"
     try:
         text.encode(encoding)
     except UnicodeError:
-        for sign, stand_in in _STAND_INS.items():
-            text = text.replace(sign, stand_in)
+        for symbol, substitute in _SUBSTITUTES.items():
+            text = text.replace(symbol, substitute)
         text = text.encode(encoding, _ESCAPES).decode(encoding)
     return text
 
@@ -101,13 +101,13 @@ def spelled(text: str, stream: TextIO | None = None) -> str:
 @lru_cache(maxsize=4)
 def console(stream: TextIO) -> Console:
     """
-    Give a stream's console, which takes text literally and colours it only if welcome.
+    Return a stream's console, which takes text literally, and colours it only if that is wanted.
 
-    It is the same each time, so that words come to stand above what it redraws.
+    It is cached, so that messages appear above what the same console redraws.
     """
     from rich.console import Console
 
-    # rich would still send bold and dim under NO_COLOR: here it means no escape sequence.
+    # With NO_COLOR, rich would still send bold and dim; here it means no escape sequences at all.
     colours = None if os.environ.get("NO_COLOR") else "auto"
     return Console(
         file=stream,
@@ -120,18 +120,18 @@ def console(stream: TextIO) -> Console:
 
 def width_of(stream: TextIO) -> int | None:
     """
-    Tell how many cells a line may have; None where nobody counts, as on a pipe.
+    Return a terminal's width in cells; None for other streams, such as pipes.
     """
     return console(stream).width if stream.isatty() else None
 
 
 def write(text: str) -> None:
     """
-    Write data to stdout as it is, for a reader who may be waiting for it.
+    Write data to stdout unchanged, and flush it: a reader may be waiting.
 
     Raises:
-        BrokenPipeError: The reader has left. What else is written goes nowhere.
-        OSError: It cannot be written. What else is written goes nowhere.
+        BrokenPipeError: The reader closed the pipe. Whatever follows is discarded.
+        OSError: It cannot be written. Whatever follows is discarded.
     """
     global _unread
     try:
@@ -147,25 +147,25 @@ def _put(text: str, stream: TextIO) -> None:
         stream.write(text)
         stream.flush()
     except OSError:
-        # What is left of it would be tried again as the interpreter ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        # Otherwise the interpreter would try to write the rest at exit.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
         raise
 
 
 def write_lines(lines: Iterable[Text]) -> None:
     """
-    Write laid-out lines to stdout, coloured if it is a terminal.
+    Write formatted lines to stdout, coloured if it is a terminal.
 
-    For a reader who has left they go nowhere: words on stderr may be to follow.
+    A closed pipe does not raise here, since messages on stderr may follow.
     """
     _show(lines, sys.stdout, wraps=False)
 
 
 def show_lines(lines: Iterable[Text], stream: TextIO) -> None:
     """
-    Write laid-out lines to a stream; on a terminal, sentences among them are wrapped.
+    Write formatted lines to a stream; on a terminal, sentences among them are wrapped.
     """
     _show(lines, stream, wraps=stream.isatty())
 
@@ -189,10 +189,10 @@ def _laid_out(lines: Iterable[Text | str], stream: TextIO, **manner: Any) -> str
 
 def say(words: str, *, style: str = "", end: str = "\n") -> None:
     """
-    Write words to stderr, a line of them on a pipe. Anything in them may come from a server.
+    Write a message to stderr, on a pipe as one line. Any part of it may come from a server.
 
-    On a terminal a command in backquotes has a line of its own, which is not broken, so that it
-    can be copied. That nobody can read the words stops nothing.
+    On a terminal, a command in backquotes gets a line of its own, which is not wrapped, so that it
+    can be copied. If the message cannot be written, it is dropped.
     """
     words = spelled(printable(words), sys.stderr)
     if sys.stderr.isatty():
@@ -202,7 +202,7 @@ def say(words: str, *, style: str = "", end: str = "\n") -> None:
             for line in lines
         )
     else:
-        text = _LAST.sub(r": \1", words) + end
+        text = _FINAL_COMMAND.sub(r": \1", words) + end
     with suppress(OSError):
         _put(text, sys.stderr)
 
@@ -213,17 +213,17 @@ def _is_command(line: str) -> bool:
 
 def can_ask() -> bool:
     """
-    Tell whether somebody is there to answer a question.
+    Return whether questions can be asked on a terminal.
     """
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def ask(question: str) -> bool:
     """
-    Ask on stderr; only a clear yes is one.
+    Ask a question on stderr, and return whether the answer is a clear yes.
     """
     say(f"{question} [y/N]", end=" ")
-    # A Ctrl-C in the instant before a read would wait for its end: look in between.
+    # A Ctrl-C just before a blocking read would take effect only after it: poll instead.
     while os.name == "posix" and not select.select([sys.stdin], [], [], 0.2)[0]:
         pass
     answer = sys.stdin.readline()
@@ -234,7 +234,7 @@ def ask(question: str) -> bool:
 
 def can_animate(stream: TextIO | None = None) -> bool:
     """
-    Tell whether a stream, stderr unless told otherwise, is a terminal that can redraw a line.
+    Return whether a stream, by default stderr, is a terminal that can redraw a line.
     """
     shown_on = sys.stderr if stream is None else stream
     return shown_on.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
@@ -242,9 +242,9 @@ def can_animate(stream: TextIO | None = None) -> bool:
 
 class Steps:
     """
-    What goes on in several places at once, a line each.
+    The progress in several places at once, with a line for each.
 
-    Where nothing can be redrawn, each step is told once, as it begins.
+    If lines cannot be redrawn, each step is printed once, when it begins.
     """
 
     def __init__(self, progress: Progress | None) -> None:
@@ -253,7 +253,7 @@ class Steps:
 
     def begin(self, place: str, words: str, *, total: int | None = None) -> None:
         """
-        Say what begins in a place, and how much of it there is.
+        Begin a step in a place, with the count that it will reach.
         """
         if self._progress is None:
             say(f"{place}: {words}")
@@ -264,7 +264,7 @@ class Steps:
 
     def advance(self, place: str, by: int = 1) -> None:
         """
-        Count on in a place.
+        Advance the count of a place.
         """
         if self._progress is not None:
             self._progress.advance(self._lines[place], by)
@@ -273,7 +273,7 @@ class Steps:
 @contextmanager
 def steps() -> Iterator[Steps]:
     """
-    Show on stderr what goes on in several places at once.
+    Show the progress in several places at once on stderr.
     """
     if not can_animate():
         yield Steps(None)
@@ -297,15 +297,15 @@ def steps() -> Iterator[Steps]:
 @contextmanager
 def appearing(progress: Progress) -> Iterator[None]:
     """
-    Show a progress display once the block has lasted for a moment. Needs a running event loop.
+    Show a progress display after the block has run for a moment. Needs a running event loop.
     """
     import asyncio
 
-    appearance = asyncio.get_running_loop().call_later(_PATIENCE, progress.start)
+    appearance = asyncio.get_running_loop().call_later(_PROGRESS_DELAY, progress.start)
     try:
         yield
     except BaseException:
-        progress.live.transient = True  # how far it came will be told in words
+        progress.live.transient = True  # a message will report how far it got
         raise
     finally:
         appearance.cancel()
@@ -314,7 +314,7 @@ def appearing(progress: Progress) -> Iterator[None]:
 
 def spinning() -> SpinnerColumn:
     """
-    Make the sign that something goes on.
+    Return a spinner that the encoding of stderr can show.
     """
     from rich.progress import SpinnerColumn
 
@@ -323,32 +323,32 @@ def spinning() -> SpinnerColumn:
 
 class Counter:
     """
-    A count that rises before the eyes of whoever waits.
+    A displayed count.
     """
 
     def __init__(self, progress: Progress | None, words: str, total: int | None) -> None:
         self._progress = progress
-        self._line = progress.add_task(words, total=total) if progress else None
+        self._task_id = progress.add_task(words, total=total) if progress else None
 
     def advance(self, by: int = 1) -> None:
         """
-        Count on.
+        Advance the count.
         """
-        if self._progress is not None and self._line is not None:
-            self._progress.advance(self._line, by)
+        if self._progress is not None and self._task_id is not None:
+            self._progress.advance(self._task_id, by)
 
 
 @contextmanager
 def counter(words: str, *, total: int | None = None, streams: bool = False) -> Iterator[Counter]:
     """
-    Show a count on stderr while something lasts, if it lasts and a terminal is there.
+    Show a count during the block, unless that is short, if stderr is a terminal.
 
-    It is gone when the block ends. Needs a running event loop.
+    It disappears when the block ends. Needs a running event loop.
 
     Args:
         words: What is counted.
-        total: How far it goes.
-        streams: Whether data is written meanwhile: on the same terminal, that is enough to see.
+        total: The final count, if known.
+        streams: Whether data is written meanwhile; on the same terminal, it shows the progress.
     """
     if not can_animate() or (streams and sys.stdout.isatty()):
         yield Counter(None, words, total)

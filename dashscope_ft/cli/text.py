@@ -1,5 +1,5 @@
 """
-Values as JSON, as CSV and as words. Pure functions.
+Values as JSON, CSV and plain text. Pure functions.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dashscope_ft.characters import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# A cell that starts so is a formula to spreadsheets; signs of other widths count as the others.
+# Spreadsheets take cells that start like this for formulas, also with signs of other widths.
 _FORMULA_STARTS: Final = tuple("=+-@＝＋－＠﹦﹢﹣﹫−")
 _BREAKS: Final = ("\t", "\r", "\n")
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """
-    Write a value as JSON that any terminal can be shown, and that loses nothing.
+    Return a value as JSON that is lossless and safe to show on any terminal.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     if text.isascii() and "\x7f" not in text:
@@ -34,14 +34,14 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 def json_line(value: Any, *, indent: int | None = None) -> str:
     """
-    Write a value as JSON, its line end included.
+    Return a value as JSON, with a line end.
     """
     return json_text(value, indent=indent) + "\n"
 
 
 def csv_line(values: Iterable[Any]) -> str:
     """
-    Write one record as RFC 4180 has it, its line end included, with no live formula in it.
+    Return one record as RFC 4180 defines it, with its line end, and with formulas neutralized.
     """
     line = io.StringIO()
     csv.writer(line).writerow([_csv_cell(value) for value in values])
@@ -50,14 +50,14 @@ def csv_line(values: Iterable[Any]) -> str:
 
 def finite(value: float) -> float | str:
     """
-    Give a number that JSON can hold; one that is not finite as a text.
+    Return a number as JSON can hold it: as text if it is not finite.
     """
     return value if isfinite(value) else str(value)
 
 
 def plain(value: Any) -> str:
     """
-    Write a field's value as a word or two: nothing for None, JSON for lists and objects.
+    Return a field's value as text: empty for None, JSON for lists and objects.
     """
     if value is None:
         return ""

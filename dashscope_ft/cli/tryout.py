@@ -1,5 +1,5 @@
 """
-`dashscope-ft emulator` and `dashscope-ft demo`: things to try without an account.
+`dashscope-ft emulator` and `dashscope-ft demo`: commands that need no account.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def emulator(session: Session, /, **options: Any) -> int:
     return serve(**options)
 
 
-# The options of `python -m dashscope_ft.emulator`, which has to do without typer.
+# The same options as `python -m dashscope_ft.emulator`, which has to work without typer.
 emulator.__signature__ = Signature(  # type: ignore[attr-defined]
     [
         Parameter("session", Parameter.POSITIONAL_ONLY),

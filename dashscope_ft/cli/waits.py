@@ -1,5 +1,5 @@
 """
-`jobs wait` and `imports wait`: to the end of one job, or of several.
+`jobs wait` and `imports wait`: wait until one or several jobs have ended.
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ async def ends_of(
     get: Callable[[str], Coroutine[Any, Any, FineTuneJob | ImportJob]] | None = None,
 ) -> Jobs:
     """
-    Wait until jobs have ended, however they do, and show meanwhile how they are. With `get`, tell
-    which of several are not there, and give the others.
+    Return jobs once they have ended, successfully or not, and show their statuses meanwhile. With
+    `get`, print which of several jobs do not exist, and return the others.
     """
-    with _attending(job_ids) as shown:
+    with _wait_display(job_ids) as shown:
         try:
             return await wait_many(
                 job_ids,
@@ -104,7 +104,7 @@ async def ends_of(
                 on_look=shown,
             )
         except NotFound as missing:
-            # A gateway's ends the wait at once; the service's comes when all others have ended.
+            # A gateway's 404 ends the wait at once; the service's comes when all others have ended.
             if get is None or len(set(job_ids)) == 1 or not missing.is_from_service:
                 raise
     ends: list[Any] = []
@@ -118,10 +118,10 @@ async def ends_of(
 
 def check_patience(poll_interval: float, deadline: float) -> None:
     """
-    Check how to wait before there is something to wait for.
+    Check the options of a wait, before anything is sent.
 
     Raises:
-        InvalidArgument: One is not finite.
+        InvalidArgument: One of them is not finite.
     """
     check_seconds("--poll-interval", poll_interval)
     check_seconds("--deadline", deadline)
@@ -130,7 +130,7 @@ def check_patience(poll_interval: float, deadline: float) -> None:
 @contextmanager
 def saying_when_left(words: str) -> Iterator[None]:
     """
-    Say something to somebody who leaves early.
+    Print a message if the block is cancelled.
     """
     from asyncio import CancelledError
 
@@ -143,7 +143,7 @@ def saying_when_left(words: str) -> Iterator[None]:
 
 def leaving(job_ids: Sequence[str]) -> AbstractContextManager[None]:
     """
-    Tell somebody who leaves early what becomes of the jobs.
+    Print that the jobs continue, if the block is cancelled.
     """
     one = len(set(job_ids)) == 1
     return saying_when_left(
@@ -154,26 +154,27 @@ def leaving(job_ids: Sequence[str]) -> AbstractContextManager[None]:
 @contextmanager
 def telling_failed_looks(tell: Callable[[str], object] = say) -> Iterator[None]:
     """
-    Tell why jobs cannot be looked at while they are waited for, and again when the reason changes.
+    Report why polls fail during a wait, once and again whenever the reason changes.
     """
     import logging
 
-    told = ""
+    last_reason = ""
 
-    class Looks(logging.Handler):
+    class PollFailures(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            nonlocal told
+            nonlocal last_reason
             reason = record.getMessage()
-            if record.levelno > logging.DEBUG:  # no look will change it
+            if record.levelno > logging.DEBUG:  # no further poll will change it
                 tell(reason)
                 return
-            if told and reason.endswith(told):  # the last look may have less time, but no news
+            # The last poll may just have had less time.
+            if last_reason and reason.endswith(last_reason):
                 return
             tell(f"Cannot be looked at for now: {reason}")
-            told = reason
+            last_reason = reason
 
-    # What a wait forgives is told to the library's log, and to nobody else.
-    logger, handler = logging.getLogger("dashscope_ft.waiting"), Looks()
+    # The library reports failures that a wait tolerates only in its log.
+    logger, handler = logging.getLogger("dashscope_ft.waiting"), PollFailures()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
@@ -187,24 +188,24 @@ def telling_failed_looks(tell: Callable[[str], object] = say) -> Iterator[None]:
 @contextmanager
 def failing_when_late(command: str) -> Iterator[None]:
     """
-    Make being out of time a plain failure, which names the command that goes on with it.
+    Turn `DeadlineExceeded` into a plain failure that names the command to continue with.
 
-    The exit code for it tells scripts to do the same again: to pay twice.
+    Its own exit code would tell scripts to run the same command again, and so to pay twice.
     """
     try:
         yield
         return
     except DeadlineExceeded as error:
-        error.hint = None  # it says to wait again, as the command does
+        error.hint = None  # it says to wait again, which the command does
         late = str(error)
     raise DashScopeError(late, hint=f"Go on with `{command}`.")
 
 
 @contextmanager
-def _attending(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | None]], None]]:
+def _wait_display(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | None]], None]]:
     """
-    Show on stderr since when jobs are waited for, and their states once they are told; say to
-    whoever leaves early what becomes of them.
+    Show on stderr how long jobs have been waited for, and their statuses once known; print that
+    they continue, if the block is cancelled.
     """
     from .gauge import spinner
 
@@ -221,7 +222,7 @@ def _attending(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str | 
 
 def tell_ends(jobs: Jobs, *, missing: int = 0) -> int:
     """
-    Say which jobs did not succeed, and give the exit code for all, those that are missing included.
+    Print which jobs did not succeed, and return the exit code for all, including the missing ones.
     """
     from dashscope_ft.waiting import failure
 

@@ -1,5 +1,5 @@
 """
-`jobs watch`: a job as it trains, before one's eyes.
+`jobs watch`: the live progress of a job.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from dashscope_ft import FineTuneJob, Progress
 
-_FIRST = ("loss", "eval_loss", "learning_rate", "epoch")
-"""The figures that come first, where there are any."""
+_FIRST_FIGURES = ("loss", "eval_loss", "learning_rate", "epoch")
+"""The figures that come first, if present."""
 
-_MOST_FIGURES = 6
-_TALLEST = 14
-_FRAME = 5
-"""Lines of a screen that are not the curve's."""
+_MAX_FIGURES = 6
+_MAX_HEIGHT = 14
+_OTHER_LINES = 5
+"""Lines of the screen that the curve does not use."""
 _MARGIN = 3
-"""Cells left free: the `^C` that a terminal shows would else push the picture up by a line."""
+"""Cells left free: otherwise the `^C` of a terminal would push the picture up by a line."""
 
 
 async def watch_job(
@@ -45,7 +45,7 @@ async def watch_job(
     Watch a fine-tuning job to its end.
 
     On a terminal: status, progress, last figures, and a curve of the loss as it grows.
-    Elsewhere: a line for whatever is new. Fails if the job does not succeed.
+    Elsewhere: a line for each change. Fails if the job does not succeed.
     """
     ends: list[FineTuneJob] = []
     with leaving([job_id]):
@@ -61,18 +61,18 @@ async def watch_job(
 
 class Screen(Protocol):
     """
-    Where progress is shown.
+    A display of a job's progress.
     """
 
     def show(self, progress: Progress) -> None:
         """
-        Show how far a job is.
+        Show a job's progress.
         """
         ...
 
     def tell(self, words: str) -> None:
         """
-        Say something beside it.
+        Show a message beside it.
         """
         ...
 
@@ -80,7 +80,7 @@ class Screen(Protocol):
 @contextmanager
 def _screen(session: Session) -> Iterator[Screen]:
     """
-    Give a picture on a terminal that can redraw, else lines.
+    Yield records for a data format, a picture on a terminal that can redraw, or else lines.
     """
     if session.form is not Output.TABLE:
         yield _Records(session.form)
@@ -101,21 +101,21 @@ def _screen(session: Session) -> Iterator[Screen]:
         yield _Picture(live, output)
 
 
-class _Apart:
+class _MessagesOnStderr:
     """
-    Words on stderr, apart from the data.
+    Messages on stderr, separate from the data.
     """
 
     def tell(self, words: str) -> None:
         """
-        Say them.
+        Write a message.
         """
         say(words)
 
 
-class _Records(_Apart):
+class _Records(_MessagesOnStderr):
     """
-    A line of JSON, or of CSV below a header, for each look that shows something new.
+    A line of JSON, or of CSV below a header, for each poll that brings something new.
     """
 
     last = ""
@@ -125,7 +125,7 @@ class _Records(_Apart):
 
     def show(self, progress: Progress) -> None:
         """
-        Write it, unless it is the same as the last.
+        Write a line, unless it is the same as the last.
         """
         figures = {name: finite(value) for name, value in progress.log.final.items()}
         row = {
@@ -143,16 +143,16 @@ class _Records(_Apart):
         self.last = line
 
 
-class _Lines(_Apart):
+class _Lines(_MessagesOnStderr):
     """
-    A line of words for each look that shows something new.
+    A line of text for each poll that brings something new.
     """
 
     last = ""
 
     def show(self, progress: Progress) -> None:
         """
-        Write it, unless it is the same as the last.
+        Write a line, unless it is the same as the last.
         """
         parts = [progress.job.status, _percent(progress), _figures(progress)]
         line = printable("  ".join(filter(None, parts)))
@@ -163,18 +163,18 @@ class _Lines(_Apart):
 
 class _Picture:
     """
-    A picture that is drawn anew at each look.
+    A picture that is redrawn at each poll.
     """
 
     def __init__(self, live: Live, output: Console) -> None:
         self._live = live
         self._width = min(output.width - _MARGIN, 100)
-        self._height = max(3, min(_TALLEST, output.height - _FRAME))
+        self._height = max(3, min(_MAX_HEIGHT, output.height - _OTHER_LINES))
         self._braille = spelled("⣿") == "⣿"
 
     def show(self, progress: Progress) -> None:
         """
-        Draw it.
+        Draw the picture.
         """
         from rich.console import Group
 
@@ -183,7 +183,7 @@ class _Picture:
 
     def tell(self, words: str) -> None:
         """
-        Say something above it: on the same terminal, stderr would tear it.
+        Show a message above the picture, which stderr on the same terminal would corrupt.
         """
         from rich.text import Text
 
@@ -195,7 +195,7 @@ class _Picture:
 
 def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Iterator[Text]:
     """
-    Lay out a job's progress for a terminal.
+    Yield a job's progress as lines for a terminal.
     """
     from rich.text import Text
 
@@ -226,15 +226,15 @@ def _percent(progress: Progress) -> str:
     fraction, epoch = progress.fraction, progress.log.epoch.last
     if fraction is None:
         return ""
-    of = (progress.job.hyper_parameters or {}).get("n_epochs")
+    epochs = (progress.job.hyper_parameters or {}).get("n_epochs")
     words = f"{fraction:.0%}"
-    return words if epoch is None or of is None else f"{words}, epoch {epoch:.3g} of {of}"
+    return words if epoch is None or epochs is None else f"{words}, epoch {epoch:.3g} of {epochs}"
 
 
 def _figures(progress: Progress) -> str:
     final = progress.log.final
-    names = [name for name in _FIRST if name in final]
+    names = [name for name in _FIRST_FIGURES if name in final]
     names += [name for name in final if name not in names]
     if progress.fraction is not None and "epoch" in names:
         names.remove("epoch")
-    return "  ".join(f"{name} {final[name]:.4g}" for name in names[:_MOST_FIGURES])
+    return "  ".join(f"{name} {final[name]:.4g}" for name in names[:_MAX_FIGURES])

@@ -1,11 +1,11 @@
 """
-A Model Studio on this machine: in memory, on a real socket, with faults on request.
+A local emulator of Model Studio: in memory, on a real socket, with faults on request.
 
     with Emulator() as emulator:
         emulator.seed("intl", jobs=300)
         client = Client(base_url=emulator.url, api_key=emulator.key("intl"))
 
-Names load on first use, so that the pytest plugin costs nothing to those who don't use it.
+Names are imported on first use, so that the pytest plugin costs nothing if it is not used.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def serve(
     **rules: Any,
 ) -> int:
     """
-    Run an emulator until Ctrl-C, and return the exit code: 0, for so it is meant to end.
+    Run an emulator until Ctrl-C, and return the exit code: 0, as Ctrl-C is the normal end.
     """
     emulator = Emulator(
         seed=seed, host=host, port=port, latency=latency, speed=speed, rules=Rules(**rules)

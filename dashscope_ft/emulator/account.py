@@ -1,8 +1,8 @@
 """
-One account in one region: its jobs, and what it says to each operation.
+One account in one region: its jobs, and its operations.
 
-The operations are plain methods, so that a test can act as somebody else: they return
-the `output` of the answer, or raise a `Refusal`.
+The operations are plain methods, so that a test can act as another user: they return the
+`output` of the answer, or raise a `Refusal`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _as_of_now(
+def _up_to_date(
     operation: Callable[Concatenate[Account, P], T],
 ) -> Callable[Concatenate[Account, P], T]:
     """
-    Run an operation alone, on jobs that have lived until this moment.
+    Wrap an operation, so that it holds the lock and sees up-to-date jobs.
     """
 
     @wraps(operation)
@@ -45,14 +45,14 @@ def _as_of_now(
 
 class Account:
     """
-    What the key of one region sees.
+    An account: what the key of one region gives access to.
 
     Attributes:
         region: `intl` or `cn`.
         key: The demo key bound to it; not a secret.
-        workspace: The workspace that a request means if it names none.
-        rules: What is allowed; can be changed at any time.
-        pace: How long jobs take; can be changed at any time, for jobs to come.
+        workspace: The workspace of requests that do not name one.
+        rules: The service's behaviour; can be changed at any time.
+        pace: How long jobs take; can be changed at any time, for future jobs.
     """
 
     def __init__(
@@ -79,20 +79,20 @@ class Account:
     @property
     def jobs(self) -> dict[str, dict[str, Any]]:
         """
-        The fine-tuning jobs by id as they are now, newest first; each is the wire's own object.
+        The current fine-tuning jobs by id, newest first; each is the very object that is served.
         """
-        return self._everything("fine_tunes")
+        return self._all_jobs("fine_tunes")
 
     @property
     def imports(self) -> dict[str, dict[str, Any]]:
         """
-        The import jobs by id as they are now, newest first; each is the wire's own object.
+        The current import jobs by id, newest first; each is the very object that is served.
         """
-        return self._everything("imports")
+        return self._all_jobs("imports")
 
     def admit(self) -> None:
         """
-        Refuse a request that comes too soon after the others.
+        Raise a `Refusal` if a request exceeds the rate.
         """
         rules = self.rules
         if rules.rate is None:
@@ -105,10 +105,10 @@ class Account:
 
     # Fine-tuning jobs
 
-    @_as_of_now
+    @_up_to_date
     def create_job(self, fields: Mapping[str, Any], *, caller: Caller = SOMEBODY) -> dict[str, Any]:
         """
-        Create a fine-tuning job that goes its way from `PENDING`.
+        Create a fine-tuning job, which starts as `PENDING`.
         """
         refusals.check_job(fields)
         self._check_quotas()
@@ -118,10 +118,10 @@ class Account:
             created=self._clock.time(),
             workspace=caller.workspace or self.workspace,
         )
-        self._begin(record, caller)
+        self._start(record, caller)
         return record.wire
 
-    @_as_of_now
+    @_up_to_date
     def list_jobs(
         self,
         *,
@@ -139,17 +139,17 @@ class Account:
 
         return self._page("fine_tunes", "jobs", page_no, page_size, caller, matches)
 
-    @_as_of_now
+    @_up_to_date
     def get_job(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
         """
         Return a fine-tuning job.
         """
         return self._job(job_id, caller).wire
 
-    @_as_of_now
+    @_up_to_date
     def cancel_job(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
         """
-        Begin to cancel a fine-tuning job.
+        Start to cancel a fine-tuning job.
         """
         record = self._job(job_id, caller)
         if record.status in JobStatus.FINISHED:
@@ -162,7 +162,7 @@ class Account:
             self._archive.watch(record)
         return {"status": "success"}
 
-    @_as_of_now
+    @_up_to_date
     def delete_job(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
         """
         Delete a fine-tuning job.
@@ -173,19 +173,19 @@ class Account:
         self._archive.remove(record, caller.request_id)
         return {"status": "success"}
 
-    @_as_of_now
+    @_up_to_date
     def read_log(
         self, job_id: str, *, offset: int = 0, line: int = 100, caller: Caller = SOMEBODY
     ) -> dict[str, Any]:
         """
-        Return some lines of a job's log, and how many there are.
+        Return some lines of a job's log, and their total number.
         """
         refusals.check_range("offset", offset, 0, None)
         refusals.check_range("line", line, 1, 1_000)
         lines = training.log_lines(self._job(job_id, caller), self._clock.time())
         return {"logs": lines[offset : offset + line], "total": len(lines)}
 
-    @_as_of_now
+    @_up_to_date
     def list_checkpoints(self, job_id: str, *, caller: Caller = SOMEBODY) -> list[dict[str, Any]]:
         """
         Return the checkpoints of a job, oldest first.
@@ -194,7 +194,7 @@ class Account:
             self._job(job_id, caller), self._clock.time(), export_seconds=self.pace.exporting
         )
 
-    @_as_of_now
+    @_up_to_date
     def export_checkpoint(
         self,
         job_id: str,
@@ -204,7 +204,7 @@ class Account:
         caller: Caller = SOMEBODY,
     ) -> bool:
         """
-        Begin to publish a checkpoint as a model.
+        Start to publish a checkpoint as a model.
         """
         record = self._job(job_id, caller)
         kept = self.list_checkpoints(job_id, caller=caller)
@@ -220,12 +220,12 @@ class Account:
 
     # Import jobs
 
-    @_as_of_now
+    @_up_to_date
     def create_import(
         self, fields: Mapping[str, Any], *, caller: Caller = SOMEBODY
     ) -> dict[str, Any]:
         """
-        Create an import job that goes its way from `PENDING`.
+        Create an import job, which starts as `PENDING`.
         """
         refusals.check_import(fields)
         record = self._births.model_import(
@@ -234,10 +234,10 @@ class Account:
             created=self._clock.time(),
             workspace=caller.workspace or self.workspace,
         )
-        self._begin(record, caller)
+        self._start(record, caller)
         return record.wire | {"weight_type": fields["weight_type"]}
 
-    @_as_of_now
+    @_up_to_date
     def list_imports(
         self,
         *,
@@ -256,17 +256,17 @@ class Account:
 
         return self._page("imports", "list", page_no, page_size, caller, matches)
 
-    @_as_of_now
+    @_up_to_date
     def get_import(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
         """
         Return an import job.
         """
         return self._import(job_id, caller).wire
 
-    @_as_of_now
+    @_up_to_date
     def delete_import(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
         """
-        Delete an import job with its files, and return it.
+        Delete an import job and its files, and return the job.
         """
         record = self._import(job_id, caller)
         if record.status not in self.rules.deletable_imports:
@@ -274,9 +274,9 @@ class Account:
         self._archive.remove(record, caller.request_id)
         return record.wire
 
-    # What a test does to an account
+    # Control by tests
 
-    @_as_of_now
+    @_up_to_date
     def seed(
         self,
         *,
@@ -289,19 +289,19 @@ class Account:
         workspace: str | None = None,
     ) -> list[str]:
         """
-        Add jobs as an account has them after months of use.
+        Add jobs like those of an account after months of use.
 
         Args:
             jobs: How many fine-tuning jobs.
             imports: How many import jobs.
-            statuses: Words to choose from at random; None for a likely mixture.
+            statuses: Statuses to choose from at random; None for a realistic mixture.
             import_statuses: Likewise for imports.
             models: Models to choose from.
-            same_second: How many of the jobs carry one and the same second.
-            workspace: Whose they are; None for the account's own.
+            same_second: How many of the jobs are created in the same second.
+            workspace: The workspace of the jobs; None for the account's own.
 
         Returns:
-            The ids, oldest job first, then the imports'.
+            The ids of the jobs, oldest first, then those of the imports.
         """
         random, now, workspace = self._random, self._clock.time(), workspace or self.workspace
         records = []
@@ -326,10 +326,10 @@ class Account:
             self._archive.add(record, None)
         return [record.job_id for record in records]
 
-    @_as_of_now
+    @_up_to_date
     def set_status(self, job_id: str, status: str) -> dict[str, Any]:
         """
-        Give a job of either noun a status that it keeps, and return the job.
+        Set the status of a job of either kind, which then keeps it, and return the job.
         """
         record = self._archive.find_any(job_id)
         record.plan.clear()
@@ -337,21 +337,21 @@ class Account:
         self._archive.watch(record)
         return record.wire
 
-    @_as_of_now
+    @_up_to_date
     def set_log(self, job_id: str, lines: Iterable[str]) -> None:
         """
         Replace a job's log.
         """
         self._archive.find_any(job_id).log = list(lines)
 
-    @_as_of_now
+    @_up_to_date
     def remove(self, job_id: str) -> None:
         """
-        Delete a job of either noun in whatever state it is, as somebody else might.
+        Delete a job of either kind in any state, as another user might.
         """
         self._archive.remove(self._archive.find_any(job_id), None)
 
-    # How it is done
+    # Internals
 
     def _job(self, job_id: str, caller: Caller) -> Record:
         return self._archive.find("fine_tunes", job_id, caller.workspace or self.workspace)
@@ -359,8 +359,8 @@ class Account:
     def _import(self, job_id: str, caller: Caller) -> Record:
         return self._archive.find("imports", job_id, caller.workspace or self.workspace)
 
-    @_as_of_now
-    def _everything(self, noun: Noun) -> dict[str, dict[str, Any]]:
+    @_up_to_date
+    def _all_jobs(self, noun: Noun) -> dict[str, dict[str, Any]]:
         return {record.job_id: record.wire for record in self._archive.shelf(noun)}
 
     def _page(
@@ -386,7 +386,7 @@ class Account:
         shown = [record.wire for record in found[(page_no - 1) * size : page_no * size]]
         return {"page_no": page_no, "page_size": size, "total": len(found), rows: shown}
 
-    def _begin(self, record: Record, caller: Caller) -> None:
+    def _start(self, record: Record, caller: Caller) -> None:
         fails = self._random.random() < self.rules.failure_rate
         births.send_off(record, self.pace, born=self._clock.time(), fails=fails)
         self._archive.add(record, caller.request_id)

@@ -1,5 +1,5 @@
 """
-The jobs of one account, as they live on the clock.
+The jobs of one account, whose statuses change with the clock.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .refusals import not_found
 
 class Archive:
     """
-    Both kinds of jobs, what becomes of them, and the books.
+    Jobs of both kinds, their planned changes, and the books.
 
     Attributes:
         books: Every change, in order.
-        lock: To be held while anything here is read or changed.
+        lock: Must be held while anything here is read or changed.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -28,7 +28,7 @@ class Archive:
         self.lock = threading.RLock()
         self._clock = clock
         self._shelves: dict[Noun, Shelf] = {"fine_tunes": Shelf(), "imports": Shelf()}
-        self._alive: dict[str, Record] = {}
+        self._scheduled: dict[str, Record] = {}
         self._next_change = math.inf
 
     def shelf(self, noun: Noun) -> Shelf:
@@ -39,31 +39,31 @@ class Archive:
 
     def settle(self) -> None:
         """
-        Let all jobs live until now.
+        Apply all changes that are due.
         """
         now = self._clock.time()
         if now < self._next_change:
             return
-        for record in list(self._alive.values()):
+        for record in list(self._scheduled.values()):
             record.live(now)
             if not record.plan:
-                del self._alive[record.job_id]
-        changes = (record.plan[0][0] for record in self._alive.values())
+                del self._scheduled[record.job_id]
+        changes = (record.plan[0][0] for record in self._scheduled.values())
         self._next_change = min(changes, default=math.inf)
 
     def watch(self, record: Record) -> None:
         """
-        Take note of a changed plan.
+        Register the changed plan of a job.
         """
         if record.plan:
-            self._alive[record.job_id] = record
+            self._scheduled[record.job_id] = record
             self._next_change = min(self._next_change, record.plan[0][0])
         else:
-            self._alive.pop(record.job_id, None)
+            self._scheduled.pop(record.job_id, None)
 
     def add(self, record: Record, request_id: str | None) -> None:
         """
-        Take in a new job.
+        Add a new job.
         """
         self._shelves[record.noun].add(record)
         self.watch(record)
@@ -74,12 +74,12 @@ class Archive:
         Delete a job.
         """
         self._shelves[record.noun].remove(record)
-        self._alive.pop(record.job_id, None)
+        self._scheduled.pop(record.job_id, None)
         self.note("deleted", record, request_id)
 
     def note(self, action: Action, record: Record, request_id: str | None) -> None:
         """
-        Enter a change into the books.
+        Add a change to the books.
         """
         self.books.entries.append(
             Entry(
@@ -97,7 +97,7 @@ class Archive:
         Return a job of a workspace.
 
         Raises:
-            Refusal: Where there is none.
+            Refusal: There is none.
         """
         record = self._shelves[noun].find(job_id)
         if record is None or record.workspace != workspace:
@@ -109,7 +109,7 @@ class Archive:
         Return a job of either noun and any workspace.
 
         Raises:
-            KeyError: Where there is none.
+            KeyError: There is none.
         """
         for shelf in self._shelves.values():
             if record := shelf.find(job_id):

@@ -1,5 +1,5 @@
 """
-How jobs come into an account: created by someone, or with a past that a seed gave them.
+New jobs of an account: created by a request, or seeded with a past.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .rules import Pace
 
 class Births:
     """
-    The records of new jobs, with ids that never come again.
+    A factory of the records of new jobs, with ids that are never reused.
     """
 
     def __init__(self, random: Random) -> None:
@@ -30,7 +30,7 @@ class Births:
         self, fields: Mapping[str, Any], *, status: str, created: float, workspace: str
     ) -> Record:
         """
-        Return a fine-tuning job without a future.
+        Return a fine-tuning job without planned changes.
         """
         job = wire.fine_tune(
             fields,
@@ -45,7 +45,7 @@ class Births:
         self, fields: Mapping[str, Any], *, status: str, created: float, workspace: str
     ) -> Record:
         """
-        Return an import job without a future.
+        Return an import job without planned changes.
         """
         job = wire.model_import(fields, random=self._random, status=status, created=created)
         return self._record("imports", job, created, workspace)
@@ -66,7 +66,7 @@ class Births:
 
 def send_off(record: Record, pace: Pace, *, born: float, fails: bool) -> None:
     """
-    Give a job its future.
+    Plan the changes of a new job.
     """
     if record.noun == "fine_tunes":
         last = JobStatus.FAILED if fails else JobStatus.SUCCEEDED
@@ -79,7 +79,7 @@ def send_off(record: Record, pace: Pace, *, born: float, fails: bool) -> None:
 
 def bring_to_life(record: Record, pace: Pace, random: Random, now: float) -> None:
     """
-    Give a job that has a status already the past, and the future, that go with it.
+    Give a seeded job the past and the planned changes that match its status.
     """
     status = record.status
     ages = {

@@ -13,7 +13,7 @@ from typing import Protocol
 
 class Clock(Protocol):
     """
-    What the emulator needs to know of time.
+    The clock that the emulator uses.
     """
 
     def time(self) -> float:
@@ -24,14 +24,14 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """
-        Return once so many seconds of this clock have passed.
+        Sleep for a number of seconds of this clock.
         """
         ...
 
 
 class RealClock:
     """
-    The machine's own time.
+    The system clock.
     """
 
     def time(self) -> float:
@@ -42,17 +42,17 @@ class RealClock:
 
     async def sleep(self, seconds: float) -> None:
         """
-        Return once so many seconds have passed.
+        Sleep for a number of seconds.
         """
         await asyncio.sleep(seconds)
 
 
 class ManualClock:
     """
-    A time that stands still until it is advanced, from any thread.
+    A clock that stands still until it is advanced, from any thread.
 
     Args:
-        start: The first time it tells, in seconds since 1970.
+        start: The initial time, in seconds since 1970.
     """
 
     def __init__(self, start: float = 1_767_225_600.0) -> None:  # 2026-01-01 00:00 UTC
@@ -69,13 +69,13 @@ class ManualClock:
     @property
     def sleepers(self) -> int:
         """
-        How many calls of `sleep` are waiting to be woken.
+        The number of pending calls of `sleep`.
         """
         return len(self._sleepers)
 
     def advance(self, seconds: float) -> None:
         """
-        Move on, and wake whoever has slept long enough.
+        Advance the clock, and wake the sleepers that are due.
         """
         with self._lock:
             self._now += seconds
@@ -85,7 +85,7 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         """
-        Return once the clock was advanced by so many seconds.
+        Sleep until the clock has been advanced by a number of seconds.
         """
         if seconds <= 0:
             return

@@ -21,31 +21,32 @@ from .server import Server
 
 REGIONS = ("intl", "cn")
 
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  and one that can be asked
+# Clients cannot rely on connecting to a wildcard address.
+_LOOPBACK_FOR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 class Emulator:
     """
-    A Model Studio with an account in each of two regions.
+    An emulated Model Studio, with an account in each of two regions.
 
-    Usable as `async with`, on the running loop, and as `with`, on a thread of its own. In both
-    forms everything below can be read and changed from any thread while it runs.
+    Use it as `async with`, on the running loop, or as `with`, on a thread of its own. Either way,
+    all attributes can be read and changed from any thread while it runs.
 
     Args:
-        clock: Its time; the machine's own unless given.
-        seed: What its randomness starts from.
+        clock: Its clock; by default, the system's.
+        seed: The seed of its random numbers.
         host: The address to listen on.
-        port: The port to listen on; 0 for any that is free.
-        rate: Requests admitted a second, of each account; None for no bound.
-        retry_after: Seconds told to requests refused by the rate; None to tell nothing.
+        port: The port to listen on; 0 for any free one.
+        rate: Requests admitted per second, for each account; None for no limit.
+        retry_after: Seconds in the `Retry-After` of requests refused by the rate; None to omit it.
         latency: Seconds before each request takes effect.
-        speed: How many times faster jobs live than `pace` says.
+        speed: How many times faster jobs proceed than `pace` says.
         pace: How many seconds a job spends in each state.
-        rules: How both accounts behave at first; each has a copy of its own.
+        rules: The initial rules of both accounts; each has a copy of its own.
 
     Attributes:
-        faults: What happens to requests to come.
-        journal: The requests that came.
+        faults: The faults of future requests.
+        journal: The requests received.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Emulator:
         Return the base URL of a region, with `/api/v1`.
         """
         self.account(region)
-        host = _EVERY_ADDRESS.get(self._host, self._host)
+        host = _LOOPBACK_FOR.get(self._host, self._host)
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._port}/{region}/api/v1"
 
@@ -155,7 +156,7 @@ class Emulator:
 
     def inject(self, *faults: Fault) -> None:
         """
-        Let faults happen to requests to come.
+        Inject faults into future requests.
         """
         self.faults.add(*faults)
 
@@ -175,7 +176,7 @@ class Emulator:
         from dashscope_ft.portal import Portal
 
         self._portal = Portal(self)
-        self._portal.call(_begin)
+        self._portal.call(_do_nothing)
         return self
 
     def __exit__(
@@ -187,7 +188,7 @@ class Emulator:
         self._portal.close()
 
 
-async def _begin() -> None:
+async def _do_nothing() -> None:
     """
-    Come back once the emulator listens.
+    Do nothing: the portal enters the emulator before its first call.
     """

@@ -1,5 +1,5 @@
 """
-What can happen to a request, as data.
+Faults that can be injected into requests, as data.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from attrs import define, field, frozen, validators
 @frozen(kw_only=True)
 class Fault:
     """
-    Something that happens to requests that match.
+    A fault that affects the requests that match.
 
-        Fault(operation="fine_tunes.delete", lose="after")           # done, but never told
-        Fault(method="GET", status=503, times=2)                     # twice unavailable
+        Fault(operation="fine_tunes.delete", lose="after")           # done, but the answer is lost
+        Fault(method="GET", status=503, times=2)                     # unavailable twice
         Fault(operation="*.delete", lose="after", every=50, times=None)
     """
 
@@ -35,45 +35,45 @@ class Fault:
     """A pattern for the region."""
 
     times: int | None = 1
-    """How many requests it strikes; None for no end."""
+    """How many requests it affects; None for no limit."""
 
     every: int = field(default=1, validator=validators.ge(1))
-    """It strikes each request whose count among those that match is a multiple of this."""
+    """It affects each request whose count among the matching ones is a multiple of this."""
 
     lose: Literal["before", "after"] | None = None
-    """The connection ends without an answer, before or after the request took effect."""
+    """Whether the connection ends without an answer: before or after the request took effect."""
 
     torn: int | None = None
-    """The connection ends after so many bytes of the body; beyond its length, after all of it."""
+    """The connection ends after so many bytes of the body, or after all of it if it is shorter."""
 
     reset: bool = False
-    """Whether an ending connection is reset, rather than closed."""
+    """Whether the connection ends by a reset, rather than a close."""
 
     delay: float = 0.0
     """Seconds before the request takes effect; `math.inf` until the emulator ends."""
 
     answer_delay: float = 0.0
-    """Seconds from there to the answer."""
+    """Seconds from the effect to the answer."""
 
     drip: float | None = None
     """Seconds between the bytes of the body."""
 
     status: int | None = None
-    """The HTTP status instead of the true one."""
+    """The HTTP status to send instead of the real one."""
 
     headers: Mapping[str, str] = field(factory=dict)
     """Headers added to the answer, or replacing its own."""
 
     body: bytes | str | Mapping[str, Any] | list[Any] | None = None
-    """The body instead of the true one; what is not text is sent as JSON."""
+    """The body to send instead of the real one; other types than text and bytes become JSON."""
 
     effect: bool | None = None
-    """Whether the request takes effect; None: unless it is lost before, or failed by `status`."""
+    """Whether the request takes effect; None: unless lost before, or failed by `status`."""
 
     @property
     def takes_effect(self) -> bool:
         """
-        Whether a request that it strikes takes effect all the same.
+        Whether a request that it affects still takes effect.
         """
         if self.effect is not None:
             return self.effect
@@ -81,7 +81,7 @@ class Fault:
 
     def matches(self, *, operation: str, method: str, path: str, region: str) -> bool:
         """
-        Tell whether a request is one that it is meant for.
+        Return whether a request matches all patterns.
         """
         return (
             fnmatchcase(operation, self.operation)
@@ -100,7 +100,7 @@ class _Pending:
 
 class Faults:
     """
-    Faults in the order in which they are used up; one at most strikes a request.
+    Pending faults, used in order; at most one affects a request.
     """
 
     def __init__(self) -> None:
@@ -115,21 +115,21 @@ class Faults:
 
     def add(self, *faults: Fault) -> None:
         """
-        Put faults behind those that are waiting.
+        Add faults after those that are pending.
         """
         with self._lock:
             self._pending += [_Pending(fault) for fault in faults]
 
     def clear(self) -> None:
         """
-        Forget those that are waiting.
+        Remove all pending faults.
         """
         with self._lock:
             self._pending.clear()
 
     def strike(self, *, operation: str, method: str, path: str, region: str) -> Fault | None:
         """
-        Return the first fault that strikes a request, and count it as used.
+        Return the first fault that affects a request, and count it as used.
         """
         with self._lock:
             for pending in self._pending:

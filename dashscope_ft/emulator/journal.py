@@ -1,5 +1,5 @@
 """
-Every request that the emulator saw, in the order in which they came.
+The requests that the emulator received, in order.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from .faults import Fault
 @define(eq=False, kw_only=True)
 class Request:
     """
-    One request, and what was answered.
+    A request, and how it was answered.
     """
 
     method: str
-    """Its method."""
+    """The HTTP method."""
 
     target: str
-    """Its path and query, as they were sent."""
+    """The path and query, as sent."""
 
     path: str
-    """The path below the base URL, as it was sent, such as `/fine-tunes/ft-1`."""
+    """The path below the base URL, as sent, such as `/fine-tunes/ft-1`."""
 
     operation: str
-    """Such as `fine_tunes.delete`; empty for a path that the service doesn't have."""
+    """The operation, such as `fine_tunes.delete`; empty for an unknown path or method."""
 
     job_id: str | None
-    """The job in its path."""
+    """The job id in the path."""
 
     region: str
     """The region it was sent to."""
@@ -42,62 +42,62 @@ class Request:
     """Whether its key is the region's; the key itself is not kept."""
 
     workspace: str | None
-    """The workspace in its header."""
+    """The workspace in the headers."""
 
     query: Mapping[str, str]
-    """Its query."""
+    """The parameters of the query."""
 
     headers: Mapping[str, str]
-    """Its headers with names in lower case, without the key."""
+    """The headers with names in lower case, without the key."""
 
     body: Any
-    """Its JSON, or None."""
+    """The parsed JSON body, or None."""
 
     request_id: str
-    """The id that its answer carries, and the books."""
+    """The id in its answer and in the books."""
 
     connection: int
-    """The connection that it came on, counted from 1."""
+    """The number of its connection, counted from 1."""
 
     time: float
-    """When it came, on the emulator's clock."""
+    """When it arrived, on the emulator's clock."""
 
     in_flight: int
-    """How many requests were being served when it came, itself included."""
+    """How many requests were being served when it arrived, including itself."""
 
     fault: Fault | None = None
-    """What was done to it."""
+    """The fault that affected it."""
 
     status: int | None = None
-    """The HTTP status answered; None while there is none, and for a lost answer."""
+    """The HTTP status of the answer; None before there is one, and for a lost answer."""
 
     ended: float | None = None
-    """When it was answered or given up, on the emulator's clock."""
+    """When it was answered or abandoned, on the emulator's clock."""
 
 
 @define(eq=False)
 class Journal:
     """
-    The requests, and how many there were at once.
+    The requests, and counts of concurrent ones.
     """
 
     requests: list[Request] = field(factory=list)
-    """All of them, oldest first."""
+    """All requests, oldest first."""
 
     in_flight: int = 0
-    """How many are being served."""
+    """How many requests are being served."""
 
     most_in_flight: int = 0
-    """How many were at most."""
+    """The most requests that were served at once."""
 
     connections: int = 0
     """How many connections were accepted."""
 
     open_connections: int = 0
-    """How many of them are open."""
+    """How many connections are open."""
 
     most_connections: int = 0
-    """How many were at most."""
+    """The most connections that were open at once."""
 
     _watchers: list[tuple[Callable[[Request], bool], Future[Request]]] = field(factory=list)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
@@ -116,9 +116,9 @@ class Journal:
 
     def first(self, condition: Callable[[Request], bool]) -> Future[Request]:
         """
-        Return the first request that fulfils a condition, seen or to come, when it has come.
+        Return a future for the first request, past or future, that meets a condition.
 
-        Use `.result(timeout)` from blocking code, `await asyncio.wrap_future(…)` from async.
+        Use `.result(timeout)` in blocking code, `await asyncio.wrap_future(…)` in async code.
         """
         future: Future[Request] = Future()
         with self._lock:
@@ -131,7 +131,7 @@ class Journal:
 
     def clear(self) -> None:
         """
-        Forget the requests, and start to count afresh.
+        Remove the requests, and restart the counts.
         """
         with self._lock:
             self.requests.clear()
@@ -155,7 +155,7 @@ class Journal:
 
     def arrive(self, request: Request) -> None:
         """
-        Note a request.
+        Record a request.
         """
         with self._lock:
             self.in_flight += 1
@@ -173,7 +173,7 @@ class Journal:
 
     def depart(self, request: Request, status: int | None, time: float) -> None:
         """
-        Note what was answered.
+        Record the end of a request.
         """
         self.in_flight -= 1
         request.status, request.ended = status, time

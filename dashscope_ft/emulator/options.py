@@ -1,5 +1,5 @@
 """
-What can be told to an emulator that runs by itself, for whoever makes a command of it.
+The options of the commands that run an emulator.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ from typing import NamedTuple
 
 class Option(NamedTuple):
     """
-    An option of the commands.
+    A command-line option.
     """
 
     name: str
-    """Its name, as an argument of `serve`."""
+    """The name, as an argument of `serve`."""
 
     kind: type[str | int | float]
-    """What its value is."""
+    """The type of its value."""
 
     default: str | float | None
-    """Its value where it is not given."""
+    """The value if it is not given."""
 
     metavar: str
-    """What stands for its value in the help."""
+    """The placeholder for the value in the help."""
 
     help: str
-    """What it is for."""
+    """The help text."""
 
     least: float = -inf
-    """The lowest that a number may be."""
+    """The smallest number allowed."""
 
     most: float = inf
-    """The highest."""
+    """The largest number allowed."""
 
 
 OPTIONS = (

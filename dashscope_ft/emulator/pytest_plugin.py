@@ -1,7 +1,7 @@
 """
-The fixture `model_studio`, for the suites of those who install the library.
+The pytest fixture `model_studio`, for test suites of users of the library.
 
-Nothing is imported until a test asks for it.
+The emulator is imported only if a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def model_studio() -> Iterator[Emulator]:
     """
     Run an empty Model Studio for one test, async or not.
 
-    It lives on a thread of its own: use `model_studio.url`, `model_studio.key("intl")` and
+    It runs on a thread of its own: use `model_studio.url`, `model_studio.key("intl")` and
     `model_studio.seed("intl", jobs=300)`.
     """
     from .emulator import Emulator

@@ -1,5 +1,5 @@
 """
-A job and its life, the shelf that jobs stand on, and the books of what was done to them.
+Records of jobs, the collections that hold them, and the books of all changes.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ Action = Literal["created", "canceled", "deleted", "exported"]
 @define(eq=False, kw_only=True)
 class Record:
     """
-    A job of either noun, with what the service knows of it but doesn't show.
+    A job of either kind, with what the service knows of it but does not show.
     """
 
     wire: dict[str, Any]
-    """What the service shows."""
+    """The job as the service shows it."""
 
     noun: Noun
-    """Which kind of job it is."""
+    """The kind of job."""
 
     created: float
     """When it was created, on the emulator's clock."""
 
     number: int
-    """How many were created before it; tells jobs of one second apart."""
+    """Its place in the order of creation, which distinguishes jobs of the same second."""
 
     workspace: str
     """The workspace it belongs to."""
 
     plan: deque[tuple[float, str]] = field(factory=deque)
-    """What becomes of it, and when."""
+    """Its future statuses, and when it enters them."""
 
     begins: float | None = None
     """When training begins, or began."""
@@ -49,13 +49,13 @@ class Record:
     """When training is due to be complete."""
 
     ended: float | None = None
-    """When training did end, for whatever reason."""
+    """When training actually ended, for any reason."""
 
     log: list[str] | None = None
-    """Lines set from outside; None for those that the training itself writes."""
+    """Log lines set by a test; None to generate them."""
 
     exports: dict[str, tuple[float, str]] = field(factory=dict)
-    """Checkpoints being published: when that began, and the model's name."""
+    """Exported checkpoints: when the export began, and the model's name."""
 
     @property
     def job_id(self) -> str:
@@ -74,13 +74,13 @@ class Record:
     @property
     def place(self) -> tuple[float, int]:
         """
-        Where it stands in a listing, which begins with the highest.
+        The sort key of a listing, which begins with the highest.
         """
         return self.created, self.number
 
     def live(self, now: float) -> None:
         """
-        Go through all that is due.
+        Apply the planned changes that are due.
         """
         while self.plan and self.plan[0][0] <= now:
             time, status = self.plan.popleft()
@@ -88,17 +88,17 @@ class Record:
 
     def enter(self, status: str, time: float) -> None:
         """
-        Take on a status, and what comes with it.
+        Set the status, and the fields that depend on it.
         """
         self.wire["status"] = status
         if self.noun == "fine_tunes" and status in JobStatus.FINISHED:
             self.ended = time
-            self.wire |= {"end_time": local_time(time)} | _ENDINGS[status]
+            self.wire |= {"end_time": local_time(time)} | _FINAL_FIELDS[status]
         elif self.noun == "imports" and status == ImportStatus.FAILED:
             self.wire["error_code"] = "The weights' configuration could not be read."
 
 
-_ENDINGS: dict[str, dict[str, Any]] = {
+_FINAL_FIELDS: dict[str, dict[str, Any]] = {
     JobStatus.SUCCEEDED: {"usage": 279_808},
     JobStatus.FAILED: {"code": "InternalError", "message": "Training diverged."},
     JobStatus.CANCELED: {"code": "1"},
@@ -107,7 +107,7 @@ _ENDINGS: dict[str, dict[str, Any]] = {
 
 class Shelf:
     """
-    Records by id, and newest first.
+    A collection of records, by id and newest first.
     """
 
     def __init__(self) -> None:
@@ -125,14 +125,14 @@ class Shelf:
 
     def add(self, record: Record) -> None:
         """
-        Put a record where its time of creation belongs.
+        Insert a record in the order of creation.
         """
         self._by_id[record.job_id] = record
         insort(self._oldest_first, record, key=lambda other: other.place)
 
     def remove(self, record: Record) -> None:
         """
-        Take a record out.
+        Remove a record.
         """
         del self._by_id[record.job_id]
         index = bisect_left(self._oldest_first, record.place, key=lambda other: other.place)
@@ -142,14 +142,14 @@ class Shelf:
 @frozen(kw_only=True)
 class Caller:
     """
-    On whose behalf an operation is done.
+    The caller of an operation.
     """
 
     workspace: str | None = None
-    """The workspace that is meant; None for the account's own."""
+    """The caller's workspace; None for the account's own."""
 
     request_id: str | None = None
-    """The request that asks for it, which goes into the books."""
+    """The id of the request, for the books."""
 
 
 SOMEBODY = Caller()
@@ -165,24 +165,24 @@ class Entry:
     """What was done."""
 
     noun: Noun
-    """To which kind of job."""
+    """The kind of job."""
 
     job_id: str
-    """To which one."""
+    """The job's id."""
 
     time: float
-    """When, on the emulator's clock."""
+    """When it was done, on the emulator's clock."""
 
     request_id: str | None
-    """The request that did it; None where a test or a seed did."""
+    """The id of the request that did it; None if a test or a seed did."""
 
     job: dict[str, Any]
-    """The job as it was just before, or as it was created."""
+    """The job just before the change, or as it was created."""
 
 
 class Books:
     """
-    Every change to an account, in order: what a client's own account is audited against.
+    Every change to an account, in order, to audit a client's reports against.
     """
 
     def __init__(self) -> None:
@@ -191,7 +191,7 @@ class Books:
     @property
     def created(self) -> list[str]:
         """
-        The ids of all jobs that ever were, in the order in which they were added.
+        The ids of all jobs that were ever added, in that order.
         """
         return self._ids("created")
 
@@ -212,7 +212,7 @@ class Books:
     @property
     def exported(self) -> list[str]:
         """
-        The ids of the jobs of which a checkpoint was published, once for each.
+        The ids of the jobs whose checkpoints were published, once for each checkpoint.
         """
         return self._ids("exported")
 

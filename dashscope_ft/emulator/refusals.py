@@ -1,5 +1,5 @@
 """
-What the service says no to, and in which words.
+The requests that the service refuses, and its codes and messages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 class Refusal(Exception):
     """
-    The service says no, with an HTTP status, a code and a text.
+    A refusal by the service, with an HTTP status, a code and a message.
     """
 
     def __init__(
@@ -25,38 +25,38 @@ class Refusal(Exception):
 
 def usual(status: int) -> Refusal | None:
     """
-    Return what the service says most often with an HTTP status; None where it has no words for it.
+    Return the usual refusal with an HTTP status, or None.
     """
     if status >= 500:
         text = "An internal error has occurred, please try again later."
         return Refusal(status, "InternalError", text)
-    return Refusal(status, *_USUAL[status]) if status in _USUAL else None
+    return Refusal(status, *_BY_STATUS[status]) if status in _BY_STATUS else None
 
 
 def not_found() -> Refusal:
     """
-    Refuse a job that does not exist, or not in this workspace.
+    Return the refusal of a job that does not exist in this workspace.
     """
-    return Refusal(404, *_USUAL[404])
+    return Refusal(404, *_BY_STATUS[404])
 
 
 def unknown_key() -> Refusal:
     """
-    Refuse a key that is missing, wrong, or another region's.
+    Return the refusal of a key that is missing, wrong, or of another region.
     """
-    return Refusal(401, *_USUAL[401])
+    return Refusal(401, *_BY_STATUS[401])
 
 
 def too_fast(retry_after: float | None) -> Refusal:
     """
-    Refuse a request beyond the rate.
+    Return the refusal of a request beyond the rate.
     """
-    return Refusal(429, *_USUAL[429], retry_after=retry_after)
+    return Refusal(429, *_BY_STATUS[429], retry_after=retry_after)
 
 
 def too_many_running() -> Refusal:
     """
-    Refuse a job beyond the quota of running ones.
+    Return the refusal of a job beyond the quota of running ones.
     """
     text = "Too many fine-tuning jobs are running, please try again later."
     return Refusal(429, "Throttling", text)
@@ -64,7 +64,7 @@ def too_many_running() -> Refusal:
 
 def too_many_kept(quota: int) -> Refusal:
     """
-    Refuse a job beyond the quota of running and succeeded ones.
+    Return the refusal of a job beyond the quota of running and succeeded ones.
     """
     text = f"You have reached the maximum of {quota} running or succeeded fine-tuning jobs."
     return Refusal(429, "Throttling", text)
@@ -72,7 +72,7 @@ def too_many_kept(quota: int) -> Refusal:
 
 def unsupported(verb: str, status: str) -> Refusal:
     """
-    Refuse what the state of a fine-tuning job forbids.
+    Return the refusal of an operation that the state of a fine-tuning job forbids.
     """
     text = f"The fine-tuning job can not be {verb} because it is {status.lower()}."
     return Refusal(400, "UnsupportedOperation", text)
@@ -80,7 +80,7 @@ def unsupported(verb: str, status: str) -> Refusal:
 
 def denied(status: int) -> Refusal:
     """
-    Refuse what the state of an import job forbids.
+    Return the refusal of an operation that the state of an import job forbids.
     """
     text = "The import job is currently running and cannot be deleted."
     return Refusal(status, "OperationDenied", text)
@@ -88,21 +88,21 @@ def denied(status: int) -> Refusal:
 
 def invalid(text: str) -> Refusal:
     """
-    Refuse a parameter.
+    Return the refusal of a parameter.
     """
     return Refusal(400, "InvalidParameter", text)
 
 
 def missing(name: str) -> Refusal:
     """
-    Refuse a request without a parameter.
+    Return the refusal of a request that lacks a parameter.
     """
     return invalid(f"Missing required parameter: {name}.")
 
 
 def check_range(name: str, value: int, low: int, high: int | None) -> None:
     """
-    Refuse a number that is out of bounds.
+    Raise a `Refusal` if a number is out of bounds.
     """
     if value < low or (high is not None and value > high):
         bounds = f"at least {low}" if high is None else f"between {low} and {high}"
@@ -111,7 +111,7 @@ def check_range(name: str, value: int, low: int, high: int | None) -> None:
 
 def check_job(fields: Mapping[str, Any]) -> None:
     """
-    Refuse a fine-tuning job that lacks something, or has it in another form.
+    Raise a `Refusal` if a fine-tuning job lacks a parameter, or one is malformed.
     """
     _check_text(fields, "model")
     if not fields.get("training_file_ids") and not fields.get("training_datasets"):
@@ -130,7 +130,7 @@ def check_job(fields: Mapping[str, Any]) -> None:
 
 def check_import(fields: Mapping[str, Any]) -> None:
     """
-    Refuse an import that lacks something, or has it in another form.
+    Raise a `Refusal` if an import job lacks a parameter, or one is malformed.
     """
     for name in ("model_name", "source", "weight_type"):
         _check_text(fields, name)
@@ -167,7 +167,7 @@ def _check_array(fields: Mapping[str, Any], name: str, item: type, items: str) -
         raise invalid(f"Parameter {name} must be an array of {items}.")
 
 
-_USUAL = {
+_BY_STATUS = {
     400: ("InvalidParameter", "A parameter is missing or malformed."),
     401: ("InvalidApiKey", "Invalid API-key provided."),
     403: ("AccessDenied", "Access denied."),

@@ -1,5 +1,5 @@
 """
-Which operation a request means.
+The operations, and the requests that they belong to.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _PAGE = ("page_no", "page_size")
 @frozen
 class Route:
     """
-    An operation: its name, where it is found, and who does it.
+    An operation: its name, its requests, and the method that performs it.
     """
 
     name: str
-    """Such as `fine_tunes.delete`."""
+    """The name, such as `fine_tunes.delete`."""
 
     method: str
-    """The method."""
+    """The HTTP method."""
 
     template: str
     """The path below the base URL, with an asterisk for each segment that varies."""
 
     operation: Callable[..., Any]
-    """The account's method, which takes those segments first."""
+    """The account's method, which takes the varying segments first."""
 
     query: tuple[str, ...] = ()
-    """What it takes from the query."""
+    """The parameters that it takes from the query."""
 
     takes_body: bool = field(default=False, kw_only=True)
     """Whether it takes the body."""
@@ -46,7 +46,7 @@ class Route:
     @cached_property
     def segments(self) -> tuple[str, ...]:
         """
-        The template's parts.
+        The segments of the template.
         """
         return tuple(self.template.split("/")[1:])
 
@@ -63,7 +63,7 @@ class Route:
 
     def perform(self, account: Account, path: tuple[str, ...], request: Request) -> Any:
         """
-        Do what a request wants, and return the `output` of its answer.
+        Perform the operation for a request, and return the `output` of its answer.
         """
         given = {name: request.query[name] for name in self.query if name in request.query}
         options = {name: _value(name, text) for name, text in given.items()}

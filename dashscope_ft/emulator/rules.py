@@ -1,5 +1,5 @@
 """
-How the emulated service behaves where sources disagree, or where a test wants it otherwise.
+How the emulated service behaves where sources disagree, or where a test needs it otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dashscope_ft.models import ImportStatus, JobStatus
 @define(kw_only=True)
 class Rules:
     """
-    What an account allows. Each can be changed at any time, and holds from the next request on.
+    The rules of an account. Each can be changed at any time, and holds from the next request on.
     """
 
     deletable_jobs: frozenset[str] = JobStatus.FINISHED
@@ -24,41 +24,41 @@ class Rules:
     """The states in which an import job can be deleted."""
 
     import_denied_status: int = 400
-    """The HTTP status of `OperationDenied`, which is documented nowhere."""
+    """The HTTP status of `OperationDenied`, which is not documented."""
 
     job_quota: int | None = None
     """
     How many fine-tuning jobs may be running or succeeded; the service allows 20.
 
-    None for no bound, so that a seeded account can create.
+    None for no limit, so that a seeded account can create jobs.
     """
 
     running_quota: int | None = None
-    """How many fine-tuning jobs may be unfinished at once; None for no bound."""
+    """How many fine-tuning jobs may be unfinished at once; None for no limit."""
 
     rate: float | None = None
-    """Requests admitted a second; None for no bound."""
+    """Requests admitted per second; None for no limit."""
 
     burst: float | None = None
-    """Requests admitted at once after a rest; None for those of one second."""
+    """Requests admitted at once after a pause; None for those of one second."""
 
     retry_after: float | None = None
-    """Seconds told in `Retry-After` where the rate refuses; None for no such header."""
+    """Seconds in the `Retry-After` of requests refused by the rate; None for no such header."""
 
     max_page_size: int = 100
     """A larger `page_size` is an `InvalidParameter`."""
 
     page_size_cap: int | None = None
-    """A larger `page_size` is silently served, and echoed, as this one; None for no cap."""
+    """A larger `page_size` is silently reduced to this one, also in the answer; None for no cap."""
 
     ignores_filters: bool = False
     """Whether `model`, `status` and `model_name` of a listing have no effect."""
 
     shuffles_ties: bool = False
-    """Whether jobs of one second change places from read to read."""
+    """Whether jobs of the same second change their order from read to read."""
 
     failure_rate: float = 0.0
-    """How many of the jobs created from now on are to fail, from 0 to 1."""
+    """The fraction of the jobs created from now on that will fail, from 0 to 1."""
 
 
 @frozen(kw_only=True)
@@ -71,10 +71,10 @@ class Pace:
     """From creation to `QUEUING`."""
 
     queuing: float = 3.0
-    """From there to `RUNNING`."""
+    """From `QUEUING` to `RUNNING`."""
 
     running: float = 60.0
-    """From there to the end."""
+    """From `RUNNING` to the end."""
 
     canceling: float = 2.0
     """From an accepted cancellation to `CANCELED`."""
@@ -83,14 +83,14 @@ class Pace:
     """From an import's creation to `RUNNING`."""
 
     import_running: float = 20.0
-    """From there to its end."""
+    """From an import's `RUNNING` to its end."""
 
     exporting: float = 5.0
     """From the export of a checkpoint to `SUCCEEDED`."""
 
     def job_plan(self, born: float, last: str) -> list[tuple[float, str]]:
         """
-        Return when a fine-tuning job born at a time enters which state, the last one included.
+        Return when a fine-tuning job created at a time enters which status, up to the last one.
         """
         begins = born + self.pending + self.queuing
         return [
@@ -101,21 +101,21 @@ class Pace:
 
     def import_plan(self, born: float, last: str) -> list[tuple[float, str]]:
         """
-        Return when an import job born at a time enters which state, the last one included.
+        Return when an import job created at a time enters which status, up to the last one.
         """
         begins = born + self.import_pending
         return [(begins, ImportStatus.RUNNING), (begins + self.import_running, last)]
 
     def faster(self, factor: float) -> Pace:
         """
-        Return a pace with each span divided by a factor.
+        Return a pace with all durations divided by a factor.
         """
         return Pace(**{name: span / factor for name, span in asdict(self).items()})
 
 
 class Bucket:
     """
-    Tokens that refill with time; a request takes one.
+    A token bucket: tokens refill with time, and each request takes one.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Bucket:
 
     def take(self, now: float, *, rate: float, burst: float) -> bool:
         """
-        Take a token, if there is one.
+        Take a token, and return whether there was one.
         """
         elapsed = math.inf if self._filled is None else now - self._filled
         self._filled = now

@@ -1,5 +1,5 @@
 """
-Jobs as an account has them after months of use, the same ones for the same randomness.
+Jobs like those of an account after months of use, reproducible from the random generator.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from .wire import uuid_text
 
 MODELS = ("qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen2.5-7b-instruct", "qwen2.5-72b-instruct")
 
-_LIVE = (JobStatus.PENDING, JobStatus.QUEUING, JobStatus.RUNNING, JobStatus.RUNNING)
-_OVER = (JobStatus.SUCCEEDED,) * 5 + (JobStatus.FAILED,) * 3 + (JobStatus.CANCELED,) * 2
-_IMPORT_OVER = (ImportStatus.SUCCESSED,) * 3 + (ImportStatus.FAILED,)
-_PEOPLE = ("1396993924585947", "1396993924585101", "1396993924585202")
+_UNFINISHED = (JobStatus.PENDING, JobStatus.QUEUING, JobStatus.RUNNING, JobStatus.RUNNING)
+_FINISHED = (JobStatus.SUCCEEDED,) * 5 + (JobStatus.FAILED,) * 3 + (JobStatus.CANCELED,) * 2
+_FINISHED_IMPORTS = (ImportStatus.SUCCESSED,) * 3 + (ImportStatus.FAILED,)
+_USERS = ("1396993924585947", "1396993924585101", "1396993924585202")
 
 
 def statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[str]:
     """
-    Return a status each, oldest job first: the newest tenth is alive unless some are chosen.
+    Return a status for each job, oldest first: by default, the newest tenth is unfinished.
     """
     if chosen is not None:
         return [random.choice(chosen) for _ in range(count)]
-    alive = count // 10
-    over = [random.choice(_OVER) for _ in range(count - alive)]
-    return over + [random.choice(_LIVE) for _ in range(alive)]
+    unfinished = count // 10
+    finished = [random.choice(_FINISHED) for _ in range(count - unfinished)]
+    return finished + [random.choice(_UNFINISHED) for _ in range(unfinished)]
 
 
 def import_statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[str]:
     """
-    Return a status each, oldest import first: the newest is running unless some are chosen.
+    Return a status for each import, oldest first: by default, the newest is running.
     """
     if chosen is not None:
         return [random.choice(chosen) for _ in range(count)]
-    over = [random.choice(_IMPORT_OVER) for _ in range(count)]
-    return [*over[:-1], ImportStatus.RUNNING] if count > 1 else over
+    finished = [random.choice(_FINISHED_IMPORTS) for _ in range(count)]
+    return [*finished[:-1], ImportStatus.RUNNING] if count > 1 else finished
 
 
 def times(random: Random, count: int, now: float, same_second: int = 0) -> list[float]:
     """
     Return times before now, oldest first.
 
-    Each is another second, but for the given number of jobs in the middle, which share one.
+    Each is a different second, except for `same_second` jobs in the middle, which share one.
     """
     same_second = min(same_second, count)
     first = (count - same_second) // 2
@@ -60,9 +60,9 @@ def times(random: Random, count: int, now: float, same_second: int = 0) -> list[
 
 def job_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, Any]:
     """
-    Return what someone might have created a fine-tuning job with, and how it went.
+    Return the fields of a plausible fine-tuning job, including its result.
     """
-    model, person = random.choice(models), random.choice(_PEOPLE)
+    model, user = random.choice(models), random.choice(_USERS)
     fields: dict[str, Any] = {
         "model": model,
         "training_file_ids": [uuid_text(random)],
@@ -76,9 +76,9 @@ def job_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, 
             "split": 0.9,
         },
         "training_type": random.choice(("sft", "efficient_sft", "dpo_lora")),
-        "user_identity": _PEOPLE[0],
-        "creator": person,
-        "modifier": person,
+        "user_identity": _USERS[0],
+        "creator": user,
+        "modifier": user,
         "usage": random.randint(20_000, 900_000) if status == JobStatus.SUCCEEDED else 0,
     }
     if status == JobStatus.CANCELED:
@@ -90,7 +90,7 @@ def job_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, 
 
 def import_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, Any]:
     """
-    Return what someone might have imported, and how it went.
+    Return the fields of a plausible import job, including its error.
     """
     model = random.choice(models)
     fields: dict[str, Any] = {

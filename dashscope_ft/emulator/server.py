@@ -1,5 +1,5 @@
 """
-HTTP on a real socket, written out so that an answer can be cut, dripped or lost at any byte.
+HTTP on a real socket, implemented here so that an answer can be cut, slowed or lost at any byte.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from .journal import Journal, Request
 from .refusals import Refusal, unknown_key, usual
 from .wire import uuid_text
 
-_HANDOVER = 3  # turns of the loop until asyncio has told of what it has accepted
+_HANDOVER = 3  # iterations of the loop until asyncio has reported all connections it accepted
 _LARGEST_HEAD = 64 * 1024
 _LARGEST_BODY = 16 * 1024 * 1024
 _BASE = "/api/v1"
-_PLAIN = Fault()
+_NO_FAULT = Fault()
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 
 
 @frozen
 class Message:
     """
-    A request as it came over the wire.
+    A request, as received.
     """
 
     method: str
@@ -47,7 +47,7 @@ class Message:
 @frozen
 class Answer:
     """
-    What goes back.
+    A response.
     """
 
     status: int
@@ -66,7 +66,7 @@ class Answer:
 
 class Server:
     """
-    Accounts behind a port: `/intl/api/v1`, `/cn/api/v1`, and `/api/v1`, which is the former.
+    A server for accounts, at `/intl/api/v1` and `/cn/api/v1`; `/api/v1` is the same as the former.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Server:
 
     async def start(self, host: str, port: int) -> int:
         """
-        Begin to listen, and return the port.
+        Start to listen, and return the port.
         """
         self._server = await asyncio.start_server(
             self._accept, host, port, limit=_LARGEST_HEAD, backlog=1024
@@ -98,12 +98,12 @@ class Server:
 
     async def stop(self) -> None:
         """
-        End the connections, and listen no longer.
+        End the connections, and stop listening.
         """
         with suppress(NotImplementedError):  # Windows
             for listening in self._server.sockets:
                 asyncio.get_running_loop().remove_reader(listening.fileno())
-        for _ in range(_HANDOVER):  # or closing would break what asyncio is about to hand over
+        for _ in range(_HANDOVER):  # closing would break connections not handed over yet
             await asyncio.sleep(0)
         self._server.close()
         for task in self._tasks:
@@ -114,7 +114,7 @@ class Server:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            writer.close()  # also where the end came before the first step
+            writer.close()  # also if the task ended before its first step
 
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
@@ -127,7 +127,7 @@ class Server:
                 if not await self._exchange(message, writer, connection):
                     break
         except (OSError, EOFError, ValueError, asyncio.CancelledError):
-            pass  # the client left or doesn't speak HTTP, or the emulator ends: nobody to tell
+            pass  # the client left or does not speak HTTP, or the emulator ends
         finally:
             self._journal.disconnect()
 
@@ -135,14 +135,14 @@ class Server:
         self, message: Message, writer: asyncio.StreamWriter, connection: int
     ) -> bool:
         """
-        Serve one request; tell whether the connection goes on.
+        Serve one request, and return whether the connection stays open.
         """
-        request, route, path = self._record(message, connection)
+        request, route, path = self._new_request(message, connection)
         self._journal.arrive(request)
         try:
-            fault = self._strike(request)
+            fault = self._next_fault(request)
             delay = self._latency + fault.delay
-            # Without one, give way all the same, so that whatever came together is counted so.
+            # Without a delay, still yield to the loop, so that concurrent requests count as such.
             await (self._clock.sleep(delay) if delay else asyncio.sleep(0))
             answer = Answer(fault.status or 200, b"{}")
             if fault.takes_effect:
@@ -153,26 +153,26 @@ class Server:
             if fault.lose is None:
                 await self._send(request, answer, fault, writer)
         finally:
-            self._close(request, None)
+            self._end_request(request, None)
         if fault.lose is not None or fault.torn is not None:
             _cut(writer, reset=fault.reset)
             return False
         return message.headers.get("connection", "").lower() != "close"
 
-    def _strike(self, request: Request) -> Fault:
+    def _next_fault(self, request: Request) -> Fault:
         request.fault = self._faults.strike(
             operation=request.operation,
             method=request.method,
             path=request.path,
             region=request.region,
         )
-        return request.fault or _PLAIN
+        return request.fault or _NO_FAULT
 
-    def _close(self, request: Request, status: int | None) -> None:
+    def _end_request(self, request: Request, status: int | None) -> None:
         if request.ended is None:
             self._journal.depart(request, status, self._clock.time())
 
-    def _record(
+    def _new_request(
         self, message: Message, connection: int
     ) -> tuple[Request, routes.Route | None, tuple[str, ...]]:
         raw_path, _, raw_query = message.target.partition("?")
@@ -225,12 +225,12 @@ class Server:
         self, request: Request, answer: Answer, fault: Fault, writer: asyncio.StreamWriter
     ) -> None:
         """
-        Send an answer as far as its fault lets it.
+        Send an answer, as far as its fault allows.
         """
         body = answer.body if fault.torn is None else answer.body[: fault.torn]
         if fault.drip is None:
-            # First the journal: whoever has the answer finds it there.
-            self._close(request, answer.status)
+            # The journal first, so that it is complete when the client has the answer.
+            self._end_request(request, answer.status)
             writer.write(answer.head() + body)
         else:
             writer.write(answer.head())
@@ -238,7 +238,7 @@ class Server:
                 await writer.drain()
                 await self._clock.sleep(fault.drip)
                 writer.write(bytes((byte,)))
-            self._close(request, answer.status)
+            self._end_request(request, answer.status)
         await writer.drain()
 
 
@@ -306,7 +306,7 @@ def _refused(refusal: Refusal, request_id: str) -> Answer:
 
 def _no_such_path(request: Request) -> Answer:
     """
-    Answer as a gateway does, which knows nothing of envelopes.
+    Return the answer of a gateway, which does not use envelopes.
     """
     methods = {route.method for route in routes.ROUTES} - {request.method}
     segments = tuple(request.path.split("/")[1:])

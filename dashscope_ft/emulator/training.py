@@ -1,5 +1,5 @@
 """
-What a training run leaves behind: log lines and checkpoints, the same ones at every look.
+The log lines and checkpoints of a training run, which are the same at every read.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ _DAY = 86_400.0
 
 def log_lines(record: Record, now: float) -> list[str]:
     """
-    Return what training has written so far.
+    Return the log lines that training has written so far.
     """
     if record.log is not None:
         return record.log
     if record.begins is None or record.ends is None or now < record.begins:
         return []
     reached = now if record.ended is None else min(now, record.ended)
-    return [text for time, text in _script(record, record.begins, record.ends) if time <= reached]
+    return [text for time, text in _full_log(record, record.begins, record.ends) if time <= reached]
 
 
 def checkpoints(record: Record, now: float, *, export_seconds: float) -> list[dict[str, Any]]:
     """
-    Return what training has kept so far, one checkpoint an epoch.
+    Return the checkpoints that training has saved so far, one per epoch.
     """
     if record.begins is None or record.ends is None:
         return []
@@ -60,18 +60,18 @@ def checkpoints(record: Record, now: float, *, export_seconds: float) -> list[di
     return kept
 
 
-def _script(record: Record, begins: float, ends: float) -> list[tuple[float, str]]:
+def _full_log(record: Record, begins: float, ends: float) -> list[tuple[float, str]]:
     job, random = record.wire, Random(record.job_id)  # noqa: S311
     steps = _epochs(job) * _STEPS_PER_EPOCH
     peak = _number((job.get("hyper_parameters") or {}).get("learning_rate"), 1.6e-5)
     start, floor = random.uniform(1.6, 2.6), random.uniform(0.3, 0.9)
 
-    def remark(time: float, text: str) -> tuple[float, str]:
+    def message(time: float, text: str) -> tuple[float, str]:
         return time, f"{local_time(time)},{int(time * 1000) % 1000:03d} - INFO - {text}"
 
     lines = [
-        remark(begins, "data preparation finished"),
-        remark(begins, f"training of {job.get('model')} started, {steps} steps"),
+        message(begins, "data preparation finished"),
+        message(begins, f"training of {job.get('model')} started, {steps} steps"),
     ]
     for step in range(1, steps + 1):
         time, done = begins + (ends - begins) * step / steps, step / steps
@@ -84,10 +84,10 @@ def _script(record: Record, begins: float, ends: float) -> list[tuple[float, str
         if step % _STEPS_PER_EPOCH == 0:
             figures = f"'eval_loss': {loss + 0.08:.4f}, 'eval_runtime': {random.uniform(2, 6):.2f}"
             lines.append((time, f"{{{figures}, 'epoch': {epoch}}}"))
-            lines.append(remark(time, f"saved checkpoint-{step}"))
+            lines.append(message(time, f"saved checkpoint-{step}"))
     lines += [
         (ends, f"{{'train_runtime': {ends - begins:.1f}, 'train_loss': {floor + 0.2:.4f}}}"),
-        remark(ends, "actual training tokens: 279808"),
+        message(ends, "actual training tokens: 279808"),
         (ends, "##FT_COMPLETE##"),
     ]
     return lines

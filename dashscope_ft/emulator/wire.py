@@ -1,5 +1,5 @@
 """
-Jobs as the service shows them.
+Jobs in the form in which the service shows them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 _SERVICE_TIME = timezone(timedelta(hours=8))
-_PERSON = "1396993924585947"
+_USER = "1396993924585947"
 
 ASSIGNED = frozenset(
     {
@@ -19,12 +19,12 @@ ASSIGNED = frozenset(
         *("user_identity", "modifier", "creator"),
     }
 )
-"""What the service alone says of a fine-tuning job, whoever creates it."""
+"""The fields of a fine-tuning job that only the service sets."""
 
 
 def local_time(time: float, form: str = "%Y-%m-%d %H:%M:%S") -> str:
     """
-    Write a time as the service does, which tells no zone.
+    Return a time in the service's format, which has no zone.
     """
     return datetime.fromtimestamp(time, _SERVICE_TIME).strftime(form)
 
@@ -41,7 +41,7 @@ def fine_tune(
     fields: Mapping[str, Any], *, job_id: str, status: str, created: float, workspace: str
 ) -> dict[str, Any]:
     """
-    Return a fine-tuning job made of what was given, and of what the service adds.
+    Return a fine-tuning job with the given fields, and those that the service adds.
     """
     parts = (fields["model"], fields.get("finetuned_output_suffix"), job_id)
     own = {
@@ -57,9 +57,9 @@ def fine_tune(
         "training_type": "sft",
         "create_time": local_time(created),
         "workspace_id": workspace,
-        "user_identity": _PERSON,
-        "modifier": _PERSON,
-        "creator": _PERSON,
+        "user_identity": _USER,
+        "modifier": _USER,
+        "creator": _USER,
         "group": "llm",
         "usage": 0,
     }
@@ -72,7 +72,7 @@ def model_import(
     fields: Mapping[str, Any], *, random: Random, status: str, created: float
 ) -> dict[str, Any]:
     """
-    Return an import job made of what was given, and of what the service adds.
+    Return an import job with the given fields, and those that the service adds.
     """
     date, tail = local_time(created, "%Y%m%d"), f"{random.randrange(16**4):04x}"
     storage = fields["storage_info"]

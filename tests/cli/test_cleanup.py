@@ -1080,7 +1080,7 @@ async def test_a_bar_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) ->
     There is neither a rate yet nor a time that it takes.
     """
     stderr = screen(monkeypatch)
-    monkeypatch.setattr("dashscope_ft.cli.terminal._PATIENCE", 0)
+    monkeypatch.setattr("dashscope_ft.cli.terminal._PROGRESS_DELAY", 0)
     with gauge("Deleting", total=40):
         await asyncio.sleep(0.001)
         shown = stderr.getvalue()
@@ -1096,7 +1096,7 @@ async def test_a_bar_of_a_run_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
     stderr = screen(monkeypatch)
     now = 0.0
     monkeypatch.setattr("rich.console.monotonic", lambda: now)
-    monkeypatch.setattr("dashscope_ft.cli.terminal._PATIENCE", 0)
+    monkeypatch.setattr("dashscope_ft.cli.terminal._PROGRESS_DELAY", 0)
     with gauge("Deleting", total=500, settled=400) as meter:
         for moment in (4.9, 5.0):
             now = moment
