@@ -19,7 +19,17 @@ from .errors import (
     NotFound,
 )
 from .models import FineTuneJob, ImportJob
-from .outcomes import Action, Outcome, Receipt, Report, carry, done, failed, interruption, skipped
+from .outcomes import (
+    Action,
+    Outcome,
+    Receipt,
+    Report,
+    attach_report,
+    done,
+    failed,
+    interruption,
+    skipped,
+)
 
 Job: TypeAlias = FineTuneJob | ImportJob
 
@@ -151,7 +161,7 @@ class AsyncOutcomes:
             await self.aclose()
             self._raise_error()
         except BaseException as error:
-            carry(error, self.so_far, "jobs taken up")
+            attach_report(error, self.so_far, "jobs taken up")
             raise
         return self.so_far
 
@@ -310,7 +320,7 @@ class AsyncOutcomes:
         if self._on_outcome is not None:
             try:
                 self._on_outcome(outcome)
-            except BaseException as error:  # noqa: BLE001  in a task, an exit would end the loop
+            except BaseException as error:  # noqa: BLE001 - in a task, an exit would end the loop
                 self._fail(error)
 
     def _update_room(self) -> None:
@@ -335,9 +345,9 @@ class Change:
 
     Args:
         action: The word for what is done.
-        act: Does it to one job id. To be strict about not starting anything new, it asks its
-            second argument right before a request is sent, and if that says True, sends
-            nothing and raises `ConnectionFailed` or `DeadlineExceeded`.
+        act: Does it to one job id. It asks its second argument right before each request, and
+            if that says True, sends nothing and raises `ConnectionFailed` or `DeadlineExceeded`.
+            A job for which it never asked counts as one of which nothing was sent.
         missing_ok: Whether an id that is not found counts as done.
     """
 
@@ -351,7 +361,7 @@ class Change:
         self.action: Action = action
         self._act = act
         self._missing_ok = missing_ok
-        self._acting = set[str]()
+        self._sent = set[str]()  # the jobs of which a request may have been received
 
     async def settle(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
         """
@@ -359,22 +369,15 @@ class Change:
         """
         if stopping():
             return skipped(self.action, job_id, "not_attempted", job=job)
-        self._acting.add(job_id)
-        outcome = await self._outcome(job_id, job, stopping)
-        self._acting.discard(job_id)
-        return outcome
 
-    def interrupted(self, job_id: str, job: Job | None) -> Outcome:
-        """
-        Say whether it may have been done.
-        """
-        if job_id in self._acting:
-            return failed(self.action, job_id, interruption(job_id), job=job)
-        return skipped(self.action, job_id, "not_attempted", job=job)
+        def kept_back() -> bool:
+            if stopping():
+                return True
+            self._sent.add(job_id)
+            return False
 
-    async def _outcome(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
         try:
-            receipt = await self._act(job_id, stopping)
+            receipt = await self._act(job_id, kept_back)
         except NotFound as error:
             if error.is_from_service and job is not None:
                 return skipped(self.action, job_id, "already_gone", error=error, job=job)
@@ -387,6 +390,14 @@ class Change:
                 return skipped(self.action, job_id, "not_attempted", error=error, job=job)
             return failed(self.action, job_id, error, job=job)
         return done(self.action, receipt, job=job)
+
+    def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+        """
+        Say whether it may have been done.
+        """
+        if job_id in self._sent:
+            return failed(self.action, job_id, interruption(job_id), job=job)
+        return skipped(self.action, job_id, "not_attempted", job=job)
 
 
 def check_many(jobs: object) -> None:

@@ -39,7 +39,7 @@ class AsyncClient:
         region: `intl`, `cn`, `hk`, `us` or a region id; else `DASHSCOPE_REGION`, or `intl`.
         workspace: The workspace's id; else `DASHSCOPE_WORKSPACE`, or the key's own.
         base_url: Where to send instead of the region's host, with or without `/api/v1`;
-            https, except on this machine.
+            https, except on this machine. Else `DASHSCOPE_BASE_URL`, unless `region` is given.
         timeout: Seconds for one attempt, its answer included.
         deadline: Seconds for one call, its attempts and pauses included, from its turn on.
             A walk has one for each read, a run over many jobs one for each job.
@@ -57,6 +57,9 @@ class AsyncClient:
 
     Raises:
         ConfigurationError: A setting is wrong or missing.
+
+    Warns:
+        UserWarning: Two variables disagree, or one with `region`; it says which was used.
     """
 
     fine_tunes: FineTunes

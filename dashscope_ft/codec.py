@@ -191,7 +191,7 @@ def _list_kind(item: type) -> _Kind:
 
 
 def _are(item: type, values: list[Any]) -> bool:
-    for value in values:  # noqa: SIM110  a quarter of the time of all(), and lists are short
+    for value in values:  # noqa: SIM110 - a quarter of the time of all(), and lists are short
         if type(value) is not item:
             return False
     return True

@@ -55,7 +55,7 @@ class NoReply(NamedTuple):
     """Whether a retry would fail in the same way."""
 
 
-class Waits:
+class Timeouts:
     """
     Timeouts of one client, which expire early when it is closed.
     """
@@ -63,13 +63,13 @@ class Waits:
     def __init__(self) -> None:
         self._ended: dict[asyncio.Timeout, asyncio.Future[None]] = {}
 
-    def bounded(self, seconds: float | None = None) -> _Wait:
+    def bounded(self, seconds: float | None = None) -> _Timeout:
         """
         Return a context that raises TimeoutError after that time, or when the client is closed.
         """
-        return _Wait(self._ended, asyncio.timeout(seconds))
+        return _Timeout(self._ended, asyncio.timeout(seconds))
 
-    async def end(self) -> None:
+    async def expire(self) -> None:
         """
         Expire those of the running loop, and return when their bodies have ended.
         """
@@ -83,9 +83,9 @@ class Waits:
 
 
 @define(eq=False)
-class _Wait:
+class _Timeout:
     """
-    A timeout that `Waits.end` can expire.
+    A timeout that `Timeouts.expire` can expire.
     """
 
     _others: dict[asyncio.Timeout, asyncio.Future[None]]
@@ -132,7 +132,7 @@ class Connections:
         self._trace_configs = _checked_traces(trace_configs)
         self._proxy, self._proxy_headers = _proxy(settings.proxy)
         self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
-        self.waits = Waits()
+        self.timeouts = Timeouts()
 
     async def attempt(self, request: Request, *, timeout: float) -> Reply | NoReply:
         """
@@ -150,7 +150,7 @@ class Connections:
         _under_way.set(trip)  # for the connector; the next attempt sets its own
         try:
             async with (
-                self.waits.bounded(timeout),
+                self.timeouts.bounded(timeout),
                 session.request(
                     request.method,
                     url,
@@ -176,7 +176,7 @@ class Connections:
         """
         End what is under way on the running loop, and close its pools.
         """
-        await self.waits.end()
+        await self.timeouts.expire()
         here = asyncio.get_running_loop()
         for place in [each for each in self._pools if each[0] is here]:
             pool = self._pools.pop(place, None)  # which another call of this may have closed

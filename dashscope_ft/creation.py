@@ -65,7 +65,7 @@ class Creation:
         return min(max(begun - reading, reading - ended, timedelta()) for reading in readings)
 
 
-def sought(creation: Creation | OutcomeUnknown) -> Creation:
+def creation_of(creation: Creation | OutcomeUnknown) -> Creation:
     """
     Give what to look for.
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from .errors import MalformedResponse
+from .errors import APIError, MalformedResponse, hint_for, refusal_class
 
 Row = dict[str, Any]
 
@@ -121,6 +121,22 @@ def read_reply(
     )
 
 
+def refusal(reply: Reply, asked: str) -> APIError:
+    """
+    Build the error for an answer that says no.
+
+    Args:
+        reply: The answer.
+        asked: The region and host that were asked, for the hint.
+    """
+    error = refusal_class(reply.status, reply.code, reply.message)(
+        reply.message, code=reply.code, status=reply.status, request_id=reply.request_id
+    )
+    error.retry_after = reply.retry_after
+    error.hint = hint_for(error, asked)
+    return error
+
+
 def malformed(path: str, reply: Reply, expected: str) -> MalformedResponse:
     """
     Build the error for an answer that is not the documented one.
@@ -197,11 +213,20 @@ def read_rows(reply: Reply, key: str, time_field: str, *, page_no: int, page_siz
         rows=rows,
         job_ids=job_ids,
         times=[row.get(time_field) for row in rows],
-        page_no=_count(output.get("page_no"), 1) or page_no,
-        page_size=_count(output.get("page_size"), 1) or page_size,
-        total=_count(output.get("total"), 0),
+        page_no=read_count(output.get("page_no"), 1) or page_no,
+        page_size=read_count(output.get("page_size"), 1) or page_size,
+        total=read_count(output.get("total"), 0),
         request_id=reply.request_id,
     )
+
+
+def read_count(value: object, least: int) -> int | None:
+    """
+    Read a whole number, which may be sent as text; None for what is none, or below `least`.
+    """
+    if type(value) is str and value.isdecimal() and len(value) <= _LONGEST_INTEGER:
+        value = int(value)
+    return value if type(value) is int and value >= least else None
 
 
 def _parsed(body: bytes) -> Any:
@@ -267,12 +292,6 @@ def _seconds(text: str | None, now: float) -> float | None:
         except (ValueError, OverflowError):
             return None
     return max(0.0, seconds) if isfinite(seconds) else None
-
-
-def _count(value: object, least: int) -> int | None:
-    if type(value) is str and value.isdecimal() and len(value) <= _LONGEST_INTEGER:
-        value = int(value)
-    return value if type(value) is int and value >= least else None
 
 
 def _is_word(value: object) -> bool:

@@ -342,37 +342,10 @@ def refusal_class(status: int, code: str | None, message: str) -> type[APIError]
     return found
 
 
-def refusal(
-    *,
-    status: int,
-    code: str | None,
-    message: str,
-    request_id: str | None,
-    retry_after: float | None,
-    asked: str,
-    attempts: int,
-) -> APIError:
+def hint_for(error: APIError, asked: str) -> str | None:
     """
-    Build the error for an answer that says no.
-
-    Args:
-        status: The HTTP status.
-        code: The envelope's code.
-        message: The envelope's message.
-        request_id: The service's id of the request.
-        retry_after: Seconds that the service asked to wait.
-        asked: The region and host that were asked, for the hint.
-        attempts: How many requests were sent for this call.
+    Say what to do next about a refusal, naming the region and host that were asked.
     """
-    error = refusal_class(status, code, message)(
-        message, code=code, status=status, request_id=request_id, attempts=attempts
-    )
-    error.retry_after = retry_after
-    error.hint = _hint(error, asked)
-    return error
-
-
-def _hint(error: APIError, asked: str) -> str | None:
     match error:
         case AuthenticationFailed():
             return (

@@ -13,13 +13,12 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Generic, ParamSpec, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from .daemons import DaemonExecutor
 from .errors import ClientClosed
 from .outcomes import Report
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _WAKE_INTERVAL: Final = 0.5  # seconds between checks for an interrupt that did not end a wait
@@ -35,7 +34,7 @@ class LoopThread:
     def __init__(self, resource: AbstractAsyncContextManager[Any]) -> None:
         self.resource = resource
         self.thread = threading.Thread(target=self._run, name="dashscope-ft", daemon=True)
-        self.calls: set[Call[Any]] = set()
+        self.calls: set[PortalCall[Any]] = set()
         self.streams: set[Stream[Any]] = set()
         self.closing = False
         self.stopped = False
@@ -68,9 +67,9 @@ class LoopThread:
         if self._failure:
             raise self._failure
 
-    def submit(self, call: Call[Any], callback: Callable[[LoopThread], None]) -> bool:
+    def submit(self, call: PortalCall[Any], callback: Callable[[LoopThread], None]) -> bool:
         """
-        Run *callback* on the loop; return whether the call will be woken.
+        Run `callback` on the loop; return whether the call will be woken.
         """
         self.calls.add(call)
         if self.stopped:
@@ -80,13 +79,13 @@ class LoopThread:
 
     def submit_and_wait(
         self,
-        call: Call[Any],
+        call: PortalCall[Any],
         callback: Callable[[LoopThread], None],
         *,
         timeout: float | None = None,
     ) -> None:
         """
-        Run *callback* on the loop, and wait until the call is woken, at most *timeout* seconds.
+        Run `callback` on the loop, and wait until the call is woken, at most `timeout` seconds.
         """
         if not self.submit(call, callback):
             return
@@ -98,9 +97,9 @@ class LoopThread:
 
     def close_stream(self, stream: Stream[Any], timeout: float) -> None:
         """
-        Close *stream* on the loop, and wait for that at most *timeout* seconds.
+        Close `stream` on the loop, and wait for that at most `timeout` seconds.
         """
-        closing_call = Call(lambda: stream.finish(self), is_callers=False)
+        closing_call = PortalCall(lambda: stream.finish(self), is_callers=False)
         asked = self.submit(closing_call, closing_call.begin)
         waits = timeout and not self.exiting  # while the interpreter exits, callers are not woken
         if asked and waits and threading.current_thread() is not self.thread:
@@ -193,7 +192,7 @@ class LoopThread:
                 self._cancel(lambda call: call.is_callers)
                 await self._calls_end()
 
-    def _cancel(self, is_meant: Callable[[Call[Any]], bool]) -> None:
+    def _cancel(self, is_meant: Callable[[PortalCall[Any]], bool]) -> None:
         for call in list(self.calls):
             if call.task and is_meant(call):
                 call.task.cancel()
@@ -217,7 +216,7 @@ async def _wind_up() -> None:
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 
-class Call(Generic[T]):
+class PortalCall(Generic[T]):
     """
     One call, shared by both threads. Its callbacks run on the loop, in the order of submission.
     """

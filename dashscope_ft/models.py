@@ -7,7 +7,7 @@ cannot be parsed is None (`status`: an empty string); in the latter case `extra`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -293,17 +293,15 @@ class Page(Generic[T]):
 Noun = Literal["fine_tunes", "imports"]
 
 
-def _wire_dict(model: Any, format_time: Any) -> dict[str, Any]:
+def _wire_dict(
+    model: FineTuneJob | ImportJob | Checkpoint, format_time: Callable[[datetime], str]
+) -> dict[str, Any]:
     wire: dict[str, Any] = {}
     for attribute in fields(type(model)):
         value = getattr(model, attribute.name)
-        if value is None or attribute.name == "extra" or (attribute.name == "status" and not value):
-            continue
-        if isinstance(value, datetime):
-            value = format_time(value)
-        wire[attribute.name] = value
-    wire.update(model.extra)
-    return wire
+        if attribute.name != "extra" and value != attribute.default:
+            wire[attribute.name] = format_time(value) if isinstance(value, datetime) else value
+    return wire | model.extra
 
 
 def _format_local_time(time: datetime) -> str:

@@ -218,9 +218,9 @@ def interruption(job_id: str) -> OutcomeUnknown:
     )
 
 
-def carry(error: BaseException, report: Report, jobs: str) -> None:
+def attach_report(error: BaseException, report: Report, jobs: str) -> None:
     """
-    Let what interrupted a run carry its report: as `report` and, in numbers, in a note.
+    Attach a run's report to what interrupted it: as `report`, and its counts in a note.
 
     Args:
         error: What interrupted it.

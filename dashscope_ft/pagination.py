@@ -83,6 +83,8 @@ class AsyncPager(Generic[T]):
     stops that within the event loop's next turns; `async with` stops it at once. Cancelling
     the wait for a job, as `asyncio.wait_for(anext(walk), 1)` does, ends the walk.
 
+    A request that fails ends the walk with its `DashScopeError`.
+
     Wire: `GET /fine-tunes`, `GET /custom_models/import`; fewer jobs than `page_size` are one
     request.
     """
@@ -113,6 +115,7 @@ class AsyncPager(Generic[T]):
 
         Raises:
             ListingInconsistent: The listing could not be proven complete.
+            DashScopeError: A request failed.
         """
         return self._started(self._batches())
 
@@ -124,8 +127,10 @@ class AsyncPager(Generic[T]):
             limit: How many jobs to give at most; all where None.
 
         Raises:
+            InvalidArgument: `limit` is not a whole number from 0; nothing was sent.
             ListingInconsistent: The listing could not be proven complete, and `limit` jobs
                 were not reached before that.
+            DashScopeError: A request failed.
         """
         if limit is not None:
             limit = check_count("limit", limit)
@@ -348,7 +353,7 @@ class _Walk(Generic[T]):
         while True:
             try:
                 got: Window | Exception = await self._window(span)
-            except Exception as error:  # noqa: BLE001  it is raised where its place is reached
+            except Exception as error:  # noqa: BLE001 - it is raised where its place is reached
                 got = error
             if not place.done():
                 place.set_result(got)

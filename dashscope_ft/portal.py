@@ -1,12 +1,12 @@
 """
 An event loop behind callers that block.
 
-A `Portal` runs a *resource*, any asynchronous context manager, on an event loop in a daemon
+A `Portal` runs a `resource`, any asynchronous context manager, on an event loop in a daemon
 thread. Callers stay in their own threads and submit calls. Three rules make every way of ending
 safe:
 
 * Whatever belongs to the loop (tasks, generators, sessions) is created, used and dropped on
-  the loop's thread. The two sides share one `Call` per call, and exchange data by atomic
+  the loop's thread. The two sides share one `PortalCall` per call, and exchange data by atomic
   operations only, so that no interrupt can split one.
 * A caller registers its call before it submits it, and the last thing that the thread does is
   to wake every registered caller. So no call can hang, whatever it races with.
@@ -24,7 +24,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from .errors import ClientClosed
-from .loop_thread import Call, End, LoopThread, Stream
+from .loop_thread import End, LoopThread, PortalCall, Stream
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ _SECOND_CANCEL_GRACE: Final = 1.0  # seconds for a call cancelled twice to repor
 
 class Portal:
     """
-    Lets blocking callers use an asynchronous *resource*.
+    Lets blocking callers use an asynchronous `resource`.
 
     The first call starts a thread with an event loop and enters the resource there. It ends
     with `close()`, with the last reference to the portal, or with the interpreter. Any
@@ -59,7 +59,7 @@ class Portal:
         **kwargs: P.kwargs,
     ) -> T:
         """
-        Call *function* on the loop and wait for what it returns.
+        Call `function` on the loop and wait for what it returns.
 
         An interrupt, such as Ctrl-C, cancels the call, waits until it has wound up, and
         goes on to the caller. A second one cancels it again, and waits for a second at most.
@@ -78,10 +78,10 @@ class Portal:
         self, source: AsyncGenerator[T, None], *, linger: float = 0.0
     ) -> Generator[T, None, None]:
         """
-        Yield what *source* yields, a call for each item.
+        Yield what `source` yields, a call for each item.
 
         When the iteration is left early, the source is closed on the loop. The caller waits for
-        that at most *linger* seconds: it may be the garbage collector, which runs anywhere and
+        that at most `linger` seconds: it may be the garbage collector, which runs anywhere and
         may hold a lock that the source needs.
 
         Raises:
@@ -91,7 +91,7 @@ class Portal:
         """
         loop_thread = self._running_loop_thread()
         stream = Stream(source)
-        del source  # the loop knows it by a weak reference: see `Call._end`
+        del source  # the loop knows it by a weak reference: see `PortalCall._end`
         try:
             while True:  # with a condition, Python's jump back to it would be outside of the `try`
                 item = self._call_in(loop_thread, lambda: stream.step(loop_thread), step_of=stream)
@@ -157,7 +157,7 @@ class Portal:
                 "This is a blocking call on the client's own event loop, which it would "
                 "stop for ever: use the asynchronous client there."
             )
-        call = Call(begin, is_step=step_of is not None)
+        call = PortalCall(begin, is_step=step_of is not None)
         try:
             loop_thread.submit_and_wait(call, call.begin)
         except BaseException as interrupt:

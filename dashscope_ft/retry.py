@@ -208,7 +208,7 @@ _EVIDENCE = {
 }
 
 
-def waits(jitter: Callable[[float], float] = backoff.full_jitter) -> Iterator[float]:
+def delays(jitter: Callable[[float], float] = backoff.full_jitter) -> Iterator[float]:
     """
     Yield the seconds to wait before the second attempt, the third, and so on.
 

@@ -150,6 +150,8 @@ class Pager(BlockingWrapper[AsyncPager[T]], Generic[T]):
     Pages are read ahead while the loop's body runs. Leaving the loop stops that soon; `with`
     stops it at once.
 
+    A request that fails ends the walk with its `DashScopeError`.
+
     Wire: `GET /fine-tunes`, `GET /custom_models/import`; fewer jobs than `page_size` are one
     request.
     """
@@ -230,7 +232,9 @@ class SyncFineTunes(BlockingWrapper[FineTunes]):
     """
     The fine-tuning jobs of an account: `client.fine_tunes`.
 
-    A job is named by its id or by a `FineTuneJob`.
+    A job is named by its id or by a `FineTuneJob`. Before anything is sent, every method raises
+    `InvalidArgument` for an id or a number that is out of bounds, and `TypeError` for an argument
+    of another type, such as a job of the other kind.
     """
 
     list = blocking(FineTunes.list)
@@ -258,7 +262,9 @@ class SyncImports(BlockingWrapper[Imports]):
     """
     The model-import jobs of an account: `client.imports`.
 
-    A job is named by its id or by an `ImportJob`.
+    A job is named by its id or by an `ImportJob`. Before anything is sent, every method raises
+    `InvalidArgument` for an id or a number that is out of bounds, and `TypeError` for an argument
+    of another type, such as a job of the other kind.
     """
 
     list = blocking(Imports.list)
@@ -293,7 +299,7 @@ class Client(BlockingWrapper[AsyncClient]):
         region: `intl`, `cn`, `hk`, `us` or a region id; else `DASHSCOPE_REGION`, or `intl`.
         workspace: The workspace's id; else `DASHSCOPE_WORKSPACE`, or the key's own.
         base_url: Where to send instead of the region's host, with or without `/api/v1`;
-            https, except on this machine.
+            https, except on this machine. Else `DASHSCOPE_BASE_URL`, unless `region` is given.
         timeout: Seconds for one attempt, its answer included.
         deadline: Seconds for one call, its attempts and pauses included, from its turn on.
             A walk has one for each read, a run over many jobs one for each job.
@@ -311,6 +317,9 @@ class Client(BlockingWrapper[AsyncClient]):
 
     Raises:
         ConfigurationError: A setting is wrong or missing.
+
+    Warns:
+        UserWarning: Two variables disagree, or one with `region`; it says which was used.
     """
 
     fine_tunes: SyncFineTunes

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 from attrs import define, frozen
 
-from .envelope import Reply, malformed
+from .envelope import Reply, malformed, read_count
 from .errors import MalformedResponse, NotFound, StateConflict
 from .models import FineTuneJob, JobStatus
 from .training_log import TrainingLog
@@ -89,12 +89,7 @@ def read_log_page(reply: Reply) -> LogPage:
         texts = [line if isinstance(line, str) else orjson.dumps(line).decode() for line in lines]
     except TypeError:
         raise malformed("output.logs", reply, "a list of lines") from None
-    total = output.get("total")
-    return LogPage(
-        texts,
-        total if type(total) is int and total >= 0 else None,
-        reply.request_id,
-    )
+    return LogPage(texts, read_count(output.get("total"), 0), reply.request_id)
 
 
 @define(eq=False)

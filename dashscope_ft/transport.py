@@ -18,7 +18,7 @@ from attrs import define, field
 
 from .calls import Call
 from .connections import LARGEST_BODY, Connections, NoReply
-from .envelope import Reply, malformed
+from .envelope import Reply, malformed, refusal
 from .errors import (
     ClientClosed,
     ConnectionFailed,
@@ -29,7 +29,6 @@ from .errors import (
     OutcomeUnknown,
     StateConflict,
     Throttled,
-    refusal,
 )
 from .limiter import LONGEST_PAUSE, Limiter
 from .models import CANCELED_STATUSES, FINISHED_STATUSES, JobStatus
@@ -42,8 +41,8 @@ from .retry import (
     RetryBudget,
     Verdict,
     decide,
+    delays,
     evidence_of,
-    waits,
 )
 from .settings import Settings, with_changes
 
@@ -158,10 +157,10 @@ class Transport:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.sleep = sleep
-        self.ends_at: float | None = None
         self.jitter = jitter
         self.now = now
+        self.ends_at: float | None = None
+        self._sleep = sleep
         concurrency = settings.concurrency
         self.shared = _Shared(
             connections, lambda: Limiter(concurrency, clock=clock, sleep=sleep, jitter=jitter)
@@ -228,15 +227,15 @@ class Transport:
         task.add_done_callback(self.shared.ended)
         return task
 
-    async def rest(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         """
         Sleep, but wake up when the client is closed.
         """
         if self.shared.closed:
             return
         with suppress(TimeoutError):
-            async with self.shared.connections.waits.bounded():
-                await self.sleep(seconds)
+            async with self.shared.connections.timeouts.bounded():
+                await self._sleep(seconds)
 
     async def aclose(self) -> None:
         """
@@ -260,7 +259,7 @@ class _Execution(Generic[T]):
         self._deadline = transport.settings.deadline if within is None else within
         self._max_attempts = max_attempts
         self._history = History()
-        self._waits = waits(transport.jitter)
+        self._delays = delays(transport.jitter)
         self._ends_at = transport.ends_at if within is None else transport.clock() + within
         self._had_turn = within is not None  # or belongs to a call that had one
         self._tokens_spent = 0
@@ -341,7 +340,7 @@ class _Execution(Generic[T]):
         bound = None if self._ends_at is None else self._seconds_left()
         error: DashScopeError
         try:
-            async with self._shared.connections.waits.bounded(bound):
+            async with self._shared.connections.timeouts.bounded(bound):
                 await self._limiter.enter(self._seconds_left(), again=self._had_turn)
             return
         except Throttled as pause:
@@ -374,25 +373,14 @@ class _Execution(Generic[T]):
         kind = DeadlineExceeded if got.timed_out else ConnectionFailed
         proxy = self._transport.settings.proxy_host
         way = f" through the proxy {proxy}" if proxy else ""
-        text = f"{got.reason}. {self._transport.asked} was asked{way}."
-        error = kind(text, attempts=self._history.attempts)
+        error = kind(f"{got.reason}. {self._transport.asked} was asked{way}.")
         error.retryable = not got.is_permanent
         return _Setback(got.evidence, error)
 
     def _refusal(self, evidence: Evidence, reply: Reply) -> _Setback:
         if evidence is Evidence.NOT_JSON:
-            error: DashScopeError = malformed("body", reply, "JSON")
-            error.attempts = self._history.attempts
-            return _Setback(evidence, error)
-        error = refusal(
-            status=reply.status,
-            code=reply.code,
-            message=reply.message,
-            request_id=reply.request_id,
-            retry_after=reply.retry_after,
-            asked=self._transport.asked,
-            attempts=self._history.attempts,
-        )
+            return _Setback(evidence, malformed("body", reply, "JSON"))
+        error = refusal(reply, self._transport.asked)
         return _Setback(evidence, error, error.floor)
 
     def _success(self, reply: Reply) -> T | _Setback:
@@ -401,7 +389,6 @@ class _Execution(Generic[T]):
                 raise malformed("body", reply, f"at most {LARGEST_BODY} bytes long")
             value = self._call.read(reply)
         except MalformedResponse as error:
-            error.attempts = self._history.attempts
             # The traceback's locals hold the answer, and with it whatever that repeats.
             return _Setback(Evidence.OTHER_SHAPE, error.with_traceback(None))
         self._shared.budget.earn(self._tokens_spent or 1)
@@ -416,7 +403,7 @@ class _Execution(Generic[T]):
         if self._call.look is None or pause > LONGEST_PAUSE or pause >= self._seconds_left():
             return Verdict.UNKNOWN, setback
         if pause:
-            await self._transport.rest(pause)
+            await self._transport.sleep(pause)
         try:
             seen = await self._transport.send(self._call.look, within=self._seconds_left())
         except DashScopeError as failure:
@@ -466,7 +453,7 @@ class _Execution(Generic[T]):
             self._max_attempts += 1  # only the deadline ends it, and the limiter does the waiting
             rest, cost = 0.0, 0
         else:
-            rest = wait = max(wait, next(self._waits))
+            rest = wait = max(wait, next(self._delays))
             cost = COST_AFTER_TIMEOUT if isinstance(error, DeadlineExceeded) else COST
         is_last = self._history.attempts >= self._max_attempts or self._shared.closed
         if is_last or setback.retry_after > LONGEST_PAUSE:
@@ -477,7 +464,7 @@ class _Execution(Generic[T]):
             return error
         self._tokens_spent += cost
         _log.debug("%s: %s; again in %.2f s", self._call.what, setback.evidence.name, wait)
-        await self._transport.rest(rest)
+        await self._transport.sleep(rest)
         return None
 
     def _seconds_left(self) -> float:
@@ -486,10 +473,7 @@ class _Execution(Generic[T]):
         return self._ends_at - self._transport.clock()
 
     def _late(self, last: str) -> DeadlineExceeded:
-        return DeadlineExceeded(
-            f"not done within {self._deadline:.3g} s: {last}",
-            attempts=self._history.attempts,
-        )
+        return DeadlineExceeded(f"not done within {self._deadline:.3g} s: {last}")
 
     def _final_error(self, error: DashScopeError) -> DashScopeError:
         """

@@ -45,7 +45,8 @@ class Service:
     ended: list[str] = field(factory=list)
     most: int = 0
 
-    async def delete(self, job_id: str, _stopping: Stopping) -> Receipt:
+    async def delete(self, job_id: str, stopping: Stopping) -> Receipt:
+        assert not stopping()
         self.begun.append(job_id)
         self.most = max(self.most, len(self.begun) - len(self.ended))
         try:
@@ -615,6 +616,28 @@ async def test_patience_with_what_is_under_way_ends() -> None:
 
     assert results(outcomes.so_far) == {"ft-a": ("failed", "unknown_outcome")}
     assert isinstance(outcomes.so_far.outcomes[0].error, OutcomeUnknown)
+
+
+async def test_patience_with_what_was_never_sent_ends() -> None:
+    """
+    What still waits for its turn when time is up is not called unknown: nothing was sent.
+    """
+
+    async def delete(job_id: str, stopping: Stopping) -> Receipt:
+        await asyncio.Event().wait()
+        raise AssertionError(stopping())
+
+    outcomes = AsyncOutcomes(
+        ["ft-a"], Change("delete", delete), model=FineTuneJob, concurrency=1, grace=0.01
+    )
+    task = asyncio.create_task(outcomes.report())
+    await turns()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert results(outcomes.so_far) == {"ft-a": ("skipped", "not_attempted")}
 
 
 async def test_a_second_cancellation_does_not_wait() -> None:

@@ -113,7 +113,7 @@ def _stepped(work: Coroutine[Any, Any, Any], strike: Strike) -> Generator[Any, A
         strike.pass_await(awaited)
         try:
             yield awaited
-        except BaseException as error:  # noqa: BLE001  whatever is thrown in goes on
+        except BaseException as error:  # noqa: BLE001 - whatever is thrown in goes on
             resume = partial(work.throw, error)
         else:
             resume = partial(work.send, None)
@@ -359,7 +359,7 @@ async def held(scene: Scene, strike: Strike) -> Counter[str]:
             tasks=sum(not task.done() for task in strike.tasks) + len(shared.tasks),
             sockets=abs(scene.connections - scene.pooled),
             turns=limiter._in_flight + limiter._pacing_one,
-            bounds=len(shared.connections.waits._ended),
+            bounds=len(shared.connections.timeouts._ended),
             locks=is_locked(scene.journal),
         )
 

@@ -32,6 +32,7 @@ from dashscope_ft import (
     Throttled,
     errors,
 )
+from dashscope_ft.envelope import Reply, refusal
 
 ALL = [
     each
@@ -304,15 +305,8 @@ def test_any_refusal_has_a_class(status: int, code: str | None, message: str) ->
     """
     Whatever the service says, there is an error for it, which can be shown and pickled.
     """
-    error = errors.refusal(
-        status=status,
-        code=code,
-        message=message,
-        request_id=None,
-        retry_after=None,
-        asked="Region 'intl' at host",
-        attempts=1,
-    )
+    reply = Reply(status, code=code, message=message)
+    error = refusal(reply, "Region 'intl' at host")
 
     assert isinstance(error, APIError)
     assert pickle.loads(pickle.dumps(error)).message == message
@@ -335,15 +329,9 @@ def test_hints(status: int, code: str | None, words: list[str]) -> None:
     """
     A hint says what to do next.
     """
-    error = errors.refusal(
-        status=status,
-        code=code,
-        message="too many jobs" if "cancel" in words else "no",
-        request_id="r",
-        retry_after=30.0,
-        asked="Region 'intl' at studio.example",
-        attempts=1,
-    )
+    message = "too many jobs" if "cancel" in words else "no"
+    reply = Reply(status, code=code, message=message, retry_after=30.0)
+    error = refusal(reply, "Region 'intl' at studio.example")
 
     assert error.hint is not None
     assert all(word in error.hint for word in words)

@@ -215,7 +215,7 @@ def page(lines: object, total: object) -> Answer:
     return Answer({"request_id": "r", "output": {"logs": lines, "total": total}})
 
 
-@pytest.mark.parametrize("total", [None, 0, 5, "250", True])
+@pytest.mark.parametrize("total", [None, 0, 5, "many", True])
 async def test_a_total_that_says_nothing(total: object) -> None:
     """
     Where the total is missing or too small, the log ends with the first empty answer.

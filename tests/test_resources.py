@@ -34,7 +34,7 @@ from .scripted import Answer, HangUp, job, refusal, scripted
 MODELS = ("qwen3-14b", "qwen3-32b")
 
 
-class Word(str, Enum):  # noqa: UP042  one whose `str()` is not its word
+class Word(str, Enum):  # noqa: UP042 - one whose `str()` is not its word
     MODEL = "qwen3-14b"
     ENDED = "FAILED"
     PUBLISHED = "my-model"

@@ -17,8 +17,8 @@ from dashscope_ft.retry import (
     RetryBudget,
     Verdict,
     decide,
+    delays,
     evidence_of,
-    waits,
 )
 
 READ, DELETE, CANCEL, CREATE = Operation
@@ -187,14 +187,14 @@ def test_waits_grow_to_a_bound() -> None:
     """
     The bounds of the waits double from half a second up to twenty.
     """
-    assert list(islice(waits(lambda bound: bound), 8)) == [0.5, 1, 2, 4, 8, 16, 20, 20]
+    assert list(islice(delays(lambda bound: bound), 8)) == [0.5, 1, 2, 4, 8, 16, 20, 20]
 
 
 def test_a_wait_is_anywhere_below_its_bound() -> None:
     """
     With the usual jitter a wait is between nothing and its bound, and not always the same.
     """
-    drawn = [list(islice(waits(), 8)) for _ in range(200)]
+    drawn = [list(islice(delays(), 8)) for _ in range(200)]
 
     for bound, column in zip([0.5, 1, 2, 4, 8, 16, 20, 20], zip(*drawn, strict=True), strict=True):
         assert all(0 <= wait <= bound for wait in column)

@@ -941,7 +941,7 @@ class TestArguments:
         A string enum's member stands for its value.
         """
 
-        class Name(str, Enum):  # noqa: UP042  a StrEnum's `str()` would do
+        class Name(str, Enum):  # noqa: UP042 - a StrEnum's `str()` would do
             MODEL = "qwen3-14b"
 
         assert check_text("model", Name.MODEL) == "qwen3-14b"

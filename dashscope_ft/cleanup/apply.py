@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from attrs import evolve, frozen
 
-from dashscope_ft.bulk import GRACE, NOTHING_HAPPENED, AsyncOutcomes, Job, Stopping
-from dashscope_ft.errors import (
+from ..bulk import GRACE, NOTHING_HAPPENED, AsyncOutcomes, Job, Stopping
+from ..errors import (
     APIError,
     ClientClosed,
     ConfigurationError,
@@ -28,7 +28,7 @@ from dashscope_ft.errors import (
     ServiceError,
     StateConflict,
 )
-from dashscope_ft.models import (
+from ..models import (
     CANCELED_STATUSES,
     FINISHED_STATUSES,
     FineTuneJob,
@@ -36,18 +36,17 @@ from dashscope_ft.models import (
     JobStatus,
     Noun,
 )
-from dashscope_ft.outcomes import (
+from ..outcomes import (
     Action,
     Outcome,
     Receipt,
     Report,
-    carry,
+    attach_report,
     done,
     failed,
     interruption,
     skipped,
 )
-
 from .facts import Facts
 from .guards import check_guards, check_place
 from .journal import Journal
@@ -182,7 +181,7 @@ async def apply_plan(
                 async for _ in batches:
                     pass
         except BaseException as error:
-            carry(error, work.account(run.so_far), "jobs planned")
+            attach_report(error, work.account(run.so_far), "jobs planned")
             raise
         return run.so_far
 

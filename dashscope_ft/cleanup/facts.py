@@ -8,7 +8,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from dashscope_ft.models import FineTuneJob, ImportJob
+from ..models import FineTuneJob, ImportJob
 
 _FINE_TUNE_NAMES = frozenset({"job_name", "model_name", "finetuned_output"})
 _IMPORT_NAMES = frozenset({"display_name", "model_name"})

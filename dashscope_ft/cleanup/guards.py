@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from numbers import Real
 from typing import TYPE_CHECKING, Final
 
-from dashscope_ft.arguments import shown
-from dashscope_ft.errors import GuardExceeded, InvalidArgument, PlanRefused
+from ..arguments import shown
+from ..errors import GuardExceeded, InvalidArgument, PlanRefused
 
 if TYPE_CHECKING:
-    from dashscope_ft.models import Noun
-
+    from ..models import Noun
     from .plan import Plan
 
 LONGEST_LIFE: Final = timedelta(hours=24)

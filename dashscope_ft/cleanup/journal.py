@@ -18,10 +18,10 @@ from typing import Any, Final, Self, cast, get_args
 
 import orjson
 
-from dashscope_ft import errors
-from dashscope_ft.arguments import check_regular_file
-from dashscope_ft.errors import DashScopeError, PlanRefused
-from dashscope_ft.outcomes import Action, Outcome, Result
+from .. import errors
+from ..arguments import check_regular_file
+from ..errors import DashScopeError, PlanRefused
+from ..outcomes import Action, Outcome, Result
 
 _FORMAT: Final = 1
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError)

@@ -17,10 +17,9 @@ import orjson
 from attrs import asdict, field, frozen
 from cattrs import Converter
 
-from dashscope_ft.arguments import check_regular_file
-from dashscope_ft.errors import InvalidArgument, PlanRefused
-from dashscope_ft.models import FineTuneJob, ImportJob, Noun
-
+from ..arguments import check_regular_file
+from ..errors import InvalidArgument, PlanRefused
+from ..models import FineTuneJob, ImportJob, Noun
 from .facts import Facts
 from .groups import Group, Membership, groups_of
 from .selection import Selection

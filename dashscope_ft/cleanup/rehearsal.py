@@ -8,11 +8,10 @@ from collections.abc import AsyncIterable
 
 from attrs import evolve
 
-from dashscope_ft.bulk import Job, Stopping
-from dashscope_ft.errors import NotFound
-from dashscope_ft.models import JobStatus
-from dashscope_ft.outcomes import Receipt, Report
-
+from ..bulk import Job, Stopping
+from ..errors import NotFound
+from ..models import JobStatus
+from ..outcomes import Receipt, Report
 from .apply import apply_plan
 from .journal import Journal
 from .plan import Plan

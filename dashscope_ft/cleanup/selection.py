@@ -12,10 +12,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from dashscope_ft.arguments import check_case, check_count, shown
-from dashscope_ft.errors import InvalidArgument
-from dashscope_ft.models import KNOWN_STATUSES, FineTuneJob, ImportJob, ImportStatus, JobStatus
-
+from ..arguments import check_case, check_count, shown
+from ..errors import InvalidArgument
+from ..models import KNOWN_STATUSES, FineTuneJob, ImportJob, ImportStatus, JobStatus
 from .facts import Facts
 
 Reason: TypeAlias = Literal[

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from unicodedata import east_asian_width
 
-from dashscope_ft.characters import printable
+from ..characters import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

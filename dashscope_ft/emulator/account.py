@@ -13,8 +13,7 @@ from functools import wraps
 from random import Random
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from dashscope_ft.models import ImportStatus, JobStatus, Noun
-
+from ..models import ImportStatus, JobStatus, Noun
 from . import births, refusals, seeding, training
 from .archive import Archive
 from .births import Births

@@ -7,8 +7,7 @@ from __future__ import annotations
 import math
 import threading
 
-from dashscope_ft.models import Noun
-
+from ..models import Noun
 from .clock import Clock
 from .records import Action, Books, Entry, Record, Shelf
 from .refusals import not_found

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from dashscope_ft.models import ImportStatus, JobStatus, Noun
-
+from ..models import ImportStatus, JobStatus, Noun
 from . import wire
 from .records import Record
 from .rules import Pace

@@ -173,7 +173,7 @@ class Emulator:
         await self._server.stop()
 
     def __enter__(self) -> Self:
-        from dashscope_ft.portal import Portal
+        from ..portal import Portal
 
         self._portal = Portal(self)
         self._portal.call(_do_nothing)

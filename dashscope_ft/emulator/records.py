@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
-from dashscope_ft.models import ImportStatus, JobStatus, Noun
-
+from ..models import ImportStatus, JobStatus, Noun
 from .wire import local_time
 
 Action = Literal["created", "canceled", "deleted", "exported"]

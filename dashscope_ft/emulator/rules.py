@@ -8,7 +8,7 @@ import math
 
 from attrs import asdict, define, frozen
 
-from dashscope_ft.models import ImportStatus, JobStatus
+from ..models import ImportStatus, JobStatus
 
 
 @define(kw_only=True)

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from dashscope_ft.models import ImportStatus, JobStatus
-
+from ..models import ImportStatus, JobStatus
 from .wire import uuid_text
 
 MODELS = ("qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen2.5-7b-instruct", "qwen2.5-72b-instruct")

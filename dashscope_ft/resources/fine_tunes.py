@@ -17,7 +17,7 @@ from collections.abc import (
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import check_text
+from ..arguments import check_seconds, check_text
 from ..bulk import AsyncOutcomes
 from ..codec import Codec
 from ..creation import Creation, fine_tune_fields
@@ -27,7 +27,7 @@ from ..outcomes import Outcome, Receipt, Report
 from ..pagination import AsyncPager
 from ..transport import Transport
 from ..waiting import when_there_is_room
-from .jobs import Jobs, PolledJobs, acknowledged, words
+from .jobs import Jobs, PolledJobs, acknowledged, status_filter
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
@@ -43,7 +43,9 @@ class FineTunes:
     """
     The fine-tuning jobs of an account: `client.fine_tunes`.
 
-    A job is named by its id or by a `FineTuneJob`.
+    A job is named by its id or by a `FineTuneJob`. Before anything is sent, every method raises
+    `InvalidArgument` for an id or a number that is out of bounds, and `TypeError` for an argument
+    of another type, such as a job of the other kind.
     """
 
     def __init__(self, transport: Transport, codec: Codec) -> None:
@@ -84,7 +86,7 @@ class FineTunes:
         Wire: `GET /fine-tunes`.
         """
         model = check_text("model", model)
-        chosen = words(status)
+        chosen = status_filter(status)
 
         def wanted(job: FineTuneJob) -> bool:
             return _is_of(job, model) and (chosen is None or job.status in chosen)
@@ -235,7 +237,8 @@ class FineTunes:
 
         if wait_for_capacity is None:
             return await create()
-        poll = self._jobs.poll(_CAPACITY_INTERVAL, wait_for_capacity)
+        patience = check_seconds("wait_for_capacity", wait_for_capacity)
+        poll = self._jobs.poll(_CAPACITY_INTERVAL, patience)
 
         async def running() -> Collection[str]:
             jobs = self._jobs.within(poll.seconds_left)
@@ -576,7 +579,8 @@ class FineTunes:
         Raises:
             TypeError: `plan` is not a `Plan`, or `on_outcome` not a plain function; nothing was
                 sent.
-            InvalidArgument: `journal` is not a regular file; nothing was deleted.
+            InvalidArgument: `journal` is not a regular file, or a bound not a number from 0;
+                nothing was deleted.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
             OSError: The journal cannot be written; its `report` has what was done by then.

@@ -19,7 +19,7 @@ from ..models import ImportJob, ImportStatus, Page
 from ..outcomes import Outcome, Receipt, Report
 from ..pagination import AsyncPager
 from ..transport import Transport
-from .jobs import Jobs, acknowledged, words
+from .jobs import Jobs, acknowledged, status_filter
 
 if TYPE_CHECKING:
     from ..cleanup import Plan, Selection
@@ -29,7 +29,8 @@ class Imports:
     """
     The model-import jobs of an account: `client.imports`.
 
-    A job is named by its id or by an `ImportJob`.
+    A job is named by its id or by an `ImportJob`. Before anything is sent, a method for one
+    job raises `InvalidArgument` for what cannot be an id, and `TypeError` for another object.
     """
 
     def __init__(self, transport: Transport, codec: Codec) -> None:
@@ -71,7 +72,7 @@ class Imports:
         Wire: `GET /custom_models/import`.
         """
         model_name = check_text("model_name", model_name)
-        chosen = _words(status)
+        chosen = _status_filter(status)
 
         def wanted(job: ImportJob) -> bool:
             return _is_named(job, model_name) and _is_in(job, chosen)
@@ -104,7 +105,7 @@ class Imports:
         """
         status = check_text("status", status)
         model_name = check_text("model_name", model_name)
-        chosen = _words(status)
+        chosen = _status_filter(status)
         return await self._jobs.page(
             page_no,
             page_size,
@@ -367,7 +368,8 @@ class Imports:
         Raises:
             TypeError: `plan` is not a `Plan`, or `on_outcome` not a plain function; nothing was
                 sent.
-            InvalidArgument: `journal` is not a regular file; nothing was deleted.
+            InvalidArgument: `journal` is not a regular file, or a bound not a number from 0;
+                nothing was deleted.
             PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
             OSError: The journal cannot be written; its `report` has what was done by then.
@@ -410,6 +412,6 @@ def _is_in(job: ImportJob, chosen: frozenset[str] | None) -> bool:
     return chosen is None or job.status in chosen
 
 
-def _words(status: str | Collection[str] | None) -> frozenset[str] | None:
-    chosen = words(status)
+def _status_filter(status: str | Collection[str] | None) -> frozenset[str] | None:
+    chosen = status_filter(status)
     return chosen and frozenset(ImportStatus.SPELLINGS.get(word, word) for word in chosen)

@@ -22,7 +22,7 @@ from ..arguments import check_callback, check_case, check_job_id, check_page_no,
 from ..bulk import AsyncOutcomes, Change, Stopping, check_many
 from ..calls import Call, Request, Sighting
 from ..codec import Codec
-from ..creation import Creation, Fields, body, sought
+from ..creation import Creation, Fields, body, creation_of
 from ..envelope import Reply, Row, Rows, malformed, read_rows
 from ..errors import InvalidArgument, NotFound, OutcomeUnknown
 from ..models import KNOWN_STATUSES, FineTuneJob, ImportJob, Noun, Page
@@ -77,9 +77,12 @@ class Jobs(Generic[Job]):
     """The name of the field that holds the creation time."""
 
     read_deletion: Callable[[Jobs[Job], str, Reply], Receipt]
-    """Reads the answer to a deletion of the job with this id."""
+    """
+    Reads the answer to a deletion of the job with this id. It is not a bound method: with a
+    reference cycle, a client that is dropped as its loop ends would not be closed.
+    """
 
-    def id_of(self, job: object) -> str:
+    def id_of(self, job: str | Job) -> str:
         """
         Return the checked id of a job that a caller gave as an id or as a job.
 
@@ -92,17 +95,17 @@ class Jobs(Generic[Job]):
         if isinstance(job, str):
             return check_job_id(job)
         raise TypeError(
-            f"job is a {type(job).__name__}; it must be an id or a {self.model.__name__}."
+            f"job must be an id or a {self.model.__name__}, not of type {type(job).__name__}."
         )
 
     def request(self, method: str, job_id: str, suffix: str = "") -> Request:
         """
-        Give a request about one job.
+        Return a request about one job.
         """
         return Request(method=method, path=f"{self.path}/{job_id}{suffix}")
 
     async def get(
-        self, job: object, stopping: Stopping | None = None, *, patient: bool = False
+        self, job: str | Job, stopping: Stopping | None = None, *, patient: bool = False
     ) -> Job:
         """
         Get a job as it is now; in a run that can be stopped, wait out rate limits.
@@ -151,7 +154,7 @@ class Jobs(Generic[Job]):
         """
         Give the jobs that a creation may have led to, the nearest in time first.
         """
-        asked = sought(creation)
+        asked = creation_of(creation)
         jobs = await self.pager({}, asked.could_be, None).collect()
         return sorted(jobs, key=lambda job: asked.distance(getattr(job, self.time_field)))
 
@@ -180,7 +183,7 @@ class Jobs(Generic[Job]):
         """
         Start a wait, whose deadline runs from now on.
         """
-        return Poll(poll_interval, deadline, clock=self.transport.clock, sleep=self.transport.rest)
+        return Poll(poll_interval, deadline, clock=self.transport.clock, sleep=self.transport.sleep)
 
     def within(self, seconds: float) -> Self:
         """
@@ -189,7 +192,7 @@ class Jobs(Generic[Job]):
         bound = min(self.transport.settings.deadline, max(seconds, _SHORTEST))
         return evolve(self, transport=self.transport.ending_in(bound))
 
-    async def cancel(self, job: object, stopping: Stopping | None = None) -> Receipt:
+    async def cancel(self, job: str | Job, stopping: Stopping | None = None) -> Receipt:
         """
         Cancel a job; in a run that can be stopped, wait out rate limits.
         """
@@ -209,7 +212,7 @@ class Jobs(Generic[Job]):
         return await self.transport.send(call)
 
     async def delete(
-        self, job: object, stopping: Stopping | None = None, *, missing_ok: bool = False
+        self, job: str | Job, stopping: Stopping | None = None, *, missing_ok: bool = False
     ) -> Receipt:
         """
         Delete a job; in a run that can be stopped, wait out rate limits.
@@ -303,7 +306,7 @@ class Jobs(Generic[Job]):
             max_percent=max_percent,
             cancel_running=cancel_running,
             on_outcome=on_outcome,
-            patience=Patience(clock=transport.clock, sleep=transport.rest),
+            patience=Patience(clock=transport.clock, sleep=transport.sleep),
         )
 
     def look(self, job_id: str, *, patient: bool = False) -> Call[Sighting]:
@@ -440,7 +443,7 @@ def _unconfirmed(job_id: str, request_id: str | None) -> Receipt:
     return Receipt(job_id=job_id, request_id=request_id, confirmed=False)
 
 
-def words(status: str | Collection[str] | None) -> frozenset[str] | None:
+def status_filter(status: str | Collection[str] | None) -> frozenset[str] | None:
     """
     Give the status words of a filter as a set; None where there is no filter.
 

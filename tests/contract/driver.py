@@ -59,7 +59,7 @@ for line in sys.stdin:
     answer: dict[str, Any] = {"value": None, "error": None, "code": None, "text": ""}
     try:
         answer["value"] = perform(json.loads(line))
-    except Exception as error:  # noqa: BLE001  whatever the caller would see is told
+    except Exception as error:  # noqa: BLE001 - whatever the caller would see is told
         answer["error"] = type(error).__name__
         answer["code"] = getattr(error, "code", None)
         answer["text"] = str(error)
