@@ -200,6 +200,7 @@ class _Walk(Generic[T]):
         self._ahead: deque[_PendingWindow] = deque()  # windows behind the chain, arrived or not
         self._readers: list[asyncio.Task[None]] = []
         self._total = 0  # jobs, by the latest reply
+        self._order_is_kept: bool | None = None  # among jobs of one second; None until needed
         self._horizon = 0  # the index up to which windows are being read
         self._end = 0  # the index up to which they are to be
 
@@ -266,7 +267,7 @@ class _Walk(Generic[T]):
                 # the link. If no page is large enough for that, an unchanged order has to do.
                 whole_second = tail.covered - tail.last_second_start + 1
                 can_straddle = bridging_span(end, whole_second, self._largest).end > end
-                if not can_straddle and same_order(tail, tied):
+                if not can_straddle and same_order(tail, tied) and await self._keeps_order(tied):
                     return self._join(tied)
                 back = max(back, whole_second)
             # At the normal overlap the page must also advance; further back only the link counts.
@@ -281,6 +282,16 @@ class _Walk(Generic[T]):
                 tied = window
             elif self._end_of_tail() >= end:  # otherwise try the new end of the chain first
                 back *= 2
+
+    async def _keeps_order(self, window: Window) -> bool:
+        """
+        Find out, once a walk, whether the jobs of one second come in the same order at each read:
+        a few may do so by chance.
+        """
+        if self._order_is_kept is None:
+            again = [await self._read(window.span) for _ in range(_READ_AGAIN)]
+            self._order_is_kept = all(same_order(window, each) for each in again)
+        return self._order_is_kept
 
     async def _check_end(self) -> None:
         """
