@@ -42,7 +42,8 @@ GRACE: Final = 10.0
 NOTHING_HAPPENED: Final = (ConnectionFailed, DeadlineExceeded)
 """Errors that, in a run that is stopping, leave a job as if it had never begun."""
 
-_NOTHING_WILL_WORK = (AuthenticationFailed, ClientClosed)
+NOTHING_WILL_WORK: Final = (AuthenticationFailed, ClientClosed)
+"""Errors that stop a run, since each further request would end in them too."""
 
 
 class Work(Protocol):
@@ -298,7 +299,7 @@ class AsyncOutcomes:
     async def _settle(self, job_id: str, job: Job | None) -> None:
         await _until(self._may_begin)
         outcome = await self._work.settle(job_id, job, lambda: self._stopping)
-        if isinstance(outcome.error, _NOTHING_WILL_WORK):
+        if isinstance(outcome.error, NOTHING_WILL_WORK):
             self._stopping = True
         self._record(outcome)
 

@@ -14,7 +14,14 @@ from typing import Final, Protocol
 
 from attrs import evolve, frozen
 
-from ..bulk import GRACE, NOTHING_HAPPENED, AsyncOutcomes, Job, Stopping
+from ..bulk import (
+    GRACE,
+    NOTHING_HAPPENED,
+    NOTHING_WILL_WORK,
+    AsyncOutcomes,
+    Job,
+    Stopping,
+)
 from ..errors import (
     APIError,
     ClientClosed,
@@ -47,7 +54,7 @@ from ..outcomes import (
     interruption,
     skipped,
 )
-from .facts import Facts
+from .facts import Facts, instant
 from .guards import check_guards, check_place
 from .journal import Journal
 from .plan import Plan, PlanEntry
@@ -240,12 +247,35 @@ class _Application:
         """
         Report that the job was left alone, unless it may have been cancelled or deleted before.
         """
-        if self._journal.may_have("delete", job_id):
-            doubt = _unwritten(job_id) if self._journal.broken else interruption(job_id)
+        if doubt := self._doubt(job_id):
             return failed("delete", job_id, doubt, job=job)
-        if self._journal.may_have("cancel", job_id):
-            return failed("delete", job_id, _only_cancelled(job_id), job=job)
         return _skip(job_id, "not_attempted", error=error, job=job)
+
+    def _doubt(self, job_id: str) -> OutcomeUnknown | None:
+        """
+        Return the error for a job that may have been deleted or cancelled; None for any other.
+        """
+        if self._journal.may_have("delete", job_id):
+            return _unwritten(job_id) if self._journal.broken else interruption(job_id)
+        return _only_cancelled(job_id) if self._journal.may_have("cancel", job_id) else None
+
+    def _failed(
+        self, job_id: str, error: DashScopeError, job: Job | None, *, has_looked: bool
+    ) -> Outcome:
+        """
+        Report a failure. Without a look at the job, what was in doubt about it still is.
+        """
+        doubt = None if has_looked else self._doubt(job_id)
+        if doubt is None or isinstance(error, NOTHING_WILL_WORK):  # which has to stop the run
+            return failed("delete", job_id, error, job=job)
+        unknown = OutcomeUnknown(
+            f"{doubt.message} It could not be looked at: {error.message}",
+            code=error.code,
+            status=error.status,
+            request_id=error.request_id,
+            hint=doubt.hint,
+        )
+        return failed("delete", job_id, unknown, job=job)
 
     async def _outcome(self, entry: PlanEntry, stopping: Stopping) -> Outcome:
         job_id = entry.job_id
@@ -254,6 +284,7 @@ class _Application:
         # An earlier run intended it, and did not record how it ended.
         in_doubt = self._journal.may_have("delete", job_id)
         job: Job | None = None
+        has_looked = False
         try:
             job = await self._service.get(job_id, stopping)
             skip = self._skip_if_changed(entry, job) or await self._cancel_if_running(
@@ -263,10 +294,11 @@ class _Application:
                 return skip
             if stopping():
                 return self._not_attempted(job_id, job=job)
+            has_looked = True
             receipt = await self._change("delete", self._service.delete, job_id, stopping)
         except NotFound as error:
             if not error.is_from_service:
-                return failed("delete", job_id, error, job=job)
+                return self._failed(job_id, error, job, has_looked=has_looked)
             if in_doubt:
                 unconfirmed = Receipt(job_id=job_id, request_id=error.request_id, confirmed=False)
                 return done("delete", unconfirmed, job=job)
@@ -276,7 +308,7 @@ class _Application:
         except DashScopeError as error:
             if stopping() and isinstance(error, NOTHING_HAPPENED):
                 return self._not_attempted(job_id, error=error, job=job)
-            return failed("delete", job_id, error, job=job)
+            return self._failed(job_id, error, job, has_looked=has_looked)
         return done("delete", receipt, job=job)
 
     def _skip_if_changed(self, entry: PlanEntry, job: Job) -> Outcome | None:
@@ -376,17 +408,12 @@ def _only_cancelled(job_id: str) -> OutcomeUnknown:
 
 
 def _identity(job: Facts | PlanEntry) -> tuple[object, ...]:
-    # In UTC, since Python never calls times of different zones equal where clocks are set back.
-    return job.job_id, job.status, _utc(job.create_time), _utc(job.end_time), job.output
+    return job.job_id, job.status, instant(job.create_time), instant(job.end_time), job.output
 
 
 def _title(entry: PlanEntry) -> tuple[str | None, str | None]:
     # What a person saw in the plan; a new name may be a colleague's only way to say "keep it".
     return entry.model, entry.name
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.astimezone(UTC)
 
 
 def _only_ended(entry: PlanEntry, fresh: Facts) -> bool:

@@ -4,7 +4,7 @@ The fields of a job that a clean-up looks at, under the same names for both kind
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import frozen
 
@@ -86,6 +86,19 @@ class Facts:
             garbled=not job.extra.keys().isdisjoint(_IMPORT_NAMES),
             garbled_time=next((name for name in _IMPORT_TIMES if name in job.extra), None),
         )
+
+
+def instant(time: datetime | None) -> timedelta | None:
+    """
+    Return what to compare a time by: how long after the beginning of the calendar in UTC it is.
+
+    Times of different zones are never equal in an hour that comes twice, and the first and the
+    last hours of the calendar cannot be converted to UTC.
+    """
+    offset = time.utcoffset() if time is not None else None
+    if time is None or offset is None:
+        return None
+    return time.replace(tzinfo=None) - datetime.min - offset
 
 
 def _aware(time: datetime | None) -> datetime | None:

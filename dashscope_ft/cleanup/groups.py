@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
+
+from .facts import instant
 
 
 @frozen(kw_only=True)
@@ -33,10 +35,10 @@ class Group:
     jobs: int
     """The number of jobs."""
 
-    oldest: datetime | None
+    oldest: datetime | None = field(eq=instant)
     """When the first of them was created."""
 
-    newest: datetime | None
+    newest: datetime | None = field(eq=instant)
     """When the last of them was created."""
 
 

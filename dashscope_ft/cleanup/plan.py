@@ -20,7 +20,7 @@ from cattrs import Converter
 from ..arguments import check_regular_file
 from ..errors import InvalidArgument, PlanRefused
 from ..models import FineTuneJob, ImportJob, Noun
-from .facts import Facts
+from .facts import Facts, instant
 from .groups import Group, Membership, groups_of
 from .selection import Selection
 from .summary import summary_of
@@ -49,10 +49,10 @@ class PlanEntry:
     output: str | None
     """The name of its result."""
 
-    create_time: datetime | None
+    create_time: datetime | None = field(eq=instant)
     """When it was created."""
 
-    end_time: datetime | None
+    end_time: datetime | None = field(eq=instant)
     """When it ended."""
 
     @classmethod

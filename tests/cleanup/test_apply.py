@@ -6,17 +6,19 @@ import json
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve
 
+from dashscope_ft.bulk import Stopping
 from dashscope_ft.cleanup import Patience, Plan, Selection, apply_plan
 from dashscope_ft.errors import (
     AuthenticationFailed,
+    ConnectionFailed,
     DashScopeError,
     GuardExceeded,
     NotFound,
@@ -519,11 +521,13 @@ async def test_a_job_of_the_hour_that_comes_twice(tmp_path: Path) -> None:
     created = datetime(2025, 10, 26, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1)
     world = a_world("FAILED")
     changed(create_time=created)(world)
-    (await a_plan(world)).save(tmp_path / "plan")
+    plan = await a_plan(world)
+    plan.save(tmp_path / "plan")
 
-    report = await applied(world, Plan.load(tmp_path / "plan"))
+    loaded = Plan.load(tmp_path / "plan")
 
-    assert results(report) == {"ft-0": "done: confirmed"}
+    assert loaded == plan
+    assert results(await applied(world, loaded)) == {"ft-0": "done: confirmed"}
 
 
 async def interrupted(task: asyncio.Task[Report]) -> tuple[Report, list[str]]:
@@ -734,6 +738,77 @@ async def test_a_cancellation_of_an_earlier_run_is_taken_up(tmp_path: Path) -> N
     assert results(first) == {"ft-0": "skipped: state"}
     assert results(second) == {"ft-0": "done: confirmed"}
     assert world.calls["cancel"] == 1
+
+
+@define
+class OutOfSight(World):
+    """
+    A service whose looks fail from some request on.
+    """
+
+    fails_from: int = 0
+
+    async def get(self, job_id: str, stopping: Stopping) -> FineTuneJob:
+        if self.requests >= self.fails_from:
+            raise ConnectionFailed("no connection")
+        return await super().get(job_id, stopping)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("FAILED", "before the answer"), ("RUNNING", "was to be cancelled first")]
+)
+async def test_what_an_earlier_run_may_have_done_stays_in_doubt(
+    status: str, error: str, tmp_path: Path
+) -> None:
+    """
+    A look that fails says nothing of a change whose answer an earlier run lost.
+    """
+    world = a_world(status)
+    plan = await a_plan(world, ALL)
+    again: dict[str, Any] = {"journal": tmp_path / "journal", "cancel_running": True}
+    world.faults["ft-0"] = deque(["lost after"])
+    world.cancelling_for = 1000
+    await applied(world, plan, **again, patience=patience(20))
+
+    [outcome] = (await applied(OutOfSight(jobs=world.jobs), plan, **again)).outcomes
+
+    assert (outcome.result, outcome.reason) == ("failed", "unknown_outcome")
+    assert error in str(outcome.error)
+    assert "no connection" in str(outcome.error)
+
+
+async def test_a_cancellation_that_cannot_be_looked_up_stays_in_doubt() -> None:
+    """
+    A job was cancelled, and the looks after that fail: the outcome is not that nothing happened.
+    """
+    world = OutOfSight(jobs=a_world("RUNNING").jobs, fails_from=2)
+    plan = await a_plan(world, ALL)
+    world.faults["ft-0"] = deque(["lost after"])
+
+    report = await applied(world, plan, cancel_running=True)
+
+    assert world.jobs["ft-0"].status == "CANCELING"
+    assert results(report) == {"ft-0": "failed: unknown_outcome"}
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=8))),
+        datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-8))),
+    ],
+)
+async def test_a_time_at_an_edge_of_the_calendar(edge: datetime, tmp_path: Path) -> None:
+    """
+    A time that does not exist in UTC, such as the zero of other languages, stops no clean-up.
+    """
+    world = a_world("FAILED", "FAILED")
+    changed(end_time=edge)(world)
+    (await a_plan(world)).save(tmp_path / "plan")
+
+    report = await applied(world, Plan.load(tmp_path / "plan"))
+
+    assert results(report) == dict.fromkeys(["ft-0", "ft-1"], "done: confirmed")
 
 
 async def test_an_inferred_deletion_names_the_answer_it_rests_on(tmp_path: Path) -> None:
