@@ -222,7 +222,7 @@ def read_rows(reply: Reply, key: str, time_field: str, *, page_no: int, page_siz
 
 def read_count(value: object, least: int) -> int | None:
     """
-    Read a whole number, which may be sent as text; None for what is none, or below `least`.
+    Read a whole number, which may be sent as text; None for anything else, or below `least`.
     """
     if type(value) is str and value.isdecimal() and len(value) <= _LONGEST_INTEGER:
         value = int(value)
@@ -233,10 +233,14 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        # The escape of half a character, or a number beyond all floats, is JSON all the same,
-        # and one odd row must not cost the page.
+        # One odd value must not cost the page: half a character, a byte that is not text, a raw
+        # control character, NaN, a number beyond all floats.
         lenient = json.loads(
-            body.decode(), parse_float=_number, parse_int=_integer, parse_constant=_refused
+            body.decode("utf-8-sig", "replace"),
+            strict=False,
+            parse_float=_number,
+            parse_int=_integer,
+            parse_constant=str,
         )
         return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
 
@@ -248,10 +252,6 @@ def _integer(text: str) -> int | float | str:
 def _number(text: str) -> float | str:
     number = float(text)
     return number if isfinite(number) else text
-
-
-def _refused(word: str) -> None:
-    raise ValueError(f"{word} is not JSON.")
 
 
 def _failure(fields: Row) -> tuple[str | None, str]:

@@ -29,6 +29,8 @@ from .stitching import (
 
 T = TypeVar("T")
 
+_FEWEST_ROWS = 20  # of a page that can lie across any place of the list
+_MOST_BEYOND = 5  # rows read after what should be the end of the list
 _READ_AGAIN = 2  # times that a short page below its own total may be read again
 
 _PendingWindow = asyncio.Future[Window | Exception]
@@ -280,7 +282,7 @@ class _Walk(Generic[T]):
                 return self._join(window, anchored=anchored)
             if joint is Link.TIED and tied is None:
                 tied = window
-            elif self._end_of_tail() >= end:  # otherwise try the new end of the chain first
+            elif self._end_of_tail() == end:  # otherwise try the new end of the chain first
                 back *= 2
 
     async def _keeps_order(self, window: Window) -> bool:
@@ -295,20 +297,28 @@ class _Walk(Generic[T]):
 
     async def _check_end(self) -> None:
         """
-        Read one row after the last window if no total confirms that the list ends there: the
-        service may have cut the page short without saying so.
+        If no total confirms that the list ends with the last window, read on, row by row, until
+        there is none: the service may have cut the page short without saying so. A row that the
+        chain has only shows that jobs were created meanwhile.
         """
         tail = self._tail
-        if tail.job_ids and tail.total < tail.covered:
-            beyond = await self._read(Span(tail.covered + 1, 1))
+        if not tail.job_ids or tail.total >= tail.covered:
+            return
+        for place in range(tail.covered + 1, tail.covered + 1 + _MOST_BEYOND):
+            beyond = await self._read(Span(place, 1))
+            if not beyond.job_ids:
+                return
             if not beyond.ids <= self._seen:
-                raise self._inconsistent(beyond.total, beyond.ids)
+                break
+        raise self._inconsistent(beyond.total, beyond.ids)
 
     def _end_of_tail(self) -> int:
         """
-        Where the chain ends now, at worst: jobs that are gone since then may all have been in it.
+        Where the chain ends now, at worst: new jobs are before it, and those that are gone since
+        then may all have been in it.
         """
-        return self._tail.covered - max(0, self._tail.total - self._total)
+        tail = self._tail
+        return tail.covered + (self._total - tail.total if self._total and tail.total else 0)
 
     def _join(self, window: Window, *, anchored: bool = False) -> list[str]:
         """
@@ -440,11 +450,15 @@ class _Walk(Generic[T]):
         self, total: int, unlinked: frozenset[str] = frozenset()
     ) -> ListingInconsistent:
         seen = len(self._seen | unlinked)
+        claim = f"counts {total}" if total else "does not say how many there are"
+        hint = "List again when fewer jobs come and go."
+        if self._largest < _FEWEST_ROWS:
+            hint = f"It gives {self._largest} jobs a page, too few to tell that none is missing."
         error = ListingInconsistent(
             f"The listing could not be proven complete: {seen} jobs were seen, and "
-            f"the service counts {total}.",
-            hint="List again when fewer jobs come and go.",
+            f"the service {claim}.",
+            hint=hint,
         )
         error.seen = seen
-        error.total = total
+        error.total = total or None
         return error

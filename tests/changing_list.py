@@ -141,8 +141,11 @@ class ChangingList:
         )
 
     def row(self, job: int) -> Row:
-        time = _EPOCH + timedelta(seconds=job // self.second)
+        time = _EPOCH + timedelta(seconds=self.second_of(job))
         return {"job_id": str(job), "create_time": time.isoformat()}
+
+    def second_of(self, job: int) -> int:
+        return job // self.second
 
     def change(self) -> None:
         for _ in range(self.random.randint(0, self.changes)):
@@ -153,7 +156,7 @@ class ChangingList:
                 self.delete(self.random.choice(self.jobs))
         if self.second > 1:
             self.random.shuffle(self.jobs)
-            self.jobs.sort(key=lambda job: -(job // self.second))
+            self.jobs.sort(key=lambda job: -self.second_of(job))
 
     def delete(self, job: int) -> None:
         self.jobs.remove(job)

@@ -533,11 +533,16 @@ def test_a_date_to_wait_for_is_one_of_utc(zone: str, monkeypatch: pytest.MonkeyP
         (b"-1e400", "-1e400"),
         (b"1" + b"0" * 400, "1" + "0" * 400),
         (b"1" + b"0" * 5000, "1" + "0" * 5000),
+        (b"NaN", "NaN"),
+        (b"-Infinity", "-Infinity"),
+        (b'"caf\xe9"', "caf\ufffd"),
+        (b'"cut \xe4\xb8"', "cut \ufffd"),
+        (b'"a\tb\nc\x00"', "a\tb\nc\x00"),
     ],
 )
 def test_what_is_json_but_not_for_every_reader(odd: bytes, read: str) -> None:
     """
-    The escape of half a character, or a number beyond all bounds, costs no other value.
+    Half a character, a byte that is not text or a number beyond all bounds costs no other value.
     """
     whole = {"job_id": "ft-1", "job_name": "a whole \U0001f600", "usage": 2**60}
     row = orjson.dumps(whole)[:-1] + b', "odd": ' + odd + b"}"

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from itertools import accumulate
 from random import Random
 from typing import Any
 
@@ -197,6 +198,44 @@ async def test_a_page_that_is_cut_short_in_silence(total: int | None) -> None:
         await lying.walk()
 
 
+@pytest.mark.parametrize("created", [1, 2, 3])
+async def test_a_page_that_is_cut_short_in_silence_as_jobs_come(created: int) -> None:
+    """A known job after the end shows only that jobs were created: what follows it is read too."""
+    lying = ChangingList(100, random=Random(4), cap=20)
+    lying.distort = lambda rows: rows._replace(total=None, page_size=100)
+
+    def create() -> None:
+        if len(lying.reads) == 2:
+            lying.jobs[:0] = range(100 + created - 1, 99, -1)
+
+    lying.change = create  # type: ignore[method-assign]
+    with pytest.raises(ListingInconsistent, match="does not say how many") as caught:
+        await lying.walk()
+
+    assert caught.value.total is None
+
+
+async def test_a_list_that_grows_at_every_read() -> None:
+    """Where the chain ends is found again by the total, however many jobs came before it."""
+    growing = ChangingList(400, random=Random(7), changes=12, inserts=1.0)
+
+    async with asyncio.timeout(60):  # it would read for ever
+        jobs = await growing.walk(page_size=20)
+
+    assert growing.throughout <= set(jobs)
+
+
+@pytest.mark.parametrize("seed", range(150, 160))
+async def test_a_second_whose_jobs_are_in_order_by_chance(seed: int) -> None:
+    """A few jobs of one second in an unchanged order prove nothing where others are shuffled."""
+    random = Random(seed)
+    seconds = [0, *accumulate(random.random() > 0.2 for _ in range(101))]
+    shuffled = ChangingList(101, random=Random(seed), second=2, cap=10)
+    shuffled.second_of = lambda job: seconds[job]  # type: ignore[method-assign]
+    with suppress(ListingInconsistent):
+        assert shuffled.throughout <= set(await shuffled.walk(concurrency=4))
+
+
 @pytest.mark.parametrize("page_size", [20, 50, 100])
 @pytest.mark.parametrize("echoed", [10, 20, 50, 100, 1000])
 async def test_a_page_size_that_is_echoed_wrongly(echoed: int, page_size: int) -> None:
@@ -238,7 +277,7 @@ async def test_another_task_in_a_walk_that_is_left() -> None:
 
 
 async def test_a_page_without_a_total_as_jobs_come() -> None:
-    """What is new at the head moves a known job behind the end, which proves it no less."""
+    """New jobs move known ones past the end, which is found some rows later."""
     changing = ChangingList(30, random=Random(4), changes=1, inserts=1.0)
     changing.distort = lambda rows: rows._replace(total=None)
 
@@ -274,8 +313,10 @@ async def test_a_total_that_changes_at_random(seed: int) -> None:
 async def test_a_service_that_caps_the_page_size_too_small(cap: int) -> None:
     """Pages too small to overlap cost bounded reads, then the walk says so."""
     tiny = ChangingList(500, random=Random(3), cap=cap)
-    with suppress(ListingInconsistent):
+    try:
         assert len(await tiny.walk()) == 500
+    except ListingInconsistent as error:
+        assert error.hint == f"It gives {cap} jobs a page, too few to tell that none is missing."
 
     assert len(tiny.reads) <= 4 * 500
 

@@ -235,6 +235,14 @@ def test_what_a_reply_adds(reply: list[int], anchored: bool, new: list[int]) -> 
     assert taken(window(reply), seen, anchored=anchored) == []
 
 
+@pytest.mark.parametrize("anchored", [True, False])
+def test_a_reply_that_shows_a_job_twice(anchored: bool) -> None:
+    """
+    It is new once.
+    """
+    assert taken(window([8, 7, 6, 7, 6]), ids([8]), anchored=anchored) == [7, 6]
+
+
 def test_what_stands_in_one_second_with_a_known_job() -> None:
     """
     Rows before a known one are new where they are of its second: they may have swapped places.

@@ -311,6 +311,8 @@ def test_a_job_listed_twice_takes_one_place_among_the_latest() -> None:
         {"model": "caf\udce9*"},
         {"protect": [None]},
         {"protect": ["ft-1\n", "ft-2\n"]},
+        {"protect": "ft-1 "},
+        {"protect": " ft-1"},
         {"protect": "ft-1\nft-2"},
         {"protect": "ft-1\r"},
         {"name": " mine"},

@@ -326,11 +326,11 @@ CONTENT_FAULTS = [
     Fault("not JSON", NOT_JSON, {"words": Answer(b"fine"), "half": Answer(b'{"output": {')}),
     Fault("garbage behind it", NOT_JSON, one(spoiled(surrounded(after=b"}")))),
     Fault("two documents", NOT_JSON, one(spoiled(lambda a: evolve(a, body=a.content * 2)))),
-    Fault("byte order mark", NOT_JSON, one(spoiled(surrounded(b"\xef\xbb\xbf")))),
+    Fault("byte order mark", FINE, one(spoiled(surrounded(b"\xef\xbb\xbf")))),
     Fault("UTF-16", NOT_JSON, one(spoiled(recoded))),
     Fault(
         "bad UTF-8",
-        NOT_JSON,
+        FINE,
         {
             "stray byte": spoiled(inserted(b'"x": "\xff"')),
             "overlong": spoiled(inserted(b'"x": "\xc0\xaf"')),
@@ -339,7 +339,7 @@ CONTENT_FAULTS = [
     ),
     Fault(
         "NaN or infinity",
-        NOT_JSON,
+        FINE,
         {word: spoiled(inserted(b'"usage": ' + word.encode())) for word in ("NaN", "-Infinity")},
     ),
     Fault("number of 5,000 digits", FINE, one(spoiled(inserted(b'"usage": ' + b"9" * 5000)))),
