@@ -14,11 +14,11 @@ from random import Random
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ..models import ImportStatus, JobStatus, Noun
-from . import births, refusals, seeding, training
+from . import factory, refusals, seeding, training
 from .archive import Archive
-from .births import Births
 from .clock import Clock
-from .records import SOMEBODY, Books, Caller, Record
+from .factory import JobFactory
+from .records import DEFAULT_CALLER, Books, Caller, Record
 from .rules import Bucket, Pace, Rules
 from .wire import ASSIGNED
 
@@ -51,7 +51,7 @@ class Account:
         key: The demo key bound to it; not a secret.
         workspace: The workspace of requests that do not name one.
         rules: The service's behaviour; can be changed at any time.
-        pace: How long jobs take; can be changed at any time, for future jobs.
+        pace: How long jobs and exports take; can be changed at any time, for what begins later.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Account:
         self._random = random
         self._bucket = Bucket()
         self._archive = Archive(clock)
-        self._births = Births(random)
+        self._factory = JobFactory(random)
 
     @property
     def books(self) -> Books:
@@ -105,13 +105,15 @@ class Account:
     # Fine-tuning jobs
 
     @_up_to_date
-    def create_job(self, fields: Mapping[str, Any], *, caller: Caller = SOMEBODY) -> dict[str, Any]:
+    def create_job(
+        self, fields: Mapping[str, Any], *, caller: Caller = DEFAULT_CALLER
+    ) -> dict[str, Any]:
         """
         Create a fine-tuning job, which starts as `PENDING`.
         """
         refusals.check_job(fields)
         self._check_quotas()
-        record = self._births.job(
+        record = self._factory.job(
             {name: value for name, value in fields.items() if name not in ASSIGNED},
             status=JobStatus.PENDING,
             created=self._clock.time(),
@@ -127,7 +129,7 @@ class Account:
         page_no: int = 1,
         page_size: int = 10,
         model: str | None = None,
-        caller: Caller = SOMEBODY,
+        caller: Caller = DEFAULT_CALLER,
     ) -> dict[str, Any]:
         """
         Return a page of fine-tuning jobs, newest first.
@@ -139,14 +141,14 @@ class Account:
         return self._page("fine_tunes", "jobs", page_no, page_size, caller, matches)
 
     @_up_to_date
-    def get_job(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
+    def get_job(self, job_id: str, *, caller: Caller = DEFAULT_CALLER) -> dict[str, Any]:
         """
         Return a fine-tuning job.
         """
         return self._job(job_id, caller).wire
 
     @_up_to_date
-    def cancel_job(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
+    def cancel_job(self, job_id: str, *, caller: Caller = DEFAULT_CALLER) -> dict[str, Any]:
         """
         Start to cancel a fine-tuning job.
         """
@@ -162,7 +164,7 @@ class Account:
         return {"status": "success"}
 
     @_up_to_date
-    def delete_job(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
+    def delete_job(self, job_id: str, *, caller: Caller = DEFAULT_CALLER) -> dict[str, Any]:
         """
         Delete a fine-tuning job.
         """
@@ -174,7 +176,7 @@ class Account:
 
     @_up_to_date
     def read_log(
-        self, job_id: str, *, offset: int = 0, line: int = 100, caller: Caller = SOMEBODY
+        self, job_id: str, *, offset: int = 0, line: int = 100, caller: Caller = DEFAULT_CALLER
     ) -> dict[str, Any]:
         """
         Return some lines of a job's log, and their total number.
@@ -185,13 +187,13 @@ class Account:
         return {"logs": lines[offset : offset + line], "total": len(lines)}
 
     @_up_to_date
-    def list_checkpoints(self, job_id: str, *, caller: Caller = SOMEBODY) -> list[dict[str, Any]]:
+    def list_checkpoints(
+        self, job_id: str, *, caller: Caller = DEFAULT_CALLER
+    ) -> list[dict[str, Any]]:
         """
         Return the checkpoints of a job, oldest first.
         """
-        return training.checkpoints(
-            self._job(job_id, caller), self._clock.time(), export_seconds=self.pace.exporting
-        )
+        return training.checkpoints(self._job(job_id, caller), self._clock.time())
 
     @_up_to_date
     def export_checkpoint(
@@ -200,7 +202,7 @@ class Account:
         checkpoint: str,
         *,
         model_name: str | None = None,
-        caller: Caller = SOMEBODY,
+        caller: Caller = DEFAULT_CALLER,
     ) -> bool:
         """
         Start to publish a checkpoint as a model.
@@ -213,7 +215,7 @@ class Account:
             raise refusals.missing("model_name")
         if checkpoint in record.exports:
             raise refusals.unsupported("exported", "being exported already")
-        record.exports[checkpoint] = (self._clock.time(), model_name)
+        record.exports[checkpoint] = (self._clock.time() + self.pace.exporting, model_name)
         self._archive.note("exported", record, caller.request_id)
         return True
 
@@ -221,13 +223,13 @@ class Account:
 
     @_up_to_date
     def create_import(
-        self, fields: Mapping[str, Any], *, caller: Caller = SOMEBODY
+        self, fields: Mapping[str, Any], *, caller: Caller = DEFAULT_CALLER
     ) -> dict[str, Any]:
         """
         Create an import job, which starts as `PENDING`.
         """
         refusals.check_import(fields)
-        record = self._births.model_import(
+        record = self._factory.model_import(
             fields,
             status=ImportStatus.PENDING,
             created=self._clock.time(),
@@ -244,7 +246,7 @@ class Account:
         page_size: int = 10,
         status: str | None = None,
         model_name: str | None = None,
-        caller: Caller = SOMEBODY,
+        caller: Caller = DEFAULT_CALLER,
     ) -> dict[str, Any]:
         """
         Return a page of import jobs, newest first.
@@ -256,14 +258,14 @@ class Account:
         return self._page("imports", "list", page_no, page_size, caller, matches)
 
     @_up_to_date
-    def get_import(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
+    def get_import(self, job_id: str, *, caller: Caller = DEFAULT_CALLER) -> dict[str, Any]:
         """
         Return an import job.
         """
         return self._import(job_id, caller).wire
 
     @_up_to_date
-    def delete_import(self, job_id: str, *, caller: Caller = SOMEBODY) -> dict[str, Any]:
+    def delete_import(self, job_id: str, *, caller: Caller = DEFAULT_CALLER) -> dict[str, Any]:
         """
         Delete an import job and its files, and return the job.
         """
@@ -310,18 +312,18 @@ class Account:
         ):
             fields = seeding.job_fields(random, status, models)
             records.append(
-                self._births.job(fields, status=status, created=created, workspace=workspace)
+                self._factory.job(fields, status=status, created=created, workspace=workspace)
             )
         words = seeding.import_statuses(random, imports, import_statuses)
         for status, created in zip(words, seeding.times(random, imports, now), strict=True):
             fields = seeding.import_fields(random, status, models)
             records.append(
-                self._births.model_import(
+                self._factory.model_import(
                     fields, status=status, created=created, workspace=workspace
                 )
             )
         for record in records:
-            births.bring_to_life(record, self.pace, random, now)
+            factory.add_history(record, self.pace, random, now)
             self._archive.add(record, None)
         return [record.job_id for record in records]
 
@@ -329,10 +331,15 @@ class Account:
     def set_status(self, job_id: str, status: str) -> dict[str, Any]:
         """
         Set the status of a job of either kind, which then keeps it, and return the job.
+
+        The rest of it, such as its end and its log, becomes that of a job with this status; a log
+        that was set stays.
         """
-        record = self._archive.find_any(job_id)
+        record, now = self._archive.find_any(job_id), self._clock.time()
         record.plan.clear()
-        record.enter(status, self._clock.time())
+        record.enter(status, now)
+        if record.noun == "fine_tunes":
+            factory.fit_training(record, self.pace, now)
         self._archive.watch(record)
         return record.wire
 
@@ -360,7 +367,7 @@ class Account:
 
     @_up_to_date
     def _all_jobs(self, noun: Noun) -> dict[str, dict[str, Any]]:
-        return {record.job_id: record.wire for record in self._archive.shelf(noun)}
+        return {record.job_id: record.wire for record in self._archive.records(noun)}
 
     def _page(
         self,
@@ -377,7 +384,7 @@ class Account:
         size = min(page_size, rules.page_size_cap or page_size)
         found = [
             record
-            for record in self._archive.shelf(noun)
+            for record in self._archive.records(noun)
             if record.workspace == workspace and (rules.ignores_filters or matches(record.wire))
         ]
         if rules.shuffles_ties:
@@ -387,11 +394,11 @@ class Account:
 
     def _start(self, record: Record, caller: Caller) -> None:
         fails = self._random.random() < self.rules.failure_rate
-        births.send_off(record, self.pace, born=self._clock.time(), fails=fails)
+        factory.plan_changes(record, self.pace, created=self._clock.time(), fails=fails)
         self._archive.add(record, caller.request_id)
 
     def _check_quotas(self) -> None:
-        words = [record.status for record in self._archive.shelf("fine_tunes")]
+        words = [record.status for record in self._archive.records("fine_tunes")]
         unfinished = sum(word not in JobStatus.FINISHED for word in words)
         if self.rules.running_quota is not None and unfinished >= self.rules.running_quota:
             raise refusals.too_many_running()

@@ -9,7 +9,7 @@ import threading
 
 from ..models import Noun
 from .clock import Clock
-from .records import Action, Books, Entry, Record, Shelf
+from .records import Action, Books, Entry, Record, Records
 from .refusals import not_found
 
 
@@ -26,15 +26,15 @@ class Archive:
         self.books = Books()
         self.lock = threading.RLock()
         self._clock = clock
-        self._shelves: dict[Noun, Shelf] = {"fine_tunes": Shelf(), "imports": Shelf()}
+        self._records: dict[Noun, Records] = {"fine_tunes": Records(), "imports": Records()}
         self._scheduled: dict[str, Record] = {}
         self._next_change = math.inf
 
-    def shelf(self, noun: Noun) -> Shelf:
+    def records(self, noun: Noun) -> Records:
         """
         Return the jobs of one kind.
         """
-        return self._shelves[noun]
+        return self._records[noun]
 
     def settle(self) -> None:
         """
@@ -64,7 +64,7 @@ class Archive:
         """
         Add a new job.
         """
-        self._shelves[record.noun].add(record)
+        self._records[record.noun].add(record)
         self.watch(record)
         self.note("created", record, request_id)
 
@@ -72,7 +72,7 @@ class Archive:
         """
         Delete a job.
         """
-        self._shelves[record.noun].remove(record)
+        self._records[record.noun].remove(record)
         self._scheduled.pop(record.job_id, None)
         self.note("deleted", record, request_id)
 
@@ -98,7 +98,7 @@ class Archive:
         Raises:
             Refusal: There is none.
         """
-        record = self._shelves[noun].find(job_id)
+        record = self._records[noun].find(job_id)
         if record is None or record.workspace != workspace:
             raise not_found()
         return record
@@ -110,7 +110,7 @@ class Archive:
         Raises:
             KeyError: There is none.
         """
-        for shelf in self._shelves.values():
-            if record := shelf.find(job_id):
+        for records in self._records.values():
+            if record := records.find(job_id):
                 return record
         raise KeyError(job_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from attrs import define, field, frozen, validators
 
@@ -34,8 +34,10 @@ class Fault:
     region: str = "*"
     """A pattern for the region."""
 
-    times: int | None = 1
-    """How many requests it affects; None for no limit."""
+    times: int | None = field(
+        default=cast(int | None, 1), validator=validators.optional(validators.ge(1))
+    )
+    """How many requests it affects, at least 1; None for no limit."""
 
     every: int = field(default=1, validator=validators.ge(1))
     """It affects each request whose count among the matching ones is a multiple of this."""
@@ -43,7 +45,7 @@ class Fault:
     lose: Literal["before", "after"] | None = None
     """Whether the connection ends without an answer: before or after the request took effect."""
 
-    torn: int | None = None
+    torn: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
     """The connection ends after so many bytes of the body, or after all of it if it is shorter."""
 
     reset: bool = False

@@ -27,7 +27,7 @@ class Request:
     """The path and query, as sent."""
 
     path: str
-    """The path below the base URL, as sent, such as `/fine-tunes/ft-1`."""
+    """The path below the base URL, as sent, such as `/fine-tunes/ft-1`; empty for one outside."""
 
     operation: str
     """The operation, such as `fine_tunes.delete`; empty for an unknown path or method."""
@@ -36,7 +36,7 @@ class Request:
     """The job id in the path."""
 
     region: str
-    """The region it was sent to."""
+    """The region it was sent to; `intl` if the path names none."""
 
     key: Literal["known", "unknown", "missing"]
     """Whether its key is the region's; the key itself is not kept."""

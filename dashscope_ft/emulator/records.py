@@ -54,7 +54,7 @@ class Record:
     """Log lines set by a test; None to generate them."""
 
     exports: dict[str, tuple[float, str]] = field(factory=dict)
-    """Exported checkpoints: when the export began, and the model's name."""
+    """Exported checkpoints: when the export is complete, and the model's display name."""
 
     @property
     def job_id(self) -> str:
@@ -90,10 +90,15 @@ class Record:
         Set the status, and the fields that depend on it.
         """
         self.wire["status"] = status
-        if self.noun == "fine_tunes" and status in JobStatus.FINISHED:
-            self.ended = time
-            self.wire |= {"end_time": local_time(time)} | _FINAL_FIELDS[status]
-        elif self.noun == "imports" and status == ImportStatus.FAILED:
+        for name in ("end_time", "code", "message", "error_code"):
+            self.wire.pop(name, None)
+        if self.noun == "fine_tunes":
+            finished = status in JobStatus.FINISHED
+            self.ended = time if finished else None
+            self.wire["usage"] = 0
+            if finished:
+                self.wire |= {"end_time": local_time(time)} | _FINAL_FIELDS[status]
+        elif status == ImportStatus.FAILED:
             self.wire["error_code"] = "The weights' configuration could not be read."
 
 
@@ -104,7 +109,7 @@ _FINAL_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
-class Shelf:
+class Records:
     """
     A collection of records, by id and newest first.
     """
@@ -151,7 +156,7 @@ class Caller:
     """The id of the request, for the books."""
 
 
-SOMEBODY = Caller()
+DEFAULT_CALLER = Caller()
 
 
 @frozen(kw_only=True)

@@ -227,7 +227,7 @@ class Server:
         """
         Send an answer, as far as its fault allows.
         """
-        body = answer.body if fault.torn is None else answer.body[: fault.torn]
+        body = b"" if request.method == "HEAD" else answer.body[: fault.torn]
         if fault.drip is None:
             # The journal first, so that it is complete when the client has the answer.
             self._end_request(request, answer.status)
@@ -272,11 +272,14 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 def _below_base(path: str, regions: Iterable[str]) -> tuple[str, str]:
-    for region in regions:
-        base = f"/{region}{_BASE}"
-        if path == base or path.startswith(f"{base}/"):
+    """
+    Return the region of a path, and the part below its base URL: nothing for a path outside.
+    """
+    bases = {f"/{region}{_BASE}": region for region in regions} | {_BASE: "intl"}
+    for base, region in bases.items():
+        if path.startswith(f"{base}/"):
             return region, path.removeprefix(base)
-    return "intl", path.removeprefix(_BASE)
+    return "intl", ""
 
 
 def _parsed(body: bytes) -> Any:

@@ -27,7 +27,7 @@ def log_lines(record: Record, now: float) -> list[str]:
     return [text for time, text in _full_log(record, record.begins, record.ends) if time <= reached]
 
 
-def checkpoints(record: Record, now: float, *, export_seconds: float) -> list[dict[str, Any]]:
+def checkpoints(record: Record, now: float) -> list[dict[str, Any]]:
     """
     Return the checkpoints that training has saved so far, one per epoch.
     """
@@ -52,10 +52,11 @@ def checkpoints(record: Record, now: float, *, export_seconds: float) -> list[di
             "expire_time": local_time(taken + 30 * _DAY, "%Y-%m-%dT%H:%M:%S"),
         }
         if name in record.exports:
-            begun, model_name = record.exports[name]
-            checkpoint["status"] = "SUCCEEDED" if now >= begun + export_seconds else "PROCESSING"
-            checkpoint["model_display_name"] = model_name
-            checkpoint["model_name"] = f"{record.wire.get('finetuned_output')}-{name}"
+            exported, display_name = record.exports[name]
+            checkpoint["status"] = "PROCESSING" if now < exported else "SUCCEEDED"
+            checkpoint["model_display_name"] = display_name
+            if now >= exported:
+                checkpoint["model_name"] = f"{record.wire.get('finetuned_output')}-{name}"
         kept.append(checkpoint)
     return kept
 

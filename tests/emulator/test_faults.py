@@ -223,6 +223,29 @@ def test_a_fault_that_never_strikes(every: int) -> None:
         Fault(every=every)
 
 
+@pytest.mark.parametrize("times", [0, -1])
+def test_a_fault_for_no_request(times: int) -> None:
+    """
+    A fault that would affect fewer than one request is refused at once, and not used for ever.
+    """
+    with pytest.raises(ValueError, match="times"):
+        Fault(times=times)
+
+
+def test_a_body_of_less_than_nothing(studio: Studio) -> None:
+    """
+    A body can be torn before its first byte, and not earlier.
+    """
+    with pytest.raises(ValueError, match="torn"):
+        Fault(torn=-1)
+    studio.emulator.inject(Fault(torn=0))
+
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        studio.call("GET", "/fine-tunes")
+
+    assert caught.value.partial == b""
+
+
 def test_one_of_every_three(studio: Studio) -> None:
     """
     A fault can strike each third request that matches, for ever.

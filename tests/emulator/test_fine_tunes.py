@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dashscope_ft.emulator import Emulator, ManualClock, Refusal
 
@@ -155,6 +156,19 @@ def test_the_shape_of_a_job(studio: Studio) -> None:
     job = studio.call("GET", f"/fine-tunes/{job_id}").output
 
     assert set(job) == DOCUMENTED
+
+
+def test_the_end_of_seeded_jobs() -> None:
+    """
+    However young a finished job is, it ended after it was created, and before now.
+    """
+    for seed in range(100):
+        emulator = Emulator(seed=seed, clock=ManualClock())
+        emulator.seed(jobs=5)
+        for job in emulator.account().jobs.values():
+            assert job["create_time"] <= job["end_time"] < "2026-01-01 08:00:00"
+            lines = emulator.account().read_log(job["job_id"], line=1000)["logs"]
+            assert (lines[-1:] == ["##FT_COMPLETE##"]) is (job["status"] == "SUCCEEDED")
 
 
 def test_the_life_of_a_job(studio: Studio) -> None:
@@ -462,6 +476,164 @@ def test_checkpoints_and_an_export(studio: Studio) -> None:
     assert unknown.refusal == (404, "NotFound")
     assert seen == [["PENDING", "PROCESSING", "PENDING"], ["PENDING", "SUCCEEDED", "PENDING"]]
     assert studio.emulator.account().books.exported == [job_id]
+
+
+def test_exports_at_another_pace(studio: Studio) -> None:
+    """
+    A pace that changes holds for later exports, and not for those under way.
+    """
+    account = studio.emulator.account()
+    (job_id,) = account.seed(jobs=1, statuses=["SUCCEEDED"])
+    job = account.jobs[job_id]
+    job["hyper_parameters"] = {"n_epochs": 2}
+    account.export_checkpoint(job_id, "checkpoint-20", model_name="early")
+    account.pace = evolve(account.pace, exporting=60.0)
+    account.export_checkpoint(job_id, "checkpoint-40", model_name="late")
+
+    seen = []
+    for seconds in (4, 1, 55):
+        studio.clock.advance(seconds)
+        seen.append([each["status"] for each in account.list_checkpoints(job_id)])
+
+    assert seen == [
+        ["PROCESSING", "PROCESSING"],
+        ["SUCCEEDED", "PROCESSING"],
+        ["SUCCEEDED", "SUCCEEDED"],
+    ]
+
+
+def test_the_name_of_an_exported_model(studio: Studio) -> None:
+    """
+    A model has the name that it was asked for at once, and its own when it is published.
+    """
+    account = studio.emulator.account()
+    (job_id,) = account.seed(jobs=1, statuses=["SUCCEEDED"])
+    account.export_checkpoint(job_id, "checkpoint-20", model_name="mine")
+
+    exporting = account.list_checkpoints(job_id)[0]
+    studio.clock.advance(5)
+    exported = account.list_checkpoints(job_id)[0]
+
+    assert exporting["model_display_name"] == exported["model_display_name"] == "mine"
+    assert "model_name" not in exporting
+    assert exported["model_name"] == f"{account.jobs[job_id]['finetuned_output']}-checkpoint-20"
+
+
+@pytest.mark.parametrize("before", ["SUCCEEDED", "FAILED", "CANCELED"])
+@pytest.mark.parametrize("after", ["PENDING", "QUEUING", "RUNNING", "CANCELING", "SHELVED"])
+def test_a_finished_job_that_is_made_unfinished(studio: Studio, before: str, after: str) -> None:
+    """
+    It has no end, no usage and no failure any more.
+    """
+    account = studio.emulator.account()
+    (job_id,) = account.seed(jobs=1, statuses=[before])
+
+    job = account.set_status(job_id, after)
+
+    assert (job["status"], job["usage"]) == (after, 0)
+    assert not {"end_time", "code", "message"} & set(job)
+
+
+def test_a_finished_job_that_is_made_another(studio: Studio) -> None:
+    """
+    Whatever it was before, it has the fields of its last status alone.
+    """
+    account = studio.emulator.account()
+    (job_id,) = account.seed(jobs=1, statuses=["FAILED"])
+
+    seen = []
+    for status in ("SUCCEEDED", "CANCELED", "FAILED", "SUCCEEDED"):
+        studio.clock.advance(1)
+        job = account.set_status(job_id, status)
+        seen.append((job["usage"] > 0, job.get("code"), "message" in job, job["end_time"][-2:]))
+
+    assert seen == [
+        (True, None, False, "01"),
+        (False, "1", False, "02"),
+        (False, "InternalError", True, "03"),
+        (True, None, False, "04"),
+    ]
+
+
+@pytest.mark.parametrize("seconds", [0, 3, 30, 100])
+def test_a_job_that_is_made_succeeded(studio: Studio, seconds: int) -> None:
+    """
+    However far it was, its log and its checkpoints are complete, and none is of the future.
+    """
+    account = studio.emulator.account()
+    job_id = account.create_job(NEW)["job_id"]
+    studio.clock.advance(seconds)
+
+    account.set_status(job_id, "SUCCEEDED")
+
+    log, kept = account.read_log(job_id, line=1000), account.list_checkpoints(job_id)
+    now = f"2026-01-01 08:{seconds // 60:02d}:{seconds % 60:02d}"
+    assert log["logs"][-1] == "##FT_COMPLETE##"
+    assert max(line[:19] for line in log["logs"] if " - INFO - " in line) <= now
+    assert [each["step"] for each in kept] == [20, 40, 60]
+    assert max(each["create_time"] for each in kept) <= now.replace(" ", "T")
+
+
+@pytest.mark.parametrize("before", ["PENDING", "SUCCEEDED", "FAILED"])
+def test_a_job_that_is_made_running(studio: Studio, before: str) -> None:
+    """
+    Its training begins then, and its log grows, though it stays running.
+    """
+    account = studio.emulator.account()
+    (job_id,) = account.seed(jobs=1, statuses=[before])
+
+    account.set_status(job_id, "RUNNING")
+    seen = []
+    for seconds in (0, 30, 30):
+        studio.clock.advance(seconds)
+        seen.append(account.read_log(job_id, line=1000)["logs"])
+
+    assert seen[0][0].endswith("data preparation finished")
+    assert len(seen[0]) < len(seen[1]) < len(seen[2])
+    assert statuses(studio, job_id) == "RUNNING"
+
+
+def test_a_running_job_that_is_made_running(studio: Studio) -> None:
+    """
+    Its training goes on where it was.
+    """
+    account = studio.emulator.account()
+    job_id = account.create_job(NEW)["job_id"]
+    studio.clock.advance(30)
+    before = account.read_log(job_id, line=1000)
+
+    account.set_status(job_id, "RUNNING")
+
+    assert account.read_log(job_id, line=1000) == before
+
+
+@pytest.mark.parametrize("status", ["PENDING", "QUEUING", "CANCELING", "CANCELED", "FAILED"])
+def test_a_job_that_is_kept_from_training(studio: Studio, status: str) -> None:
+    """
+    A job that never ran has neither a log nor checkpoints, however long it stays as it is.
+    """
+    account = studio.emulator.account()
+    job_id = account.create_job(NEW)["job_id"]
+    account.set_status(job_id, status)
+
+    studio.clock.advance(1000)
+
+    assert account.read_log(job_id) == {"logs": [], "total": 0}
+    assert account.list_checkpoints(job_id) == []
+
+
+@pytest.mark.parametrize("status", ["PENDING", "QUEUING"])
+def test_a_finished_job_that_is_to_train_again(studio: Studio, status: str) -> None:
+    """
+    What its training wrote and kept is gone.
+    """
+    account = studio.emulator.account()
+    (job_id,) = account.seed(jobs=1, statuses=["SUCCEEDED"])
+
+    account.set_status(job_id, status)
+
+    assert account.read_log(job_id)["total"] == 0
+    assert account.list_checkpoints(job_id) == []
 
 
 def test_a_test_that_acts_as_somebody_else(studio: Studio) -> None:

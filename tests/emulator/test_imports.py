@@ -74,16 +74,19 @@ def test_a_deletion_of_a_finished_import(studio: Studio, status: str) -> None:
 
 def test_a_test_that_acts_as_somebody_else(studio: Studio) -> None:
     """
-    An import can be ended and deleted from outside; a job that is not there is a `KeyError`.
+    Others can end, resume and delete an import; a job that is not there is a `KeyError`.
     """
     account = studio.emulator.account()
     (job_id,) = account.seed(imports=1, import_statuses=["RUNNING"])
 
     account.set_status(job_id, "FAILED")
     shown = studio.call("GET", f"/custom_models/import/{job_id}").output
+    account.set_status(job_id, "RUNNING")
+    again = studio.call("GET", f"/custom_models/import/{job_id}").output
     account.remove(job_id)
 
     assert (shown["status"], "error_code" in shown) == ("FAILED", True)
+    assert (again["status"], "error_code" in again) == ("RUNNING", False)
     assert not account.imports
     with pytest.raises(KeyError, match=job_id):
         account.set_status(job_id, "FAILED")

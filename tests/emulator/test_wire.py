@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -67,6 +70,54 @@ def test_paths_that_do_not_exist(studio: Studio) -> None:
     assert (nowhere.status, nowhere.body) == (404, b"")
     assert wrong_method.status == 405
     assert wrong_method.headers["content-type"] == "text/html"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fine-tunes",
+        "/v1/fine-tunes",
+        "/api/v1x/fine-tunes",
+        "/api/v1fine-tunes",
+        "/intl/fine-tunes",
+        "/intl/api/v2/fine-tunes",
+        "/hk/api/v1/fine-tunes",
+        "/intl/api/v1/api/v1/fine-tunes",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_paths_outside_the_base_url(studio: Studio, method: str, path: str) -> None:
+    """
+    A client with a wrong base URL finds nothing, whatever its method.
+    """
+    connection = HTTPConnection("127.0.0.1", studio.emulator.port, timeout=10)
+    headers = {"Authorization": f"Bearer {studio.emulator.key()}"}
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+
+    (request,) = studio.emulator.journal
+    assert (answer.status, body) == (404, b"")
+    assert answer.headers["x-request-id"] == request.request_id
+    assert (request.target, request.operation) == (path, "")
+
+
+def test_a_head_request(studio: Studio) -> None:
+    """
+    Its answer has no body: the next answer on its connection begins behind its headers.
+    """
+    base = urlsplit(studio.emulator.url)
+    with socket.create_connection((base.hostname, base.port), timeout=10) as connection:
+        for method, more in (("HEAD", ""), ("GET", "Connection: close\r\n")):
+            line = f"{method} {base.path}/fine-tunes HTTP/1.1\r\n"
+            connection.sendall(f"{line}{more}\r\n".encode())
+        with connection.makefile("rb") as answers:
+            first, second, body = answers.read().split(b"\r\n\r\n")
+
+    assert first.startswith(b"HTTP/1.1 405 ")
+    assert second.startswith(b"HTTP/1.1 401 ")
+    assert b"InvalidApiKey" in body
 
 
 def test_a_request_rate(studio: Studio) -> None:

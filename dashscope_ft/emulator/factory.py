@@ -1,5 +1,5 @@
 """
-New jobs of an account: created by a request, or seeded with a past.
+New jobs of an account, created by a request or seeded: their records, plans and training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .records import Record
 from .rules import Pace
 
 
-class Births:
+class JobFactory:
     """
     A factory of the records of new jobs, with ids that are never reused.
     """
@@ -63,20 +63,20 @@ class Births:
             digits += 1
 
 
-def send_off(record: Record, pace: Pace, *, born: float, fails: bool) -> None:
+def plan_changes(record: Record, pace: Pace, *, created: float, fails: bool) -> None:
     """
     Plan the changes of a new job.
     """
     if record.noun == "fine_tunes":
         last = JobStatus.FAILED if fails else JobStatus.SUCCEEDED
-        record.plan = deque(pace.job_plan(born, last))
+        record.plan = deque(pace.job_plan(created, last))
         _, (record.begins, _), (record.ends, _) = record.plan
     else:
         last = ImportStatus.FAILED if fails else ImportStatus.SUCCESSED
-        record.plan = deque(pace.import_plan(born, last))
+        record.plan = deque(pace.import_plan(created, last))
 
 
-def bring_to_life(record: Record, pace: Pace, random: Random, now: float) -> None:
+def add_history(record: Record, pace: Pace, random: Random, now: float) -> None:
     """
     Give a seeded job the past and the planned changes that match its status.
     """
@@ -89,14 +89,31 @@ def bring_to_life(record: Record, pace: Pace, random: Random, now: float) -> Non
     if record.noun == "imports":
         ages = {ImportStatus.PENDING: 0.0, ImportStatus.RUNNING: pace.import_pending}
     if status in ages:
-        send_off(record, pace, born=now - ages[status], fails=False)
+        plan_changes(record, pace, created=now - ages[status], fails=False)
         while record.plan[0][0] <= now:
             record.plan.popleft()
     elif status == JobStatus.CANCELING:
         record.plan.append((now + pace.canceling, JobStatus.CANCELED))
     elif record.noun == "fine_tunes" and status in JobStatus.FINISHED:
-        record.begins = record.created + 300
-        record.ends = record.begins + random.randint(600, 6_000)
+        # A job too young for all of this went through it faster, so that it has ended by now.
+        scale = min(1.0, (now - record.created) / 7_200)
+        record.begins = record.created + 300 * scale
+        record.ends = record.begins + random.randint(600, 6_000) * scale
         reached = 1.0 if status == JobStatus.SUCCEEDED else random.random()
         record.ended = record.begins + (record.ends - record.begins) * reached
         record.wire["end_time"] = wire.local_time(record.ended)
+
+
+def fit_training(record: Record, pace: Pace, now: float) -> None:
+    """
+    Fit the training of a fine-tuning job to the status that a test has just set.
+    """
+    status = record.status
+    has_begun = record.begins is not None and record.begins <= now
+    if not has_begun or status in (JobStatus.PENDING, JobStatus.QUEUING):
+        record.begins = record.ends = None
+    if status == JobStatus.RUNNING and (record.ends is None or record.ends <= now):
+        record.begins, record.ends = now, now + pace.running
+    elif status == JobStatus.SUCCEEDED:
+        record.begins = record.created if record.begins is None else record.begins
+        record.ends = now if record.ends is None else min(record.ends, now)
