@@ -24,7 +24,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def check_job_id(value: object) -> str:
     """
-    Give a job id back that is safe as one segment of a path.
+    Check a job's id and return it; it is safe as one segment of a path.
 
     Raises:
         TypeError: Where it is not a string.
@@ -36,7 +36,7 @@ def check_job_id(value: object) -> str:
 
 def check_checkpoint(value: object) -> str:
     """
-    Give a checkpoint's name back that is safe as one segment of a path.
+    Check a checkpoint's name and return it; it is safe as one segment of a path.
 
     Raises:
         TypeError: Where it is not a string.
@@ -47,7 +47,7 @@ def check_checkpoint(value: object) -> str:
 
 def check_page_no(value: object) -> int:
     """
-    Give a page number back.
+    Check a page number and return it.
 
     Raises:
         InvalidArgument: Where it is not a whole number from 1.
@@ -57,7 +57,7 @@ def check_page_no(value: object) -> int:
 
 def check_page_size(value: object, *, lowest: int = 1) -> int:
     """
-    Give a page size back.
+    Check a page size and return it.
 
     Raises:
         InvalidArgument: Where it is not a whole number from `lowest` to 100.
@@ -67,7 +67,7 @@ def check_page_size(value: object, *, lowest: int = 1) -> int:
 
 def check_count(name: str, value: object) -> int:
     """
-    Give a number of things back.
+    Check a number of things and return it.
 
     Raises:
         InvalidArgument: Where it is not a whole number from 0.
@@ -77,7 +77,7 @@ def check_count(name: str, value: object) -> int:
 
 def check_text(name: str, value: object, most: int = LONGEST_TEXT) -> str | None:
     """
-    Give a filter's or a field's text back; None stands for none.
+    Check the text of a filter or a field and return it; None passes.
 
     Raises:
         TypeError: Where it is not a string.
@@ -109,7 +109,7 @@ def check_case(statuses: Iterable[str], known: Collection[str]) -> None:
 
 def check_seconds(name: str, value: object) -> float:
     """
-    Give a number of seconds back.
+    Check a number of seconds and return it.
 
     Raises:
         InvalidArgument: Where it is not a finite number above 0.
@@ -155,7 +155,7 @@ def whole_number(
     error: type[ConfigurationError | InvalidArgument],
 ) -> int:
     """
-    Give a whole number within bounds back, or raise `error`; True is none.
+    Return a whole number within bounds, or raise `error`; True is not a number.
     """
     number = _integer(value)
     if number is not None and lowest <= number <= highest:
@@ -169,7 +169,7 @@ def positive_seconds(
     name: str, value: object, error: type[ConfigurationError | InvalidArgument]
 ) -> float:
     """
-    Give a number of seconds back, finite and above 0, or raise `error`.
+    Return a number of seconds, finite and above 0, or raise `error`.
     """
     number = value if isinstance(value, float) else _integer(value)
     if number is not None and 0 < number <= sys.float_info.max:
@@ -180,7 +180,7 @@ def positive_seconds(
 
 def _integer(value: Any) -> int | None:
     """
-    Give an integer of any class, such as one of NumPy's, as an `int`; None for what is none.
+    Return an integer of any class, such as one of NumPy's, as an `int`; None for anything else.
     """
     try:
         return None if isinstance(value, bool) else index(value)

@@ -18,7 +18,7 @@ from .errors import (
     DeadlineExceeded,
     NotFound,
 )
-from .models import FineTuneJob, ImportJob
+from .models import AnyJob
 from .outcomes import (
     Action,
     Outcome,
@@ -30,8 +30,6 @@ from .outcomes import (
     interruption,
     skipped,
 )
-
-Job: TypeAlias = FineTuneJob | ImportJob
 
 Stopping: TypeAlias = Callable[[], bool]
 """Says whether the run has stopped, and so whether a request not yet sent must stay unsent."""
@@ -58,7 +56,7 @@ class Work(Protocol):
         """
         ...
 
-    async def settle(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
+    async def settle(self, job_id: str, job: AnyJob | None, stopping: Stopping) -> Outcome:
         """
         Do it and say what came of it; a failure is an outcome, not an exception.
 
@@ -69,9 +67,9 @@ class Work(Protocol):
         """
         ...
 
-    def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+    def interrupted(self, job_id: str, job: AnyJob | None) -> Outcome:
         """
-        Say what is known of a job whose `settle` was cut off, or never began.
+        Return what is known of a job whose `settle` was cut off, or never began.
         """
         ...
 
@@ -99,10 +97,10 @@ class AsyncOutcomes:
 
     def __init__(
         self,
-        jobs: Iterable[str | Job] | AsyncIterable[str | Job],
+        jobs: Iterable[str | AnyJob] | AsyncIterable[str | AnyJob],
         work: Work,
         *,
-        model: type[Job],
+        model: type[AnyJob],
         concurrency: int,
         on_outcome: Callable[[Outcome], object] | None = None,
         grace: float = GRACE,
@@ -282,7 +280,7 @@ class AsyncOutcomes:
             self._error = RuntimeError("What the jobs were read from was cancelled.")
         self._changed.set()
 
-    def _begin(self, job_id: str, job: Job | None) -> None:
+    def _begin(self, job_id: str, job: AnyJob | None) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             self._under_way.discard(task)
             if task.cancelled():
@@ -296,7 +294,7 @@ class AsyncOutcomes:
         self._under_way.add(task)
         task.add_done_callback(ended)
 
-    async def _settle(self, job_id: str, job: Job | None) -> None:
+    async def _settle(self, job_id: str, job: AnyJob | None) -> None:
         await _until(self._may_begin)
         outcome = await self._work.settle(job_id, job, lambda: self._stopping)
         if isinstance(outcome.error, NOTHING_WILL_WORK):
@@ -364,7 +362,7 @@ class Change:
         self._missing_ok = missing_ok
         self._sent = set[str]()  # the jobs of which a request may have been received
 
-    async def settle(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
+    async def settle(self, job_id: str, job: AnyJob | None, stopping: Stopping) -> Outcome:
         """
         Do it, unless the run has stopped.
         """
@@ -392,9 +390,9 @@ class Change:
             return failed(self.action, job_id, error, job=job)
         return done(self.action, receipt, job=job)
 
-    def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+    def interrupted(self, job_id: str, job: AnyJob | None) -> Outcome:
         """
-        Say whether it may have been done.
+        Return whether it may have been done.
         """
         if job_id in self._sent:
             return failed(self.action, job_id, interruption(job_id), job=job)
@@ -412,7 +410,7 @@ def check_many(jobs: object) -> None:
         raise TypeError(f"Many jobs are an iterable of ids or jobs, not {type(jobs).__name__}.")
 
 
-def _named(item: object, model: type[Job]) -> tuple[str, Job | None]:
+def _named(item: object, model: type[AnyJob]) -> tuple[str, AnyJob | None]:
     if isinstance(item, str):
         return item, None
     if isinstance(item, model):
@@ -421,8 +419,8 @@ def _named(item: object, model: type[Job]) -> tuple[str, Job | None]:
 
 
 async def _each(
-    jobs: Iterable[str | Job] | AsyncIterable[str | Job],
-) -> AsyncGenerator[str | Job, None]:
+    jobs: Iterable[str | AnyJob] | AsyncIterable[str | AnyJob],
+) -> AsyncGenerator[str | AnyJob, None]:
     if isinstance(jobs, Iterable):
         for job in jobs:
             yield job

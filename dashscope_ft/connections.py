@@ -336,7 +336,7 @@ async def _read(response: ClientResponse) -> bytes | None:
 
 def _description(error: BaseException) -> str:
     """
-    Say what happened without the URL, headers or proxy credentials that some exceptions carry.
+    Describe what happened without the URL, headers or proxy credentials that some exceptions carry.
     """
     if isinstance(error, _NotReplayed):
         return str(error)
@@ -361,7 +361,7 @@ def _description(error: BaseException) -> str:
 
 def _proxy(address: str | None) -> tuple[URL | None, dict[str, str] | None]:
     """
-    Give a proxy's URL without its credentials, which aiohttp's frames and errors would show, and
+    Return a proxy's URL without its credentials, which aiohttp's frames and errors would show, and
     the header that holds them.
     """
     if address is None:

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from .arguments import LONGEST_TEXT, check_text, shown
 from .errors import InvalidArgument, OutcomeUnknown
-from .models import FineTuneJob, ImportJob
+from .models import AnyJob, FineTuneJob
 from .settings import UTC_PLUS_8
 
 T = TypeVar("T")
@@ -42,9 +42,9 @@ class Creation:
     ended: datetime
     """When the call ended, aware."""
 
-    def could_be(self, job: FineTuneJob | ImportJob) -> bool:
+    def could_be(self, job: AnyJob) -> bool:
         """
-        Tell whether a job may be the one: its creation time is near, and no known field differs.
+        Return whether a job may be the one: its creation time is near, and no known field differs.
         """
         created = job.create_time if isinstance(job, FineTuneJob) else job.gmt_create
         agrees = _fine_tune_agrees if isinstance(job, FineTuneJob) else _import_agrees
@@ -67,7 +67,7 @@ class Creation:
 
 def creation_of(creation: Creation | OutcomeUnknown) -> Creation:
     """
-    Give what to look for.
+    Return what to look for.
 
     Raises:
         InvalidArgument: The error is not one of a creation.

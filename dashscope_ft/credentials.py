@@ -62,7 +62,7 @@ class Environment:
 
     def found(self, *names: str) -> tuple[str, ...]:
         """
-        Tell which of some variables are set; an empty one is not.
+        Return which of some variables are set; an empty one is not.
         """
         return tuple(name for name in names if self._variables.get(name))
 
@@ -172,7 +172,7 @@ def _content_fault(content: Secret) -> str | None:
 
 def checked_key(key: Secret, source: str) -> Secret:
     """
-    Give a key back that can be sent in a header.
+    Check that a key can be sent in a header, and return it.
 
     Raises:
         ConfigurationError: It cannot; the message does not show it.

@@ -41,7 +41,7 @@ def find_endpoint(
     disagreements: list[str],
 ) -> tuple[str, str]:
     """
-    Give base URL and region, and note where variables disagree, with each other or with `region`.
+    Return base URL and region, and note where variables disagree, with each other or with `region`.
 
     An argument is never replaced by the environment; a URL goes before a region.
     """
@@ -139,7 +139,7 @@ def find_workspace(
     disagreements: list[str],
 ) -> str | None:
     """
-    Give the workspace's id, and note where variables disagree.
+    Return the workspace's id, and note where variables disagree.
     """
     gateway = _GATEWAY.fullmatch(urlsplit(url).hostname or "")
     if workspace is not None:
@@ -245,7 +245,7 @@ def _is_loopback(host: str) -> bool:
 
 def find_proxy(environ: Environment, url: SplitResult, proxy: Secret | None) -> Secret | None:
     """
-    Give the proxy to go through: the one given, else what the usual variables say.
+    Return the proxy to go through: the one given, else what the usual variables say.
     """
     source = "proxy"
     if proxy is None:

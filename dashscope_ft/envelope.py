@@ -300,7 +300,7 @@ def _is_word(value: object) -> bool:
 
 def _is_usable(output: object) -> bool:
     """
-    Tell whether a payload holds more than counts: with an error code, these are no success.
+    Return whether a payload holds more than counts: with an error code, these are no success.
     """
     if isinstance(output, dict):
         return any(value for value in output.values() if type(value) is not int)

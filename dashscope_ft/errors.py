@@ -324,7 +324,7 @@ _STATUS = re.compile(r"[45]\d\d")
 
 def refusal_class(status: int, code: str | None, message: str) -> type[APIError]:
     """
-    Tell which error an answer is: by its code where that is known, else by its HTTP status.
+    Return the class of the error for an answer: by its code if known, else by its HTTP status.
 
     One code, `Throttling…`, means two things. The message tells a job quota from a request
     rate; where it does not, a rate is meant, since waiting for it does no harm.
@@ -344,7 +344,7 @@ def refusal_class(status: int, code: str | None, message: str) -> type[APIError]
 
 def hint_for(error: APIError, asked: str) -> str | None:
     """
-    Say what to do next about a refusal, naming the region and host that were asked.
+    Return what to do next about a refusal, naming the region and host that were asked.
     """
     match error:
         case AuthenticationFailed():

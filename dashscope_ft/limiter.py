@@ -132,7 +132,7 @@ class Limiter:
 
     def leave(self) -> None:
         """
-        Give a turn back.
+        Release a turn.
         """
         self._in_flight -= 1
         if self._newcomers or self._retries:

@@ -280,7 +280,7 @@ class PortalCall(Generic[T]):
 
     def outcome(self) -> T:
         """
-        Give what the call returned, or raise what it raised.
+        Return what the call returned, or raise what it raised.
         """
         __tracebackhide__ = True
         if not self._answered:
@@ -345,7 +345,7 @@ class Stream(Generic[T]):
 
     async def step(self, loop_thread: LoopThread) -> T | End:
         """
-        Give the next item, or `END`.
+        Return the next item, or `END`.
         """
         async with self._turn:
             if self._source is None:

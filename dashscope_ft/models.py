@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from attrs import define, field, fields, frozen
 
@@ -292,9 +292,11 @@ class Page(Generic[T]):
 
 Noun = Literal["fine_tunes", "imports"]
 
+AnyJob: TypeAlias = FineTuneJob | ImportJob
+
 
 def _wire_dict(
-    model: FineTuneJob | ImportJob | Checkpoint, format_time: Callable[[datetime], str]
+    model: AnyJob | Checkpoint, format_time: Callable[[datetime], str]
 ) -> dict[str, Any]:
     wire: dict[str, Any] = {}
     for attribute in fields(type(model)):

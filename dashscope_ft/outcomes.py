@@ -11,7 +11,7 @@ from typing import Literal
 from attrs import frozen
 
 from .errors import DashScopeError, OutcomeUnknown
-from .models import FineTuneJob, ImportJob
+from .models import AnyJob, FineTuneJob, ImportJob
 
 Action = Literal["cancel", "delete"]
 Result = Literal["done", "skipped", "failed"]
@@ -148,10 +148,10 @@ def done(
     receipt: Receipt,
     *,
     error: DashScopeError | None = None,
-    job: FineTuneJob | ImportJob | None = None,
+    job: AnyJob | None = None,
 ) -> Outcome:
     """
-    Say that it was done, and on what evidence; an error is one that was to be expected.
+    Build the outcome of a success, by the evidence for it; an error is one that was to be expected.
     """
     return Outcome(
         job_id=receipt.job_id,
@@ -170,10 +170,10 @@ def skipped(
     reason: str,
     *,
     error: DashScopeError | None = None,
-    job: FineTuneJob | ImportJob | None = None,
+    job: AnyJob | None = None,
 ) -> Outcome:
     """
-    Say that the job was left alone, and why.
+    Build the outcome of a job that was left alone, and why.
     """
     return Outcome(
         job_id=job_id,
@@ -191,10 +191,11 @@ def failed(
     job_id: str,
     error: DashScopeError,
     *,
-    job: FineTuneJob | ImportJob | None = None,
+    job: AnyJob | None = None,
 ) -> Outcome:
     """
-    Say that it failed: with `unknown_outcome`, the service's code, or else the error's class.
+    Build the outcome of a failure, with the reason `unknown_outcome`, the service's code or else
+    the error's class.
     """
     unknown = isinstance(error, OutcomeUnknown)
     return Outcome(
@@ -210,7 +211,7 @@ def failed(
 
 def interruption(job_id: str) -> OutcomeUnknown:
     """
-    Say that an answer was not waited for.
+    Build the error for an answer that was not waited for.
     """
     return OutcomeUnknown(
         f"Interrupted before the answer about {job_id} came.",

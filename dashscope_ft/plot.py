@@ -175,7 +175,7 @@ def _draw_job(
 
 def _places(series: MetricSeries, main: MetricSeries, *, by_epoch: bool) -> Sequence[float]:
     """
-    Say where on the axis values stand: at their epochs, or among the records of the main line.
+    Return where on the axis values stand: at their epochs, or among the records of the main line.
     """
     if by_epoch and None not in series.epochs:
         return [epoch or 0.0 for epoch in series.epochs]

@@ -112,6 +112,7 @@ class Verdict(Enum):
     """Stop: it has happened."""
 
 
+MOST_TOKENS = 50  # of the budget of retries
 COST, COST_AFTER_TIMEOUT = 5, 10  # tokens of the budget that a repetition takes
 
 
@@ -189,7 +190,7 @@ def decide(operation: Operation, evidence: Evidence, history: History) -> Verdic
 
 def evidence_of(reply: Reply) -> Evidence | None:
     """
-    Tell what an answer is evidence of; None for a success whose shape is still to see.
+    Return what an answer is evidence of; None for a success whose content is not checked yet.
     """
     if not reply.failed:
         return None if reply.is_json or reply.is_oversized else Evidence.NOT_JSON
@@ -226,11 +227,7 @@ class RetryBudget:
     A client's budget of retries, so that they do not make an outage worse.
     """
 
-    most: int = 50
-    tokens: int = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.tokens = self.most
+    tokens: int = MOST_TOKENS
 
     def spend(self, cost: int) -> bool:
         """
@@ -243,6 +240,6 @@ class RetryBudget:
 
     def earn(self, tokens: int) -> None:
         """
-        Give tokens back, up to `most`.
+        Put tokens back, up to `MOST_TOKENS`.
         """
-        self.tokens = min(self.most, self.tokens + tokens)
+        self.tokens = min(MOST_TOKENS, self.tokens + tokens)

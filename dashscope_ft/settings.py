@@ -179,7 +179,7 @@ def resolve(
 
 def with_changes(settings: Settings, **bounds: float | None) -> Settings:
     """
-    Give the settings back with other bounds, checked as by `resolve`; None changes nothing.
+    Return the settings with other bounds, checked as by `resolve`; None changes nothing.
 
     Raises:
         ConfigurationError: Where a bound is out of bounds.

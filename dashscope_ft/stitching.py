@@ -148,7 +148,7 @@ class Window(NamedTuple):
 
 def link(tail: Window, seen: set[str], window: Window) -> Link:
     """
-    Tell how a reply joins the chain.
+    Return how a reply joins the chain.
 
     A job that was there throughout and stands before the reply's first row is newer than each
     of its rows. So it is enough that one of them, strictly older than the first, is in the chain.
@@ -177,7 +177,7 @@ def link(tail: Window, seen: set[str], window: Window) -> Link:
 
 def same_order(tail: Window, window: Window) -> bool:
     """
-    Tell whether the jobs that both replies share are in the same order, with none in between.
+    Return whether the jobs that both replies share are in the same order, with none in between.
 
     Where more jobs share a second than a page can straddle, this is all the evidence there
     can be that the service keeps their order.

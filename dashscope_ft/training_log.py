@@ -103,7 +103,7 @@ class TrainingLog:
 
     def extended(self, lines: Iterable[str]) -> TrainingLog:
         """
-        Give a log that goes on with these lines; only they are read.
+        Return a log that goes on with these lines; only they are read.
         """
         added = tuple(lines)
         if not added:
@@ -180,7 +180,7 @@ class TrainingLog:
 
 def read_figures(line: str) -> dict[str, float]:
     """
-    Give the numbers of a record by key; nothing for a line that is not a record.
+    Return the numbers of a record by key; empty for a line that is not a record.
 
     A number in quotation marks counts as one. Other words and texts are passed over;
     anything nested makes the line no record.

@@ -22,7 +22,7 @@ from .errors import (
     NotFound,
     QuotaExceeded,
 )
-from .models import FineTuneJob, ImportJob, ImportStatus, JobStatus, Page
+from .models import AnyJob, FineTuneJob, ImportJob, ImportStatus, JobStatus, Page
 
 _log = logging.getLogger("dashscope_ft.waiting")
 
@@ -305,7 +305,7 @@ async def _watch_running(
     return None
 
 
-def failure(job: FineTuneJob | ImportJob) -> JobFailed | None:
+def failure(job: AnyJob) -> JobFailed | None:
     """
     Build the error for a job that ended, but not in success; None for one that did.
     """

@@ -19,7 +19,6 @@ from ..bulk import (
     NOTHING_HAPPENED,
     NOTHING_WILL_WORK,
     AsyncOutcomes,
-    Job,
     Stopping,
 )
 from ..errors import (
@@ -38,6 +37,7 @@ from ..errors import (
 from ..models import (
     CANCELED_STATUSES,
     FINISHED_STATUSES,
+    AnyJob,
     FineTuneJob,
     ImportJob,
     JobStatus,
@@ -59,7 +59,7 @@ from .guards import check_guards, check_place
 from .journal import Journal
 from .plan import Plan, PlanEntry
 
-_CLASSES: Final[dict[Noun, type[Job]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
+_CLASSES: Final[dict[Noun, type[AnyJob]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
 _FIRST_INTERVAL: Final = 0.25  # seconds
 
 # After these, except for a `ServiceError`, the request is known to have changed nothing.
@@ -81,7 +81,7 @@ class Service(Protocol):
     `ConnectionFailed` or `DeadlineExceeded` is raised.
     """
 
-    def get(self, job_id: str, stopping: Stopping, /) -> Awaitable[FineTuneJob | ImportJob]:
+    def get(self, job_id: str, stopping: Stopping, /) -> Awaitable[AnyJob]:
         """
         Read a job.
         """
@@ -222,7 +222,7 @@ class _Application:
         self._patience = patience
         self._cancel_running = cancel_running
 
-    async def settle(self, job_id: str, job: Job | None, stopping: Stopping) -> Outcome:
+    async def settle(self, job_id: str, job: AnyJob | None, stopping: Stopping) -> Outcome:
         if standing := self._journal.standing(job_id):
             return standing
         outcome = await self._outcome(self._entries[job_id], stopping)
@@ -230,7 +230,7 @@ class _Application:
             self._journal.record(outcome)
         return outcome
 
-    def interrupted(self, job_id: str, job: Job | None) -> Outcome:
+    def interrupted(self, job_id: str, job: AnyJob | None) -> Outcome:
         return self._journal.standing(job_id) or self._not_attempted(job_id, job=job)
 
     def account(self, so_far: Report) -> Report:
@@ -242,7 +242,7 @@ class _Application:
         return Report(outcomes=(*so_far.outcomes, *rest))
 
     def _not_attempted(
-        self, job_id: str, *, error: DashScopeError | None = None, job: Job | None = None
+        self, job_id: str, *, error: DashScopeError | None = None, job: AnyJob | None = None
     ) -> Outcome:
         """
         Report that the job was left alone, unless it may have been cancelled or deleted before.
@@ -260,7 +260,7 @@ class _Application:
         return _only_cancelled(job_id) if self._journal.may_have("cancel", job_id) else None
 
     def _failed(
-        self, job_id: str, error: DashScopeError, job: Job | None, *, has_looked: bool
+        self, job_id: str, error: DashScopeError, job: AnyJob | None, *, has_looked: bool
     ) -> Outcome:
         """
         Report a failure. Without a look at the job, what was in doubt about it still is.
@@ -283,7 +283,7 @@ class _Application:
             return self._not_attempted(job_id)
         # An earlier run intended it, and did not record how it ended.
         in_doubt = self._journal.may_have("delete", job_id)
-        job: Job | None = None
+        job: AnyJob | None = None
         has_looked = False
         try:
             job = await self._service.get(job_id, stopping)
@@ -311,7 +311,7 @@ class _Application:
             return self._failed(job_id, error, job, has_looked=has_looked)
         return done("delete", receipt, job=job)
 
-    def _skip_if_changed(self, entry: PlanEntry, job: Job) -> Outcome | None:
+    def _skip_if_changed(self, entry: PlanEntry, job: AnyJob) -> Outcome | None:
         fresh = Facts.of(job)
         if _identity(fresh) == _identity(entry):
             return self._skip_if_kept(entry, job)
@@ -322,7 +322,7 @@ class _Application:
             return self._skip_if_kept(entry, job)
         return _skip(entry.job_id, "changed", job=job)
 
-    def _skip_if_kept(self, entry: PlanEntry, job: Job) -> Outcome | None:
+    def _skip_if_kept(self, entry: PlanEntry, job: AnyJob) -> Outcome | None:
         """
         Ask the selection once more, about the job as it is now.
         """
@@ -335,7 +335,7 @@ class _Application:
         return None
 
     async def _cancel_if_running(
-        self, entry: PlanEntry, job: Job, stopping: Stopping
+        self, entry: PlanEntry, job: AnyJob, stopping: Stopping
     ) -> Outcome | None:
         """
         Cancel a job that has not ended; return an outcome if it must be skipped, else None.
@@ -388,7 +388,7 @@ class _Application:
 
 
 def _skip(
-    job_id: str, reason: str, *, error: DashScopeError | None = None, job: Job | None = None
+    job_id: str, reason: str, *, error: DashScopeError | None = None, job: AnyJob | None = None
 ) -> Outcome:
     return skipped("delete", job_id, reason, error=error, job=job)
 

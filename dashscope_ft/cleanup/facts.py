@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from ..models import FineTuneJob, ImportJob
+from ..models import AnyJob, FineTuneJob
 
 _FINE_TUNE_NAMES = frozenset({"job_name", "model_name", "finetuned_output"})
 _IMPORT_NAMES = frozenset({"display_name", "model_name"})
@@ -56,7 +56,7 @@ class Facts:
     """The field with a time that was sent but could not be read."""
 
     @classmethod
-    def of(cls, job: FineTuneJob | ImportJob) -> Facts:
+    def of(cls, job: AnyJob) -> Facts:
         """
         Take the facts of a job.
         """

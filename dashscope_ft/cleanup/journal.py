@@ -109,7 +109,7 @@ class Journal:
 
     def may_have(self, action: Action, job_id: str) -> bool:
         """
-        Tell whether this was intended and not retracted, so that it may have been done.
+        Return whether this was intended and not retracted, so that it may have been done.
         """
         return action in self._intents.get(job_id, ())
 

@@ -17,9 +17,9 @@ import orjson
 from attrs import asdict, field, frozen
 from cattrs import Converter
 
-from ..arguments import check_regular_file
+from ..arguments import check_count, check_regular_file
 from ..errors import InvalidArgument, PlanRefused
-from ..models import FineTuneJob, ImportJob, Noun
+from ..models import AnyJob, Noun
 from .facts import Facts, instant
 from .groups import Group, Membership, groups_of
 from .selection import Selection
@@ -130,13 +130,16 @@ class Plan:
         Return the plan as text for a person to decide on: what goes, what stays and why.
 
         Args:
-            jobs: How many of those that go to show one by one.
+            jobs: The most jobs that are listed individually, the oldest first.
+
+        Raises:
+            InvalidArgument: `jobs` is not a whole number from 0.
         """
-        return summary_of(self, jobs=jobs)
+        return summary_of(self, jobs=check_count("jobs", jobs))
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Give the plan as plain JSON values, digest included.
+        Return the plan as plain JSON values, digest included.
         """
         return {**self._content(), "digest": self.digest}
 
@@ -219,7 +222,7 @@ class Plan:
 
 async def make_plan(
     noun: Noun,
-    jobs: AsyncIterable[FineTuneJob | ImportJob],
+    jobs: AsyncIterable[AnyJob],
     selection: Selection,
     *,
     base_url: str,

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterable
 
 from attrs import evolve
 
-from ..bulk import Job, Stopping
+from ..bulk import Stopping
 from ..errors import NotFound
-from ..models import JobStatus
+from ..models import AnyJob, JobStatus
 from ..outcomes import Receipt, Report
 from .apply import apply_plan
 from .journal import Journal
@@ -19,7 +19,7 @@ from .plan import Plan
 
 async def rehearse(
     plan: Plan,
-    jobs: AsyncIterable[Job],
+    jobs: AsyncIterable[AnyJob],
     *,
     base_url: str,
     workspace: str | None,
@@ -64,10 +64,10 @@ class _Stage:
     The service, as far as a listing shows it; what changes it is only noted.
     """
 
-    def __init__(self, jobs: dict[str, Job]) -> None:
+    def __init__(self, jobs: dict[str, AnyJob]) -> None:
         self._jobs = jobs
 
-    async def get(self, job_id: str, stopping: Stopping, /) -> Job:
+    async def get(self, job_id: str, stopping: Stopping, /) -> AnyJob:
         if job_id not in self._jobs:
             raise NotFound(f"{job_id} is not in the listing.", code="NotFound")
         job = self._jobs[job_id]

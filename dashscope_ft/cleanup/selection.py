@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from ..arguments import check_case, check_count, shown
 from ..errors import InvalidArgument
-from ..models import KNOWN_STATUSES, FineTuneJob, ImportJob, ImportStatus, JobStatus
+from ..models import KNOWN_STATUSES, AnyJob, ImportStatus, JobStatus
 from .facts import Facts
 
 Reason: TypeAlias = Literal[
@@ -153,9 +153,7 @@ class Selection:
     protect: tuple[str, ...] = field(default=(), converter=_texts)
     """Job ids, and patterns for ids, names and results, that are never touched."""
 
-    def decide(
-        self, jobs: Iterable[FineTuneJob | ImportJob | Facts], now: datetime
-    ) -> list[Decision]:
+    def decide(self, jobs: Iterable[AnyJob | Facts], now: datetime) -> list[Decision]:
         """
         Decide on all jobs of a listing, with a reason each, in their order.
 
@@ -182,7 +180,7 @@ class Selection:
 
     def why_not(self, job: Facts, now: datetime) -> WhyNot | None:
         """
-        Say which rule keeps a job, looking at it alone; None if none does.
+        Return the rule that keeps a job, looking at it alone; None if no rule does.
 
         Args:
             job: The job. `keep_latest` takes the others too, and is left to `decide`.
@@ -194,7 +192,7 @@ class Selection:
 
     def describe(self) -> list[str]:
         """
-        Say the rules, one a line.
+        Return the rules in words, one a line.
         """
         lines = [f"status {', '.join(sorted(self.status))}"]
         lines += [
@@ -219,7 +217,7 @@ class Selection:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Give the rules as plain JSON values.
+        Return the rules as plain JSON values.
         """
         return {
             "status": sorted(self.status),
@@ -343,7 +341,7 @@ def _why_unmatched(
 
 def moment_of(bound: timedelta | datetime, now: datetime) -> datetime:
     """
-    Give the moment that a bound is: an age is counted back from now.
+    Return the moment of a bound: an age is counted back from now.
     """
     if isinstance(bound, datetime):
         return bound

@@ -21,7 +21,7 @@ _NOUNS: Final = {"fine_tunes": "fine-tuning jobs", "imports": "import jobs"}
 
 def summary_of(plan: Plan, *, jobs: int) -> str:
     """
-    Say what goes, what stays and why, by status, model and age, with totals.
+    Return what goes, what stays and why, by status, model and age, with totals.
     """
     workspace = f", workspace {plan.workspace}" if plan.workspace else ""
     gone, noun = len(plan.entries), _NOUNS[plan.noun]

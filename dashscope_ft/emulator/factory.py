@@ -78,7 +78,7 @@ def plan_changes(record: Record, pace: Pace, *, created: float, fails: bool) -> 
 
 def add_history(record: Record, pace: Pace, random: Random, now: float) -> None:
     """
-    Give a seeded job the past and the planned changes that match its status.
+    Add to a seeded job the past and the planned changes that match its status.
     """
     status = record.status
     ages = {

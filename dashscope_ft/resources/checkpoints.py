@@ -33,7 +33,7 @@ class Checkpoints:
 
     async def of(self, job_id: str, *, patient: bool = False) -> list[Checkpoint]:
         """
-        Give a job's checkpoints by step, the first first; those without one last.
+        Return a job's checkpoints in the order of their steps; those without one come last.
         """
         call = Call(
             what=f"Listing the checkpoints of {job_id}",

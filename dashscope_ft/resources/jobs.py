@@ -152,7 +152,7 @@ class Jobs(Generic[Job]):
 
     async def candidates(self, creation: Creation | OutcomeUnknown) -> list[Job]:
         """
-        Give the jobs that a creation may have led to, the nearest in time first.
+        Return the jobs that a creation may have led to, the nearest in time first.
         """
         asked = creation_of(creation)
         jobs = await self.pager({}, asked.could_be, None).collect()
@@ -246,7 +246,7 @@ class Jobs(Generic[Job]):
         missing_ok: bool = False,
     ) -> AsyncOutcomes:
         """
-        Give a run that does the same to many jobs.
+        Return a run that does the same to many jobs.
         """
         return AsyncOutcomes(
             jobs,
@@ -311,7 +311,7 @@ class Jobs(Generic[Job]):
 
     def look(self, job_id: str, *, patient: bool = False) -> Call[Sighting]:
         """
-        Give the call that sees a job's status.
+        Return the call that reads a job's status.
         """
         return Call(
             what=f"Looking at {job_id}",
@@ -366,7 +366,7 @@ class Jobs(Generic[Job]):
         self, query: Query, wanted: Callable[[Job], bool] | None, page_size: int | None
     ) -> AsyncPager[Job]:
         """
-        Give a walk over all that pass the filters, or over all where there are none.
+        Return a walk over the jobs that pass the filters; over all, if there are none.
         """
         settings = self.transport.settings
 
@@ -445,7 +445,7 @@ def _unconfirmed(job_id: str, request_id: str | None) -> Receipt:
 
 def status_filter(status: str | Collection[str] | None) -> frozenset[str] | None:
     """
-    Give the status words of a filter as a set; None where there is no filter.
+    Return the status words of a filter as a set; None if there is no filter.
 
     Raises:
         InvalidArgument: A word is empty, or a known one in another case, or there is none.

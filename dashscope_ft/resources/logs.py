@@ -39,7 +39,7 @@ class Logs:
 
     async def read(self, job_id: str) -> TrainingLog:
         """
-        Give what a log tells so far.
+        Return the log so far.
         """
         return TrainingLog.read([line async for line in self.lines(job_id)])
 

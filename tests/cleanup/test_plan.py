@@ -564,3 +564,14 @@ async def test_ages_are_counted_from_before_the_listing() -> None:
 
     assert plan.created == NOW
     assert not plan.entries
+
+
+@pytest.mark.parametrize("jobs", [-1, 1.5, None])
+async def test_a_summary_of_so_many_jobs_that_cannot_be(jobs: Any) -> None:
+    """
+    The number of jobs to list is a whole one from 0.
+    """
+    plan = await planned(3)
+
+    with pytest.raises(InvalidArgument, match="jobs"):
+        plan.summary(jobs=jobs)
