@@ -304,6 +304,7 @@ class _Walk(Generic[T]):
         tail = self._tail
         if not tail.job_ids or tail.total >= tail.covered:
             return
+        beyond = tail
         for place in range(tail.covered + 1, tail.covered + 1 + _MOST_BEYOND):
             beyond = await self._read(Span(place, 1))
             if not beyond.job_ids:

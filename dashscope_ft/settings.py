@@ -59,13 +59,13 @@ class Settings:
     """Seconds for one attempt."""
 
     deadline: float
-    """Seconds for one request's whole effort: attempts, waits, reading."""
+    """Seconds for one call, its attempts and pauses included."""
 
     max_attempts: int
-    """How often one request is sent at most, the first time included."""
+    """Attempts for one call, at most."""
 
     concurrency: int
-    """How many requests may be in flight."""
+    """Requests in flight, at most."""
 
     page_size: int
     """Jobs per page in walks, 20 to 100."""
@@ -79,14 +79,14 @@ class Settings:
     @property
     def host(self) -> str:
         """
-        The host that is asked, with the port where it isn't the usual one.
+        The host that is asked, with the port unless it is the usual one.
         """
         return urlsplit(self.base_url).netloc
 
     @property
     def proxy_host(self) -> str | None:
         """
-        The proxy's host, with the port where it isn't the usual one; None where there is no proxy.
+        The proxy's host, with the port unless it is the usual one; None without a proxy.
         """
         return urlsplit(self.proxy).netloc.rpartition("@")[2] if self.proxy else None
 
