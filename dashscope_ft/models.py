@@ -59,7 +59,7 @@ CANCELED_STATUSES: Final = frozenset({JobStatus.CANCELING, JobStatus.CANCELED})
 """The statuses that show that the service accepted a cancellation."""
 
 
-@define
+@define(repr=False)
 class FineTuneJob:
     """
     A fine-tuning job.
@@ -149,6 +149,9 @@ class FineTuneJob:
     extra: dict[str, Any] = field(factory=dict)
     """Fields that are newer than this library, and raw values that could not be read."""
 
+    def __repr__(self) -> str:
+        return _repr_without_defaults(self)
+
     @property
     def is_finished(self) -> bool:
         """
@@ -163,7 +166,7 @@ class FineTuneJob:
         return _wire_dict(self, _format_local_time)
 
 
-@define
+@define(repr=False)
 class ImportJob:
     """
     A model-import job.
@@ -199,6 +202,9 @@ class ImportJob:
     extra: dict[str, Any] = field(factory=dict)
     """Fields that are newer than this library, and raw values that could not be read."""
 
+    def __repr__(self) -> str:
+        return _repr_without_defaults(self)
+
     @property
     def is_finished(self) -> bool:
         """
@@ -213,7 +219,7 @@ class ImportJob:
         return _wire_dict(self, _format_offset_time)
 
 
-@define
+@define(repr=False)
 class Checkpoint:
     """
     A snapshot of the model that training saved.
@@ -255,6 +261,9 @@ class Checkpoint:
     extra: dict[str, Any] = field(factory=dict)
     """Fields that are newer than this library, and raw values that could not be read."""
 
+    def __repr__(self) -> str:
+        return _repr_without_defaults(self)
+
     def to_dict(self) -> dict[str, Any]:
         """
         Return the checkpoint as the API's JSON object. Fields that are None are omitted.
@@ -293,6 +302,16 @@ class Page(Generic[T]):
 Noun = Literal["fine_tunes", "imports"]
 
 AnyJob: TypeAlias = FineTuneJob | ImportJob
+
+
+def _repr_without_defaults(model: AnyJob | Checkpoint) -> str:
+    values = ((each, getattr(model, each.name)) for each in fields(type(model)))
+    shown = [
+        f"{each.name}={value!r}"
+        for each, value in values
+        if value != each.default and (each.name != "extra" or value)
+    ]
+    return f"{type(model).__name__}({', '.join(shown)})"
 
 
 def _wire_dict(

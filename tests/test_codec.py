@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashscope_ft import FineTuneJob, ImportJob, MalformedResponse
+from dashscope_ft import Checkpoint, FineTuneJob, ImportJob, MalformedResponse
 from dashscope_ft import codec as codec_module
 from dashscope_ft.codec import Codec
 from dashscope_ft.envelope import Reply, read_reply, read_rows
@@ -656,3 +656,21 @@ def test_counts_that_are_texts() -> None:
     assert (found.page_no, found.page_size, found.total) == (3, 20, 230)
     reply = read_reply(200, {}, odd, now=0.0)
     assert read_rows(reply, "jobs", "create_time", page_no=1, page_size=10).total is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        FineTuneJob("ft-1", status="FAILED", model="qwen3-8b", usage=0),
+        FineTuneJob("ft-1", extra={"newer": 1}),
+        ImportJob("937b0f0e"),
+        Checkpoint(step=30),
+    ],
+)
+def test_the_repr_of_a_model(model: FineTuneJob | ImportJob | Checkpoint) -> None:
+    """
+    It is the call that makes the model again, without arguments that have their default values.
+    """
+    assert eval(repr(model)) == model
+    assert "None" not in repr(model)
+    assert "extra={}" not in repr(model)
