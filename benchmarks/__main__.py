@@ -25,6 +25,7 @@ README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- from benchmarks/results/table.md -->\n", "<!-- to here -->\n"
 
 TOPICS = ("starting", "listing", "latency", "deleting", "calls", "memory", "growth")
+PEERS = ("dashscope", "httpx", "pydantic", "aiohttp", "cattrs", "orjson")
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
 
 def published(table: str) -> str:
     """
-    Give what the README shows of all tables: who measured what where, and the first table.
+    Return what the README shows of all tables: the first, and who measured what where.
     """
     who, _, first, *_ = table.split("\n\n")
     return f"{BEGIN}\n{first}\n\n{who}\n\n{END}"
@@ -59,9 +60,14 @@ def publish() -> None:
     """
     Put the last run's first table into the README, between its marks.
     """
-    before, _, rest = README.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(before + published((RESULTS / "table.md").read_text()) + after)
+    table = RESULTS / "table.md"
+    if not table.exists():
+        raise SystemExit(f"there is no {table}: measure first")
+    before, begin, rest = README.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{README} has no place between {BEGIN.strip()} and {END.strip()}")
+    README.write_text(before + published(table.read_text()) + after)
 
 
 async def _measure(*, quick: bool, only: list[str] | None) -> None:
@@ -88,19 +94,20 @@ async def _measure(*, quick: bool, only: list[str] | None) -> None:
         "cores": str(os.cpu_count()),
         "python": f"Python {platform.python_version()}",
         "system": platform.system(),
-        "official": f"dashscope {version('dashscope')}",
-    } | {name: version(name) for name in ("aiohttp", "orjson", "cattrs", "httpx", "pydantic")}
+    }
+    versions = {name: version(name) for name in PEERS}
     folder = RESULTS / "quick" if quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     kept = {
         "machine": machine,
+        "versions": versions,
         "figures": {name: asdict(figure) for name, figure in lab.figures.items()},
         "goals": [
             asdict(goal) | {"met": goal.is_met(lab.figures)} for goal in goals.goals(lab.figures)
         ],
     }
     (folder / "results.json").write_bytes(orjson.dumps(kept, option=orjson.OPT_INDENT_2))
-    (folder / "table.md").write_text(tables.write(lab.figures, machine))
+    (folder / "table.md").write_text(tables.write(lab.figures, machine, versions))
     charts.draw_all(lab.figures, folder)
     print((folder / "table.md").read_text())
     if not quick:

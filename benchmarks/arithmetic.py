@@ -18,47 +18,47 @@ PACE = 10.0
 
 
 @frozen
-class Hour:
+class Clearing:
     """
-    An hour of one core, clearing workspaces: list all jobs, look at each again, delete it.
+    What clearing a workspace takes: list all jobs, look at each again, delete it.
     """
 
     requests: int
-    """Requests for one workspace."""
+    """Requests."""
 
     cpu: float
-    """CPU seconds for one workspace."""
+    """CPU seconds."""
 
-    workspaces: int
-    """Workspaces that a core clears in an hour."""
+    @property
+    def seconds(self) -> float:
+        """
+        How long it takes at the service's pace.
+        """
+        return self.requests / PACE
 
-    jobs: int
-    """Jobs that these are."""
+    @property
+    def an_hour(self) -> float:
+        """
+        For how many workspaces an hour of one core is enough.
+        """
+        return 3600 / self.cpu
 
-    admitted: int
-    """Workspaces that one after the other would be cleared in that hour at the service's pace."""
+    @property
+    def at_once(self) -> float:
+        """
+        How many workspaces a core keeps up with at once, each at the service's pace.
+        """
+        return self.seconds / self.cpu
 
-    at_once: int
-    """Workspaces that a core keeps busy at that pace, each."""
 
-
-def hour(figures: Mapping[str, Figure]) -> Hour:
+def clearing(figures: Mapping[str, Figure]) -> Clearing:
     """
-    Reckon it from the CPU of a read, a get and a deletion.
+    Reckon it from the CPU of listing, of a get and of a deletion.
     """
-    listed = figures["listing.jobs"].median
-    reads = figures["listing.requests"].median * JOBS / listed
-    cpu = figures["listing.cpu.ours"].median / 1000 * JOBS / listed
-    cpu += JOBS * figures["calls.cpu.get"].median / 1e6
-    cpu += JOBS * figures["deleting.cpu.ours"].median / 1e6
-    requests = round(reads) + 2 * JOBS
-    workspaces = 3600 / cpu
-    admitted = 3600 / (requests / PACE)
-    return Hour(
-        requests=requests,
-        cpu=cpu,
-        workspaces=int(workspaces),
-        jobs=int(workspaces) * JOBS,
-        admitted=int(admitted),
-        at_once=int(workspaces / admitted),
+    share = JOBS / figures["listing.jobs"].median
+    listing = figures["contest.cpu.ours_8"].median / 1e3
+    each = figures["calls.cpu.ours"].median + figures["deleting.cpu.ours"].median
+    return Clearing(
+        requests=round(share * figures["listing.requests"].median) + 2 * JOBS,
+        cpu=share * listing + JOBS * each / 1e6,
     )

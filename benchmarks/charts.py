@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -56,30 +57,24 @@ def draw_all(figures: Mapping[str, Figure], folder: Path) -> None:
     """
     Draw every chart.
     """
-    with _chart(folder / "cpu.svg", height=3.4) as axes:
-        _bars(axes, figures, "contest.cpu.", NAMES, "ms")
-        axes.set_title("CPU to list 10,000 jobs")
-    with _chart(folder / "latency.svg", height=2.9) as axes:
-        names = {
-            "by_hand": NAMES["by_hand"],
-            "official_async": NAMES["official_async"],
-            "ours_8": "dashscope-ft, 8 in flight",
-            "ours_16": "dashscope-ft, 16 in flight",
-            "ours_32": "dashscope-ft, 32 in flight",
-        }
-        _bars(axes, figures, "latency.wall.", names, "s")
-        axes.set_title("Time to list 10,000 jobs, service 50 ms away")
+    listed = f"list {figures['listing.jobs']} jobs"
+    with _chart(folder / "cpu.svg", height=3.6) as axes:
+        _bars(axes, beneath(figures, "contest.cpu."))
+        axes.set_title(f"CPU to {listed}")
+    with _chart(folder / "latency.svg", height=3.1) as axes:
+        _bars(axes, beneath(figures, "latency.wall."))
+        axes.set_title(f"Time to {listed}, service 50 ms away")
     with _chart(folder / "growth_jobs.svg") as axes:
         _curve(axes, figures, "growth.jobs.ours.", OURS, NAMES["ours"])
         _curve(axes, figures, "growth.jobs.floor.", FLOOR, NAMES["floor"])
-        exponent = figures["growth.jobs.exponent_from_1000"]
+        doubled = figures["growth.jobs.doubled_from_1000"]
         _scales(axes, "jobs", "CPU to list them, ms")
-        axes.set_title(f"Cost grows as jobs to the power of {exponent.median:.2f} (from 1,000)")
+        axes.set_title(f"From 1,000 jobs on, twice the jobs take {doubled} the CPU")
     with _chart(folder / "growth_flights.svg") as axes:
         _curve(axes, figures, "growth.flights.wall.", OURS, "measured")
         _curve(axes, figures, "growth.flights.ideal.", FLOOR, "ideal: latency alone", dashed=True)
-        _scales(axes, "requests in flight", "time to list 10,000 jobs, s", base=2)
-        axes.set_title("Listing at 50 ms latency")
+        _scales(axes, "requests in flight", f"time to {listed}, s", base=2)
+        axes.set_title(f"Listing with {NAMES['ours']}, service 50 ms away")
     with _chart(folder / "growth_cpu.svg") as axes:
         _curve(axes, figures, "growth.flights.cpu.by_hand.", SECOND, NAMES["by_hand"])
         _curve(axes, figures, "growth.flights.cpu.official_async.", OTHERS, NAMES["official_async"])
@@ -94,12 +89,28 @@ def draw_all(figures: Mapping[str, Figure], folder: Path) -> None:
         axes.set_title("CPU a request, by requests in flight")
 
 
+def label(name: str) -> str:
+    """
+    Return the words for a contender, whose name may end in how many requests it has in flight.
+    """
+    who, _, flights = name.rpartition("_")
+    return f"{NAMES[who]}, {flights} at once" if flights.isdecimal() else NAMES[name]
+
+
+def beneath(figures: Mapping[str, Figure], prefix: str) -> dict[str, Figure]:
+    """
+    Return the figures whose names begin so, by the rest of their names.
+    """
+    named = figures.items()
+    return {name.removeprefix(prefix): each for name, each in named if name.startswith(prefix)}
+
+
 def points(figures: Mapping[str, Figure], prefix: str) -> list[tuple[int, Figure]]:
     """
-    Give the figures of a curve, by the number that their names end in.
+    Return the figures of a curve, by the number that their names end in.
     """
-    ending = {name.removeprefix(prefix): name for name in figures if name.startswith(prefix)}
-    return sorted((int(end), figures[name]) for end, name in ending.items())
+    by_number = {int(end): figure for end, figure in beneath(figures, prefix).items()}
+    return sorted(by_number.items(), key=itemgetter(0))
 
 
 @contextmanager
@@ -110,17 +121,11 @@ def _chart(path: Path, *, height: float = 4.0) -> Generator[Any, None, None]:
     plt.close(drawing)
 
 
-def _bars(
-    axes: Any,
-    figures: Mapping[str, Figure],
-    prefix: str,
-    labels: Mapping[str, str],
-    unit: str,
-) -> None:
-    shown = sorted(labels, key=lambda name: -figures[prefix + name].median)
-    values = [figures[prefix + name] for name in shown]
+def _bars(axes: Any, figures: Mapping[str, Figure]) -> None:
+    shown = sorted(figures, key=lambda name: -figures[name].median)
+    values = [figures[name] for name in shown]
     axes.barh(
-        [labels[name] for name in shown],
+        [label(name) for name in shown],
         [value.median for value in values],
         xerr=[
             [value.median - value.low for value in values],
@@ -132,8 +137,8 @@ def _bars(
     )
     widest = max(value.high for value in values)
     for place, value in enumerate(values):
-        text = f"{value.median:,.0f}" if value.median >= 100 else f"{value.median:.2g}"
-        axes.text(value.high + widest / 80, place, f"{text} {unit}", va="center")
+        text = str(Figure.exactly(value.median, value.unit))
+        axes.text(value.high + widest / 80, place, text, va="center")
     axes.set_xlim(0, widest * 1.15)
     axes.tick_params(axis="y", length=0)
     axes.spines["bottom"].set_visible(False)

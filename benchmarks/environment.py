@@ -18,7 +18,7 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 def interpreter() -> Path:
     """
-    Give the Python that has them, and this library as it lies here, after installing what lacks.
+    Return the Python that has them, and this library as it lies here, after installing what lacks.
     """
     python = FOLDER / "bin" / "python"
     wanted = REQUIREMENTS.read_bytes() + (ROOT / "pyproject.toml").read_bytes()

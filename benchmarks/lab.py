@@ -35,13 +35,13 @@ class Lab:
 
     def rounds(self, number: int) -> int:
         """
-        Give how often to measure.
+        Return how often to measure.
         """
         return 2 if self.quick else number
 
     def jobs(self, number: int) -> int:
         """
-        Give how many jobs to measure with.
+        Return how many jobs to measure with.
         """
         return number // 10 if self.quick else number
 
@@ -65,6 +65,6 @@ def run(*command: str) -> str:
 
 def ids(number: int) -> Sequence[str]:
     """
-    Give that many ids, as the service makes them.
+    Return that many ids, as the service makes them.
     """
     return [f"ft-202611011200-{index:04x}" for index in range(number)]

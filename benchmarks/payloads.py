@@ -25,7 +25,7 @@ _OWNER = "1396993924585947"
 @cache
 def rows(flavour: Flavour, count: int) -> list[bytes]:
     """
-    Give that many jobs as JSON, newest first.
+    Return that many jobs as JSON, newest first.
     """
     random, time, made = Random(count), _NEWEST, []
     for _ in range(count):
@@ -38,14 +38,14 @@ def rows(flavour: Flavour, count: int) -> list[bytes]:
 @cache
 def job_ids(flavour: Flavour, count: int) -> list[str]:
     """
-    Give the ids of those jobs.
+    Return the ids of those jobs.
     """
     return [orjson.loads(row)["job_id"] for row in rows(flavour, count)]
 
 
 def page(flavour: Flavour, count: int, page_no: int, page_size: int) -> bytes:
     """
-    Give the body of one page of those jobs.
+    Return the body of one page of those jobs.
     """
     start = (page_no - 1) * page_size
     head = {"page_no": page_no, "page_size": page_size, "total": count}

@@ -122,6 +122,5 @@ async def in_turn(
 
 
 def _digits(value: float) -> str:
-    if value == int(value) and abs(value) < 1e15:
-        return f"{value:,.0f}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    whole = value == int(value) or abs(value) >= 99.5
+    return f"{value:,.0f}" if whole else f"{value:#.3g}"

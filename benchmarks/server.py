@@ -66,7 +66,7 @@ class Server:
 
     def url(self, jobs: int, *, flavour: Flavour = "plain", latency: float = 0.0) -> str:
         """
-        Give the base URL of an account with that many jobs, that far away.
+        Return the base URL of an account with that many jobs, that far away.
 
         Args:
             jobs: How many jobs it has.
@@ -78,7 +78,7 @@ class Server:
 
     def counts(self) -> Counts:
         """
-        Give what was seen since this was last asked.
+        Return what was seen since this was last asked.
         """
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/counts") as answer:
             return Counts(**orjson.loads(answer.read()))

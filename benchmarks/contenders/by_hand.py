@@ -8,12 +8,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 import httpx  # type: ignore[import-not-found]
 from pydantic import BaseModel, ConfigDict
 
 from .floor import HEADERS
+
+PAGE_SIZE = 100
 
 
 class Job(BaseModel):
@@ -79,12 +82,24 @@ class ByHand:
         jobs: list[Job] = []
         page_no, total = 1, 1
         while len(jobs) < total:
-            query = {"page_no": page_no, "page_size": 100}
-            response = await self._client.get(f"{self._url}/fine-tunes", params=query)
-            output = Answer.model_validate_json(response.content).output
+            output = await self._page(page_no)
             jobs += output.jobs
             page_no, total = page_no + 1, output.total
         return jobs
+
+    async def list_at_once(self, concurrency: int) -> Sequence[Job]:
+        """
+        List all jobs, so many pages at once. As page by page, a list that changes loses jobs.
+        """
+        first = await self._page(1)
+        turn = asyncio.Semaphore(concurrency)
+
+        async def page(page_no: int) -> Output:
+            async with turn:
+                return await self._page(page_no)
+
+        rest = await asyncio.gather(*map(page, range(2, 1 + ceil(first.total / PAGE_SIZE))))
+        return [job for output in (first, *rest) for job in output.jobs]
 
     async def delete(self, job_ids: Sequence[str], concurrency: int) -> None:
         """
@@ -98,6 +113,11 @@ class ByHand:
                 response.raise_for_status()
 
         await asyncio.gather(*map(delete, job_ids))
+
+    async def _page(self, page_no: int) -> Output:
+        query = {"page_no": page_no, "page_size": PAGE_SIZE}
+        response = await self._client.get(f"{self._url}/fine-tunes", params=query)
+        return Answer.model_validate_json(response.content).output
 
 
 @asynccontextmanager

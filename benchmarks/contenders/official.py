@@ -1,5 +1,5 @@
 """
-The vendor's SDK, dashscope 2.0.2: its async client, its sync client, and its 1.x functions.
+The vendor's SDK: its async client, its sync client, and its 1.x functions.
 
 It lists a page at a time, so that its users write the loop.
 """

@@ -12,7 +12,7 @@ from ..lab import Lab
 
 def measurements(topic: str) -> Callable[[Lab], Awaitable[None]]:
     """
-    Give what measures a topic.
+    Return what measures a topic.
     """
     measure: Callable[[Lab], Awaitable[None]] = import_module(f".{topic}", __name__).measure
     return measure

@@ -33,16 +33,16 @@ async def measure(lab: Lab) -> None:
         classic = official.OfficialClassic(url)
         alone = await in_turn(
             {
-                "floor": _awaiting(raw.get, job_ids),
+                "floor_await": _awaiting(raw.get, job_ids),
                 "ours_await": _awaiting(bare.get, job_ids),
                 "ours_blocking": _blocking(client.get, job_ids),
-                "official_sync": _blocking(sdk.get, job_ids),
-                "official_classic": _blocking(classic.get, job_ids),
+                "official_blocking": _blocking(sdk.get, job_ids),
+                "official_classic_blocking": _blocking(classic.get, job_ids),
             },
             lab.rounds(11),
             perf_counter,
         )
-        cost = await in_turn({"get": _awaiting(bare.get, job_ids)}, lab.rounds(11), process_time)
+        cost = await in_turn({"ours": _awaiting(bare.get, job_ids)}, lab.rounds(11), process_time)
         shared = await in_turn(
             {
                 "ours_threads": _threaded(client.get, few),
@@ -51,14 +51,13 @@ async def measure(lab: Lab) -> None:
             lab.rounds(9),
             perf_counter,
         )
-    lab.figures["calls.cpu.get"] = cost.figure("get", "µs", 1e6 / len(job_ids))
+    lab.figures["calls.cpu.ours"] = cost.figure("ours", "µs", 1e6 / len(job_ids))
     for name in alone:
         lab.figures[f"calls.wall.{name}"] = alone.figure(name, "µs", 1e6 / len(job_ids))
     for name in shared:
         each = 1e6 / (THREADS * len(few))
         lab.figures[f"calls.wall.{name}"] = shared.figure(name, "µs", each)
     lab.figures["calls.ratio.blocking"] = alone.ratio("ours_blocking", "ours_await")
-    lab.figures["calls.ratio.await"] = alone.ratio("ours_await", "floor")
     lab.figures["calls.ratio.threads"] = shared.ratio("ours_threads", "official_threads")
 
 

@@ -21,6 +21,7 @@ async def measure(lab: Lab) -> None:
     """
     Measure what a deletion costs, and how long many take.
     """
+    lab.figures["deleting.jobs"] = Figure.exactly(lab.jobs(JOBS))
     await _cost(lab)
     await _wall(lab)
 
@@ -32,18 +33,20 @@ async def _cost(lab: Lab) -> None:
         raw = await stack.enter_async_context(floor.opened(url))
         client = await stack.enter_async_context(ours.opened(url))
         sdk = await stack.enter_async_context(official.opened(url))
+        httpx = await stack.enter_async_context(by_hand.opened(url))
         samples = await in_turn(
             {
                 "floor": lambda: raw.delete(job_ids),
                 "ours": lambda: client.delete(job_ids),
-                "official_async": lambda: sdk.delete(job_ids, 8),
+                "official": lambda: sdk.delete(job_ids, 8),
+                "by_hand": lambda: httpx.delete(job_ids, 8),
             },
             lab.rounds(15),
             process_time,
         )
     for name in samples:
         lab.figures[f"deleting.cpu.{name}"] = samples.figure(name, "µs", 1e6 / len(job_ids))
-        lab.figures[f"deleting.ratio.{name}"] = samples.ratio(name, "floor")
+    lab.figures["deleting.ratio.ours"] = samples.ratio("ours", "floor")
 
 
 async def _wall(lab: Lab) -> None:
@@ -56,14 +59,14 @@ async def _wall(lab: Lab) -> None:
         httpx = await stack.enter_async_context(by_hand.opened(url))
         many: dict[str, Callable[[Sequence[str]], Awaitable[object]]] = {
             "ours_64": wide.delete,
-            "official_async_64": partial(sdk.delete, concurrency=64),
+            "official_64": partial(sdk.delete, concurrency=64),
             "by_hand_64": partial(httpx.delete, concurrency=64),
         }
         runs: dict[str, Run] = {name: partial(delete, job_ids) for name, delete in many.items()}
         one: dict[str, Run] = {"ours_8": partial(narrow.delete, job_ids)}
         samples = await in_turn(runs, lab.rounds(3), perf_counter, warm=False)
         samples |= await in_turn(one, lab.rounds(3), perf_counter, warm=False)
-        for name in samples:
+        for name in many:
             lab.figures[f"deleting.wall.{name}"] = samples.figure(name, "s")
         for flights in (8, 64):
             ideal = LATENCY * ceil(len(job_ids) / flights)
@@ -74,6 +77,5 @@ async def _wall(lab: Lab) -> None:
             lab.server.counts()
             await delete(some)
             counts = lab.server.counts()
-            lab.figures[f"deleting.requests.{name}"] = Figure.exactly(counts.requests / len(some))
             lab.figures[f"deleting.connections.{name}"] = Figure.exactly(counts.connections)
             lab.figures[f"deleting.most_in_flight.{name}"] = Figure.exactly(counts.most_in_flight)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from functools import partial
-from math import ceil, log
+from math import ceil, log2
 from statistics import linear_regression
 from time import perf_counter, process_time
 
@@ -38,8 +38,8 @@ async def _jobs(lab: Lab) -> None:
         for name in samples:
             lab.figures[f"growth.jobs.{name}.{jobs}"] = samples.figure(name, "ms", 1000)
         medians[jobs] = samples.figure("ours", "s").median
-    lab.figures["growth.jobs.exponent"] = _exponent(medians)
-    lab.figures["growth.jobs.exponent_from_1000"] = _exponent(
+    lab.figures["growth.jobs.doubled"] = _doubled(medians)
+    lab.figures["growth.jobs.doubled_from_1000"] = _doubled(
         {jobs: seconds for jobs, seconds in medians.items() if jobs >= 1_000}
     )
 
@@ -48,7 +48,6 @@ async def _flights(lab: Lab) -> None:
     url = lab.server.url(lab.jobs(10_000), latency=LATENCY)
     near = lab.server.url(100)
     job_ids = ids(lab.jobs(200))
-    speeds = {}
     for flights in FLIGHTS:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(ours.opened(url, concurrency=flights))
@@ -65,23 +64,18 @@ async def _flights(lab: Lab) -> None:
                 "by_hand": partial(httpx.delete, job_ids, flights),
             }
             deleted = await in_turn(runs, rounds, process_time)
-        figure = listed.figure("wall", "s")
-        lab.figures[f"growth.flights.wall.{flights}"] = figure
+        lab.figures[f"growth.flights.wall.{flights}"] = listed.figure("wall", "s")
         lab.figures[f"growth.flights.ideal.{flights}"] = Figure.exactly(
             LATENCY * (1 + ceil((reads - 1) / flights)), "s"
         )
-        speeds[flights] = figure.median
         for name in deleted:
             cost = deleted.figure(name, "µs", 1e6 / len(job_ids))
             lab.figures[f"growth.flights.cpu.{name}.{flights}"] = cost
-    lab.figures["growth.flights.exponent_to_16"] = _exponent(
-        {flights: seconds for flights, seconds in speeds.items() if flights <= 16}
-    )
 
 
-def _exponent(points: dict[int, float]) -> Figure:
+def _doubled(seconds: dict[int, float]) -> Figure:
     """
-    Give the slope in a picture whose both axes are logarithmic: 1 is proportional.
+    Return how much longer twice the jobs take, by the line closest to the points.
     """
-    slope, _ = linear_regression([log(x) for x in points], [log(y) for y in points.values()])
-    return Figure.exactly(slope)
+    slope, _ = linear_regression([log2(x) for x in seconds], [log2(y) for y in seconds.values()])
+    return Figure.exactly(2**slope, "times")

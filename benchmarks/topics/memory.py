@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import orjson
 
+from ..goals import REMEMBERED
 from ..lab import Lab
 from ..progress import progress
 from ..samples import Figure
@@ -49,6 +50,7 @@ async def measure(lab: Lab) -> None:
     """
     jobs = lab.jobs(JOBS)
     url = lab.server.url(jobs)
+    lab.figures["memory.jobs"] = Figure.exactly(jobs)
     for traced, way in ((True, "traced"), (False, "resident")):
         for keep, what in ((True, "kept"), (False, "streamed")):
             progress(f"  {what}, {way}")
@@ -63,7 +65,7 @@ async def measure(lab: Lab) -> None:
             if keep:
                 lab.figures[name] = Figure.of([each / jobs for each in kilobytes], "KB")
             else:
-                # What is remembered of each job seen is allowed for, and stated apart.
-                above = [(each - 0.12 * jobs) / 1024 for each in kilobytes]
+                above = [(each - REMEMBERED * jobs) / 1024 for each in kilobytes]
                 lab.figures[name] = Figure.of(above, "MB")
-                lab.figures[f"{name}_total"] = Figure.of([e / 1024 for e in kilobytes], "MB")
+                total = [each / 1024 for each in kilobytes]
+                lab.figures[f"{name}_total"] = Figure.of(total, "MB")
