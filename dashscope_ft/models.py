@@ -161,7 +161,7 @@ class FineTuneJob:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Return the job as the API's JSON object. Fields that are None are omitted.
+        Return the job as the API's JSON object, without fields that have default values.
         """
         return _wire_dict(self, _format_local_time)
 
@@ -214,7 +214,7 @@ class ImportJob:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Return the job as the API's JSON object. Fields that are None are omitted.
+        Return the job as the API's JSON object, without fields that have default values.
         """
         return _wire_dict(self, _format_offset_time)
 
@@ -266,7 +266,7 @@ class Checkpoint:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Return the checkpoint as the API's JSON object. Fields that are None are omitted.
+        Return the checkpoint as the API's JSON object, without fields that have default values.
         """
         return _wire_dict(self, _format_zoneless_iso_time)
 

@@ -209,7 +209,7 @@ _EVIDENCE = {
 }
 
 
-def delays(jitter: Callable[[float], float] = backoff.full_jitter) -> Iterator[float]:
+def delays(jitter: Callable[[float], float]) -> Iterator[float]:
     """
     Yield the seconds to wait before the second attempt, the third, and so on.
 

@@ -105,7 +105,7 @@ class ChangingList:
 
     async def answer(self) -> None:
         """
-        Answer reads for ever, one step of one of them at a time.
+        Answer reads without end, one step of one of them at a time.
         """
         while True:
             for _ in range(4):  # let the walk come to rest, so that all its reads can race

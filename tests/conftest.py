@@ -5,10 +5,12 @@ import gc
 import inspect
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from typing import Any
 from unittest.mock import Mock
 
@@ -85,6 +87,23 @@ async def no_task_left_behind() -> AsyncIterator[None]:
         await asyncio.sleep(0)
 
     assert not left, f"left behind: {', '.join(map(str, left))}"
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """
+    Give a port whose queue of connections is full: the next one is never made.
+    """
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for filler in fillers:
+            filler.close()
 
 
 @pytest.fixture

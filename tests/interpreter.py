@@ -4,6 +4,8 @@ Scripts in an interpreter of their own: for forks, signals and exits.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,15 +29,22 @@ def run_script(
         prologue: What comes first, such as imports.
         script: What the test is about.
         arguments: Its `sys.argv[1:]`.
-        timeout: Seconds after which it has failed.
+        timeout: Seconds after which it has failed, and is ended with all that it started.
     """
-    return subprocess.run(
-        _command(prologue, script, arguments),
-        capture_output=True,
+    command = _command(prologue, script, arguments)
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=timeout,
-        check=False,
-    )
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # its children hold the pipes open, too
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 class Running:

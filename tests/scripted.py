@@ -43,7 +43,7 @@ class Answer:
     headers: Mapping[str, str] = field(factory=dict, kw_only=True)
 
     hangs_up: bool = field(default=False, kw_only=True)
-    """Whether the connection is closed right behind it, unannounced."""
+    """Whether the connection is closed right after it, unannounced."""
 
     torn: int | None = field(default=None, kw_only=True)
     """After how many bytes of the body the connection ends."""
@@ -89,7 +89,7 @@ class Noise:
     content: bytes
 
     stays: bool = field(default=False, kw_only=True)
-    """Whether the connection stays open behind them, silent."""
+    """Whether the connection stays open after them, silent."""
 
     drip: float | None = field(default=None, kw_only=True)
     """Seconds between the bytes."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,21 @@ from aiohttp import ClientSession, TraceConfig
 from dashscope_ft import (
     AsyncClient,
     ConnectionFailed,
-    DashScopeError,
     DeadlineExceeded,
     OutcomeUnknown,
 )
 
+from .asks import (
+    Ask,
+    cancel,
+    create,
+    create_import,
+    delete,
+    delete_import,
+    ended,
+    get,
+    page,
+)
 from .scripted import (
     ACKNOWLEDGED,
     KEY,
@@ -38,28 +48,14 @@ from .scripted import (
 
 CERTIFICATE = Path(__file__).with_name("certificate.pem")
 
-Ask = Callable[[AsyncClient], Awaitable[Any]]
-
-GET: Ask = lambda client: client.fine_tunes.get("ft-1")  # noqa: E731
-PAGE: Ask = lambda client: client.fine_tunes.page()  # noqa: E731
-DELETE: Ask = lambda client: client.fine_tunes.delete("ft-1")  # noqa: E731
-DELETE_IMPORT: Ask = lambda client: client.imports.delete("im-1")  # noqa: E731
-CANCEL: Ask = lambda client: client.fine_tunes.cancel("ft-1")  # noqa: E731
-CREATE: Ask = lambda client: client.fine_tunes.create(  # noqa: E731
-    model="qwen3-14b", training_file_ids=["file-1"]
-)
-CREATE_IMPORT: Ask = lambda client: client.imports.create(  # noqa: E731
-    model_name="qwen3-32b", weight_type="lora", bucket_name="bucket", object_key="weights/"
-)
-
-ASKED = {
-    "get": GET,
-    "page": PAGE,
-    "delete": DELETE,
-    "delete_import": DELETE_IMPORT,
-    "cancel": CANCEL,
-    "create": CREATE,
-    "create_import": CREATE_IMPORT,
+ASKED: dict[str, Ask] = {
+    "get": get,
+    "page": page,
+    "delete": delete,
+    "delete_import": delete_import,
+    "cancel": cancel,
+    "create": create,
+    "create_import": create_import,
 }
 LOSSES: dict[str, Act] = {
     "closed": HangUp(),
@@ -71,12 +67,6 @@ LOSSES: dict[str, Act] = {
 
 every_call = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-
-
-async def ended(asked: Awaitable[Any]) -> DashScopeError:
-    with pytest.raises(DashScopeError) as caught:
-        await asked
-    return caught.value
 
 
 # One attempt, one request
@@ -93,7 +83,7 @@ async def test_a_lost_answer_on_a_fresh_connection(ask: Ask, loss: Act) -> None:
         changing = [sent for sent in server.sent if not sent.startswith("GET")]
 
         assert len(changing) <= 1
-        if ask in (GET, PAGE):
+        if ask in (get, page):
             assert len(server.requests) == 1
             assert type(error) is ConnectionFailed
             assert error.attempts == 1
@@ -106,7 +96,7 @@ async def test_a_lost_answer_on_a_fresh_connection(ask: Ask, loss: Act) -> None:
 @every_call
 async def test_a_lost_answer_on_a_used_connection(ask: Ask, loss: Act) -> None:
     """
-    The same on a connection that served before.
+    One attempt whose answer is lost is one request on a connection that served before, too.
     """
     async with scripted(job(), loss) as server:
         client = server.client(max_attempts=1)
@@ -116,8 +106,8 @@ async def test_a_lost_answer_on_a_used_connection(ask: Ask, loss: Act) -> None:
         await ended(ask(client))
         changing = [sent for sent in server.sent if not sent.startswith("GET")]
 
-        assert len(changing) == (0 if ask in (GET, PAGE) else 1)
-        if ask in (GET, PAGE):
+        assert len(changing) == (0 if ask in (get, page) else 1)
+        if ask in (get, page):
             assert len(server.requests) == 1
 
 
@@ -130,7 +120,7 @@ async def test_a_connection_that_ends_before_the_request_is_read(ask: Ask) -> No
         error = await ended(ask(server.client(max_attempts=1)))
 
         assert server.requests == []
-        if ask in (GET, PAGE):
+        if ask in (get, page):
             assert server.connections == 1
             assert type(error) is ConnectionFailed
         else:
@@ -142,7 +132,7 @@ async def test_attempts_and_requests_are_counted_alike() -> None:
     Four attempts are four requests, and the error says so.
     """
     async with scripted(HangUp()) as server:
-        error = await ended(GET(server.client()))
+        error = await ended(get(server.client()))
 
         assert error.attempts == len(server.requests) == 4
         assert "4 attempts" in str(error)
@@ -157,7 +147,7 @@ async def test_a_dropped_pooled_connection_is_no_ambiguity_for_a_creation() -> N
         for _ in range(50):
             with suppress(ConnectionFailed):  # which is right for this one
                 await client.fine_tunes.get("ft-1")
-            created = await CREATE(client)
+            created = await create(client)
 
             assert created.job_id == "ft-1"
 
@@ -173,7 +163,7 @@ async def test_creations_have_connections_of_their_own() -> None:
     """
     async with scripted(job()) as server:
         client = server.client()
-        for ask in (GET, CREATE, GET, CREATE_IMPORT, CREATE, GET):
+        for ask in (get, create, get, create_import, create, get):
             await ask(client)
 
         assert [request.connection for request in server.requests] == [1, 2, 1, 3, 4, 1]
@@ -246,23 +236,6 @@ async def test_a_host_that_has_no_address(ask: Ask, monkeypatch: pytest.MonkeyPa
     assert asked == ["studio.invalid"] * 4
 
 
-@pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """
-    A port whose queue of connections is full: the next one waits for ever.
-    """
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        fillers = [socket.socket() for _ in range(3)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-        for filler in fillers:
-            filler.close()
-
-
 @every_call
 async def test_a_connection_that_takes_too_long(ask: Ask, deaf_port: int) -> None:
     """
@@ -304,7 +277,7 @@ async def test_a_server_that_does_not_speak_tls() -> None:
         port = server.sockets[0].getsockname()[1]
         url = f"https://127.0.0.1:{port}/api/v1"
         async with AsyncClient(base_url=url, api_key=KEY, max_attempts=1) as client:
-            error = await ended(GET(client))
+            error = await ended(get(client))
 
     assert type(error) is ConnectionFailed
     assert "no TLS connection came about" in str(error)
@@ -331,13 +304,13 @@ async def test_a_certificate_that_nobody_vouches_for(ask: Ask) -> None:
 
 async def test_a_certificate_that_the_caller_trusts() -> None:
     """
-    `ssl_context` says what to trust.
+    A certificate is trusted if the caller's `ssl_context` says so.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATE)
     trust = ssl.create_default_context(cafile=str(CERTIFICATE))
     async with scripted(job(), tls=context) as server:
-        await GET(server.client(ssl_context=trust))
+        await get(server.client(ssl_context=trust))
 
         assert len(server.requests) == 1
 
@@ -385,13 +358,13 @@ async def test_an_answer_that_takes_too_long(ask: Ask) -> None:
     async with scripted(Silence()) as server:
         error = await ended(ask(server.client(timeout=0.3, max_attempts=1)))
 
-        assert type(error) is (DeadlineExceeded if ask in (GET, PAGE) else OutcomeUnknown)
+        assert type(error) is (DeadlineExceeded if ask in (get, page) else OutcomeUnknown)
         assert "0.3 s" in str(error)
 
 
 def _welcome(ask: Ask) -> Answer:
-    if ask is PAGE:
+    if ask is page:
         return Answer({"output": {"jobs": [], "total": 0}})
-    if ask in (DELETE, CANCEL):
+    if ask in (delete, cancel):
         return ACKNOWLEDGED
-    return job(job_id="im-1" if ask is DELETE_IMPORT else "ft-1")
+    return job(job_id="im-1" if ask is delete_import else "ft-1")

@@ -82,6 +82,18 @@ async def test_no_checkpoints_and_odd_ones() -> None:
     assert [first.value.path, second.value.path] == ["output[0]", "output"]
 
 
+@pytest.mark.parametrize("row", [{}, {"step": 9}, {"checkpoint": "checkpoint-9", "step": 9}])
+async def test_a_checkpoint_as_the_service_told_it(row: dict[str, object]) -> None:
+    """
+    A checkpoint's `to_dict()` has the fields that the service sent and no others, not even an
+    empty name.
+    """
+    async with scripted(answer(row)) as server:
+        [checkpoint] = await server.client().fine_tunes.checkpoints("ft-1")
+
+    assert checkpoint.to_dict() == row
+
+
 @pytest.mark.parametrize("body", [5, [1], {}, None, "x", {"foo": 1}], ids=str)
 async def test_an_answer_that_is_no_list_of_checkpoints(body: object) -> None:
     """
@@ -245,7 +257,7 @@ async def test_an_export_that_takes_too_long() -> None:
 
 async def test_waiting_for_a_checkpoint_that_is_not_there() -> None:
     """
-    It is not found, as the service would say it.
+    A checkpoint that is not there is not found, as the service would say it.
     """
     async with living() as life:
         [job_id] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])

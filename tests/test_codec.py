@@ -376,7 +376,7 @@ async def test_a_row_without_an_id(value: Any) -> None:
 @pytest.mark.parametrize("row", [None, 7, "ft-1", ["ft-1"]])
 async def test_a_row_that_is_none(row: Any) -> None:
     """
-    The same for a row that is no object.
+    A row that is no object makes the whole answer malformed, and the error says which row.
     """
     async with scripted(Answer({"output": {"jobs": [row]}})) as server:
         with pytest.raises(MalformedResponse) as caught:
@@ -420,7 +420,8 @@ def test_a_time_to_wait_for_that_is_over(asks: str) -> None:
 
 def test_times_without_a_zone() -> None:
     """
-    They are aware, at UTC+8 unless told otherwise, whatever zone this machine is in.
+    Times without a zone become aware, at UTC+8 unless told otherwise, whatever zone this machine is
+    in.
     """
     row = {"job_id": "ft-1", "create_time": "2024-07-01 12:00:00"}
 
@@ -463,7 +464,7 @@ def test_any_time_and_back(time: datetime) -> None:
 
 async def test_the_zone_of_a_client() -> None:
     """
-    `time_zone` sets it.
+    A client's `time_zone` is the zone of times that the service tells without one.
     """
     row = {"job_id": "ft-1", "create_time": "2024-07-01 12:00:00"}
     async with scripted(Answer({"output": row})) as server:
@@ -634,7 +635,7 @@ def test_a_request_id_that_is_no_text() -> None:
 
 def test_the_request_id_of_the_body_counts() -> None:
     """
-    The header is only the fallback.
+    The body's request id counts; that of the header is only the fallback.
     """
     for body, request_id in (({"request_id": "r-body"}, "r-body"), ({"request_id": 7}, "r-header")):
         reply = read_reply(200, {"x-request-id": "r-header"}, orjson.dumps(body), now=0.0)

@@ -153,6 +153,7 @@ async def test_an_import_in_full() -> None:
         {"validation_datasets": 5},
         {"model": 5},
         {"job_name": 2024},
+        {"job_name": "a\nb"},
         {"finetuned_output_suffix": 5},
     ],
 )
@@ -161,9 +162,10 @@ async def test_a_job_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> N
     What is missing, empty, too long, of another type or not JSON is refused; nothing is sent.
     """
     async with living() as life:
-        with pytest.raises(InvalidArgument):
+        with pytest.raises(InvalidArgument) as caught:
             await life.job(**wrong)
 
+    assert caught.value.__context__ is None
     assert not life.asked
 
 
@@ -209,6 +211,7 @@ async def test_a_thousand_faults_bill_nothing_twice(
     """
     random = Random(4)
     ends = Counter[str]()
+    took_effect = repeated = 0
     kinds: list[dict[str, Any]] = [
         {"lose": "before"},
         {"lose": "after"},
@@ -233,6 +236,7 @@ async def test_a_thousand_faults_bill_nothing_twice(
             before = len(life.account.books.created)
             life.emulator.journal.clear()
             life.emulator.faults.clear()
+            life.client._transport.shared.budget.earn(50)  # spent, it allows no repetition
             chosen = random.choices(kinds, k=random.randint(1, 3))
             life.emulator.inject(*[Fault(operation="fine_tunes.create", **kind) for kind in chosen])
             created: FineTuneJob | None = None
@@ -253,12 +257,15 @@ async def test_a_thousand_faults_bill_nothing_twice(
                 assert error.creation is not None
                 assert error.creation.fields["job_name"] == f"job {number}"
             ends["created" if created else type(error).__name__] += 1
-            ends["took effect"] += len(made)
+            took_effect += len(made)
+            repeated += len(sent) > 1
 
+    assert ends["created"] >= 20
+    assert repeated >= 50
     record_property(
         "figure",
-        f"1,000 creations under random faults: {ends.pop('took effect'):,} took effect, "
-        "none of them twice; "
+        f"1,000 creations under random faults: {repeated:,} were sent again after a refusal for "
+        f"their rate, {took_effect:,} took effect, none of them twice; "
         f"{', '.join(f'{count:,} ended in {end}' for end, count in ends.most_common())}.",
     )
 
@@ -340,7 +347,8 @@ async def test_a_job_that_never_was_is_not_found() -> None:
 
 async def test_a_lost_import_is_found() -> None:
     """
-    The same for imports, although the service gives them names of its own.
+    The import of a creation whose answer was lost is found, although the service gives imports
+    names of its own.
     """
     async with living() as life:
         await life.model_import(object_key="other/")
@@ -482,7 +490,7 @@ async def test_waiting_for_capacity_through_an_outage() -> None:
 
 async def test_capacity_that_does_not_come() -> None:
     """
-    Out of time, the quota's own error is raised.
+    Where no capacity comes in time, the quota's own error is raised.
     """
     async with living() as life:
         life.account.rules.running_quota = 1
@@ -494,6 +502,19 @@ async def test_capacity_that_does_not_come() -> None:
     assert sum(life.slept) == 300.0
     assert "No running job ended" in str(caught.value)
     assert len(life.account.books.created) == 1
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), "300"])
+async def test_a_wait_for_capacity_that_cannot_be(seconds: Any) -> None:
+    """
+    A wait for capacity that is no number of seconds above 0 is refused by that name, and nothing
+    is sent.
+    """
+    async with living() as life:
+        with pytest.raises(InvalidArgument, match="wait_for_capacity must be"):
+            await life.job(wait_for_capacity=seconds)
+
+    assert not life.asked
 
 
 async def test_a_quota_of_kept_jobs_is_not_waited_for() -> None:
@@ -590,7 +611,7 @@ async def test_a_creation_follows_the_end_that_makes_room_at_once() -> None:
 
 async def test_fields_nested_too_deeply_to_be_sent() -> None:
     """
-    They are refused as any others that are not JSON.
+    Fields nested too deeply to be sent are refused as any others that are not JSON.
     """
     deep: list[Any] = []
     for _ in range(100_000):

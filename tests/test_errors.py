@@ -83,7 +83,7 @@ def test_the_tree_as_it_is_drawn() -> None:
 @every_error
 def test_every_error_is_public(kind: type[DashScopeError]) -> None:
     """
-    Each can be imported from the package.
+    Each error can be imported from the package.
     """
     assert getattr(dashscope_ft, kind.__name__) is kind
 
@@ -110,7 +110,7 @@ def filled(kind: type[DashScopeError]) -> DashScopeError:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_an_error_in_a_pickle(kind: type[DashScopeError], protocol: int) -> None:
     """
-    It comes out as it went in, with all its facts and notes.
+    An error comes out of a pickle as it went in, with all its facts and notes.
     """
     error = filled(kind)
     error.add_note("a note")
@@ -126,7 +126,7 @@ def test_an_error_in_a_pickle(kind: type[DashScopeError], protocol: int) -> None
 @every_error
 def test_an_error_in_words(kind: type[DashScopeError]) -> None:
     """
-    It says what went wrong, the facts for the service's support, and what to do.
+    An error says what went wrong, the facts for the service's support, and what to do.
     """
     assert str(filled(kind)) == (
         "It did not work. (code Code, HTTP 418, request r-1, 3 attempts) Rest."
@@ -223,7 +223,7 @@ def test_the_status_decides_where_no_code_does(
     status: int, code: str | None, kind: type[APIError]
 ) -> None:
     """
-    Else the HTTP status does.
+    Where no known code tells the kind of an error, the HTTP status does.
     """
     assert errors.refusal_class(status, code, "") is kind
 

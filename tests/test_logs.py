@@ -236,7 +236,7 @@ async def test_a_total_that_says_nothing(total: object) -> None:
 
 async def test_an_empty_answer_in_between() -> None:
     """
-    Nothing where the total promises more is asked for again, and not for ever.
+    Nothing where the total promises more is asked for again, and not without end.
     """
     acts = [page(numbered(10), 20), page([], 20), page(numbered(10, 10), 20)]
     async with scripted(*acts) as server:
@@ -265,7 +265,7 @@ async def test_a_log_that_ends_below_its_total() -> None:
 
 def growing(job: Answer, *pages: Answer) -> Script:
     """
-    Answer looks at the job and at its log, the last page for ever.
+    Answer looks at the job and at its log, the last page again and again.
     """
     left = list(pages)
 
@@ -331,7 +331,7 @@ async def test_an_answer_that_is_no_log(body: object) -> None:
 
 async def test_a_line_too_deep_to_be_written() -> None:
     """
-    It is an error, not a line that is lost.
+    A line too deep to be written is an error, not a line that is lost.
     """
     deep = b'{"output": {"logs": [' + b"[" * 300 + b"]" * 300 + b'], "total": 1}}'
     async with scripted(Answer(deep)) as server:
@@ -436,7 +436,7 @@ async def test_last_lines_that_come_one_by_one() -> None:
 @pytest.mark.parametrize("epoch", [-1.0, 4.0])
 def test_an_epoch_that_training_does_not_have(epoch: float) -> None:
     """
-    From it cannot be told how far training is.
+    An epoch that training does not have tells nothing of how far training is.
     """
     job = FineTuneJob(job_id="ft-1", status="RUNNING", hyper_parameters={"n_epochs": 3})
     log = TrainingLog.read([f"{{'loss': 0.5, 'epoch': {epoch}}}"])

@@ -135,7 +135,7 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_single_value() -> None:
     """
-    It is a dot, at its epoch, and the other jobs' curves stay over their epochs, too.
+    A single value is a dot, at its epoch, and the other jobs' curves stay over their epochs, too.
     """
     pytest.importorskip("matplotlib")
     logs = {"ft-1": TrainingLog.read(LOG[:3]), "ft-2": TrainingLog.read(LOG[1:2])}
@@ -164,7 +164,7 @@ def test_records_are_counted_in_whole_numbers() -> None:
 
 def test_a_notebook_shows_the_figure() -> None:
     """
-    It is a picture by itself, whatever the notebook was told of drawing.
+    A figure is a picture by itself, whatever the notebook was told of drawing.
     """
     pytest.importorskip("matplotlib")
 

@@ -590,6 +590,29 @@ def test_ctrl_c_cancels_and_waits() -> None:
     assert (end.stderr, end.returncode) == ("", 0)
 
 
+def test_ctrl_c_that_another_thread_receives() -> None:
+    """
+    A signal that does not end the caller's wait, since another thread received it, is noticed all
+    the same.
+    """
+    end = run_script(
+        TOY,
+        """
+        def press():
+            guest.busy.wait()
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        threading.Thread(target=press, daemon=True).start()
+        try:
+            portal.call(guest.wait, "a")
+        except KeyboardInterrupt:
+            print("interrupted, wound up:", guest.wound_up)
+        """,
+    )
+
+    assert end.stdout == "interrupted, wound up: ['a']\n"
+    assert (end.stderr, end.returncode) == ("", 0)
+
+
 def test_ctrl_c_carries_what_the_cancellation_did() -> None:
     """
     Notes and facts that a call leaves on its cancellation, such as a report, reach the caller.
@@ -661,19 +684,19 @@ def test_a_callback_that_leaves_the_program(
 
     with ThreadPoolExecutor() as pool:
         other = pool.submit(portal.call, guest.wait, "b")
-        guest.busy.wait()
+        assert guest.busy.wait(LONG)
         with pytest.raises(way_out, match="enough"):
             portal.call(leave)
         assert not other.done()
         assert portal.call(guest.echo, "alive") == "alive"
         portal.close()
         with pytest.raises(ClientClosed):
-            other.result()
+            other.result(LONG)
 
 
-def test_a_name_that_is_looked_up_for_ever() -> None:
+def test_a_name_whose_lookup_never_ends() -> None:
     """
-    Neither closing nor the end of the interpreter waits for it.
+    Neither closing nor the end of the interpreter waits for a name whose lookup never ends.
     """
     end = run_script(
         TOY,
@@ -794,7 +817,7 @@ def test_ctrl_c_between_two_steps(
     """
     items = portal.iterate(guest.count(), linger=LONG)
     next(items)
-    submit, wait_for = LoopThread.submit, loop_thread_module._wait_for
+    wait_for = loop_thread_module._wait_for
 
     def interrupted(*_: object) -> NoReturn:
         monkeypatch.undo()
@@ -811,7 +834,6 @@ def test_ctrl_c_between_two_steps(
     with pytest.raises(KeyboardInterrupt):
         next(items)
 
-    assert LoopThread.submit is submit
     assert guest.open_streams == 0
 
 
@@ -950,7 +972,6 @@ def test_interrupts_during_the_start() -> None:
     assert (end.stdout, end.stderr, end.returncode) == ("interrupts: True\n", "", 0)
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_fork_while_idle() -> None:
     """
     A forked child starts over, and the parent's calls go on undisturbed.

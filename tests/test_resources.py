@@ -124,7 +124,7 @@ async def test_a_page(studio: Emulator, client: AsyncClient) -> None:
 
 async def test_a_page_by_default(studio: Emulator, client: AsyncClient) -> None:
     """
-    It is the first, of ten jobs.
+    Unless told otherwise, a page is the first, of ten jobs.
     """
     studio.seed(jobs=25, imports=25)
 
@@ -135,7 +135,7 @@ async def test_a_page_by_default(studio: Emulator, client: AsyncClient) -> None:
 
 async def test_a_page_beyond_the_end(client: AsyncClient) -> None:
     """
-    It is empty.
+    A page beyond the end of the list is empty.
     """
     page = await client.fine_tunes.page(7, 100)
 
@@ -264,7 +264,7 @@ async def test_imports_that_succeeded_in_either_spelling(
 
 async def test_filters_and_names_that_are_members_of_an_enum() -> None:
     """
-    They are sent, and compared, as the words that they stand for.
+    Members of an enum are sent, and compared, as the words that they stand for.
     """
     jobs = [{"job_id": "a", "model": Word.MODEL.value, "status": "FAILED"}, {"job_id": "b"}]
     imports = [{"job_id": "a", "model_name": "my-model", "status": "FAILED"}]
@@ -301,7 +301,7 @@ async def test_filters_and_names_that_are_members_of_an_enum() -> None:
 
 async def test_getting_a_job(studio: Emulator, client: AsyncClient) -> None:
     """
-    By its id or by itself, afresh.
+    A job is got afresh by its id, and by itself.
     """
     [job_id, import_id] = studio.seed(jobs=1, imports=1, statuses=["RUNNING"])
     job = await client.fine_tunes.get(job_id)
@@ -317,7 +317,8 @@ async def test_getting_a_job(studio: Emulator, client: AsyncClient) -> None:
 
 async def test_another_job_than_the_one_asked_for() -> None:
     """
-    It is not believed, neither when getting a job nor when looking into a lost answer.
+    An answer about another job is not believed, neither when getting a job nor when looking into a
+    lost answer.
     """
     async with scripted(job("FAILED", "ft-2")) as server:
         for noun in (server.client().fine_tunes, server.client().imports):
@@ -332,7 +333,7 @@ async def test_another_job_than_the_one_asked_for() -> None:
 
 async def test_cancelling_and_deleting(studio: Emulator, client: AsyncClient) -> None:
     """
-    Each leaves a receipt, with the id that the service's own books have.
+    Cancellations and deletions each leave a receipt, with the id that the service's own books have.
     """
     [job_id] = studio.seed(jobs=1, statuses=["RUNNING"])
     cancelled = await client.fine_tunes.cancel(job_id)
@@ -353,7 +354,7 @@ async def test_cancelling_and_deleting(studio: Emulator, client: AsyncClient) ->
 
 async def test_deleting_an_import(studio: Emulator, client: AsyncClient) -> None:
     """
-    Its receipt carries the job that was deleted.
+    The receipt of a deleted import carries the job that was deleted.
     """
     [import_id] = studio.seed(imports=1, import_statuses=["FAILED"])
     receipt = await client.imports.delete(import_id)
@@ -390,7 +391,7 @@ async def test_deleting_an_import_that_is_only_acknowledged() -> None:
 
 async def test_what_is_missing(client: AsyncClient) -> None:
     """
-    It is an error, or with `missing_ok` a receipt that confirms nothing.
+    What is missing is an error, or with `missing_ok` a receipt that confirms nothing.
     """
     for noun in (client.fine_tunes, client.imports):
         with pytest.raises(NotFound) as caught:
@@ -533,7 +534,7 @@ async def test_an_id_that_cannot_be_one(
     studio: Emulator, client: AsyncClient, call: str, bad: str
 ) -> None:
     """
-    It is refused before anything is sent, by itself or in a job.
+    What cannot be an id is refused before anything is sent, by itself or in a job.
     """
     with pytest.raises(InvalidArgument):
         await ID_TAKERS[call](client, bad)
@@ -593,7 +594,7 @@ async def test_walks_of_small_pages(studio: Emulator, client: AsyncClient) -> No
 
 async def test_filters_that_cannot_be(studio: Emulator, client: AsyncClient) -> None:
     """
-    So are filters.
+    Filters that are empty, not printable or no text are refused before anything is sent.
     """
     nouns: dict[str, Any] = {"model": client.fine_tunes, "model_name": client.imports}
     for name, noun in nouns.items():
@@ -623,39 +624,13 @@ async def test_filters_are_quoted(studio: Emulator, client: AsyncClient) -> None
     assert request.query["model"] == odd
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"model": "m"},
-        {"model": "m", "training_file_ids": []},
-        {"model": "m", "training_file_ids": "file-1"},
-        {"model": "m", "training_file_ids": [""]},
-        {"model": "", "training_file_ids": ["f"]},
-        {"model": "m", "training_file_ids": ["f"], "finetuned_output_suffix": "123456789"},
-        {"model": "m", "training_file_ids": ["f"], "job_name": "a\nb"},
-        {"model": "m", "training_file_ids": ["f"], "hyper_parameters": {"a": object()}},
-        {"model": "m", "training_file_ids": ["f"], "extra": {"a": {1, 2}}},
-    ],
-)
-async def test_a_creation_that_cannot_be(
-    studio: Emulator, client: AsyncClient, fields: dict[str, Any]
-) -> None:
-    """
-    A creation that the service could only refuse is not sent.
-    """
-    with pytest.raises(InvalidArgument) as caught:
-        await client.fine_tunes.create(**fields)
-
-    assert caught.value.__context__ is None
-    assert studio.journal.connections == 0
-
-
 @pytest.mark.parametrize("noun", ["fine_tunes", "imports"])
 async def test_what_is_no_plan_or_selection(
     studio: Emulator, client: AsyncClient, noun: str
 ) -> None:
     """
-    It is a TypeError that says what would be right, before anything is sent.
+    What is no plan or no selection is a TypeError that says what would be right, before anything is
+    sent.
     """
     jobs: Any = getattr(client, noun)
     plan: Plan = await jobs.plan(Selection())

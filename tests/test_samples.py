@@ -108,7 +108,7 @@ async def test_cancelling_a_fine_tuning_job() -> None:
 
 async def test_deleting_a_fine_tuning_job() -> None:
     """
-    The same for a deletion.
+    The documented answer to a deletion becomes a receipt that confirms it.
     """
     async with serving("delete_fine_tune") as server:
         receipt = await server.client().fine_tunes.delete("ft-202410291653-1c7f")

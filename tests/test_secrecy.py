@@ -9,7 +9,7 @@ import io
 import logging
 import traceback
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rich.traceback import Traceback
 from dashscope_ft import AsyncClient, Client, ConfigurationError, DashScopeError, Selection
 from dashscope_ft.settings import resolve
 
+from .asks import Ask, cancel, create, delete, get, walk
 from .scripted import (
     KEY,
     NOT_FOUND,
@@ -36,28 +37,7 @@ from .scripted import (
 )
 from .secrecy import HERE, traces
 
-
-async def get(client: AsyncClient) -> Any:
-    return await client.fine_tunes.get("ft-1")
-
-
-async def walk(client: AsyncClient) -> Any:
-    return await client.fine_tunes.list().collect()
-
-
-async def create(client: AsyncClient) -> Any:
-    return await client.fine_tunes.create(model="qwen3-14b", training_file_ids=["file-1"])
-
-
-async def delete(client: AsyncClient) -> Any:
-    return await client.fine_tunes.delete("ft-1")
-
-
-async def cancel(client: AsyncClient) -> Any:
-    return await client.fine_tunes.cancel("ft-1")
-
-
-CALLS: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
+CALLS: dict[str, Ask] = {
     "get": get,
     "walk": walk,
     "create": create,
@@ -170,7 +150,7 @@ async def test_a_proxys_password_when_a_call_is_cancelled(call: str) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://127.0.0.1:9"])
 async def test_a_host_that_cannot_be_reached(url: str) -> None:
     """
-    Neither is it in what is said of connections that were never made.
+    The key is not in what is said of connections that were never made.
     """
     async with ScriptedServer([]).client(base_url=url, max_attempts=2) as client:
         with pytest.raises(DashScopeError) as caught:
@@ -181,7 +161,7 @@ async def test_a_host_that_cannot_be_reached(url: str) -> None:
 
 async def test_a_blocking_call_that_fails() -> None:
     """
-    The same for the blocking client, whose errors come from another thread.
+    The key is in no error of the blocking client either, where errors come from another thread.
     """
     async with scripted(refusal(401, "InvalidApiKey", f"Wrong key {KEY}!")) as server:
 
@@ -197,7 +177,7 @@ async def test_a_blocking_call_that_fails() -> None:
 
 def test_settings_that_are_refused() -> None:
     """
-    Neither is it in what is said of settings, its own being wrong included.
+    The key is not in what is said of settings that are refused, even where the key itself is wrong.
     """
     refused: list[dict[str, Any]] = [
         {"api_key": KEY + "\n"},

@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import copy
 import pickle
-import re
 import subprocess
 import sys
 import traceback
 import warnings
 from datetime import UTC, timedelta
-from enum import Enum
-from functools import partial
 from inspect import signature
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,19 +19,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dashscope_ft import AsyncClient
-from dashscope_ft.arguments import (
-    check_callback,
-    check_count,
-    check_job_id,
-    check_page_no,
-    check_page_size,
-    check_seconds,
-    check_text,
-)
+from dashscope_ft.arguments import check_seconds
 from dashscope_ft.credentials import Secret
 from dashscope_ft.endpoint import REGIONS
 from dashscope_ft.errors import ConfigurationError, InvalidArgument
 from dashscope_ft.settings import Settings, resolve, with_changes
+
+from .test_arguments import NOT_WHOLE, Integer
 
 KEY = "sk-0f1e2d3c4b5a"
 OTHER_KEY = "sk-99999999"
@@ -303,7 +294,7 @@ class TestRegion:
         assert {s.base_url for s in found} == {f"https://{host}/api/v1"}
         assert {s.host for s in found} == {host}
 
-    def test_none_given(self) -> None:
+    def test_the_default_region(self) -> None:
         """
         The default is the international region.
         """
@@ -439,7 +430,7 @@ class TestBaseURL:
             b"https://example.com",
         ],
     )
-    def test_refused(self, url: Any) -> None:
+    def test_what_is_no_base_url_is_refused(self, url: Any) -> None:
         """
         What is not the plain https address of a service, or of this machine, is refused.
         """
@@ -495,7 +486,7 @@ class TestWorkspace:
         assert settings_of().workspace is None
 
     @pytest.mark.parametrize("workspace", ["", "-a", "a.b", "a b", "a\n", "a" * 65, "ü", 1, b"a"])
-    def test_refused(self, workspace: Any) -> None:
+    def test_what_is_no_workspace_id_is_refused(self, workspace: Any) -> None:
         """
         What is not a workspace id is refused, saying what one looks like.
         """
@@ -628,7 +619,7 @@ class TestDisagreement:
             {"DASHSCOPE_BASE_URL": "http://localhost:1", "DASHSCOPE_REGION": "cn"},
         ],
     )
-    def test_none(self, environ: dict[str, str]) -> None:
+    def test_two_spellings_of_one_thing(self, environ: dict[str, str]) -> None:
         """
         Two spellings of one thing are no disagreement.
         """
@@ -720,7 +711,7 @@ class TestProxy:
         """
         assert settings_of(environ).proxy == used
 
-    def test_argument(self) -> None:
+    def test_an_explicit_proxy_goes_before_the_environment(self) -> None:
         """
         An explicit proxy is used whatever the variables say.
         """
@@ -742,7 +733,7 @@ class TestProxy:
         "proxy",
         ["", "proxy:3128", "socks5://proxy", "http://", "http://p/x", "http://p:x", "\n", 5],
     )
-    def test_refused(self, proxy: Any) -> None:
+    def test_what_is_no_proxy_url_is_refused(self, proxy: Any) -> None:
         """
         What is not the http or https URL of a proxy is refused.
         """
@@ -759,19 +750,6 @@ class TestProxy:
 
 
 NOT_SECONDS = [0, -1, 0.0, float("inf"), float("nan"), 10**400, True, "30", None]
-NOT_WHOLE = [True, False, 1.0, "1", None, float("nan")]
-
-
-class Integer:
-    """
-    An integer as NumPy's are: of a class of its own, and usable wherever an index is.
-    """
-
-    def __init__(self, value: int) -> None:
-        self.value = value
-
-    def __index__(self) -> int:
-        return self.value
 
 
 class TestBounds:
@@ -879,172 +857,6 @@ class TestBounds:
 
         for name in given.keys() & usual.keys():
             assert given[name].default == usual[name].default
-
-
-class TestArguments:
-    @pytest.mark.parametrize(
-        "job_id",
-        [
-            "ft-202410291653-1c7f",
-            "937b0e2c-1c7f-4a2b-9d3e-000000000000",
-            "a",
-            "0",
-            "a" * 128,
-            "a.:_-",
-        ],
-    )
-    def test_job_id(self, job_id: str) -> None:
-        """
-        An id of the service's kind is given back as it was.
-        """
-        assert check_job_id(job_id) == job_id
-
-    @pytest.mark.parametrize(
-        "job_id",
-        [
-            "",
-            ".",
-            "..",
-            "...",
-            "-a",
-            "a/b",
-            "a\\b",
-            "a b",
-            "a\n",
-            "\na",
-            "a\0",
-            "a%2f",
-            "é",
-            "a" * 129,
-        ],
-    )
-    def test_job_id_refused(self, job_id: str) -> None:
-        """
-        What could change the path is refused with a short printable excerpt.
-        """
-        with pytest.raises(InvalidArgument) as caught:
-            check_job_id(job_id)
-
-        assert str(caught.value).isprintable()
-        assert len(str(caught.value)) < 200
-
-    @pytest.mark.parametrize("job_id", [None, 7, True, b"ft-1", ["ft-1"]])
-    def test_job_id_of_another_type(self, job_id: object) -> None:
-        """
-        What is not a string is a `TypeError`.
-        """
-        with pytest.raises(TypeError, match="a job id is a string"):
-            check_job_id(job_id)
-
-    def test_words_of_an_enum(self) -> None:
-        """
-        A string enum's member stands for its value.
-        """
-
-        class Name(str, Enum):  # noqa: UP042 - a StrEnum's `str()` would do
-            MODEL = "qwen3-14b"
-
-        assert check_text("model", Name.MODEL) == "qwen3-14b"
-        assert type(check_text("model", Name.MODEL)) is str
-        assert type(check_job_id(Name.MODEL)) is str
-
-    @given(st.one_of(st.text(), st.from_regex(r"[A-Za-z0-9./:_%\x00-\x1f-]*")))
-    def test_job_id_is_one_segment(self, text: str) -> None:
-        """
-        No id that is accepted can leave its place in the path.
-        """
-        try:
-            job_id = check_job_id(text)
-        except InvalidArgument:
-            return
-
-        assert job_id == text
-        assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", job_id)
-        assert job_id.strip(".")
-
-    @pytest.mark.parametrize("value", [0, -1, 2**31, *NOT_WHOLE])
-    def test_page_no_refused(self, value: Any) -> None:
-        """
-        Pages count from 1.
-        """
-        with pytest.raises(InvalidArgument, match="page_no must be a whole number from 1"):
-            check_page_no(value)
-
-    @pytest.mark.parametrize("value", [0, 101, *NOT_WHOLE])
-    def test_page_size_refused(self, value: Any) -> None:
-        """
-        A page has 1 to 100 jobs.
-        """
-        with pytest.raises(InvalidArgument, match="from 1 to 100"):
-            check_page_size(value)
-
-    def test_pages(self) -> None:
-        """
-        Numbers within bounds are given back; a walk asks for more than a page does.
-        """
-        assert [check_page_no(1), check_page_size(1), check_page_size(100)] == [1, 1, 100]
-        assert check_page_size(20, lowest=20) == 20
-        with pytest.raises(InvalidArgument, match="from 20 to 100"):
-            check_page_size(19, lowest=20)
-
-    def test_pages_of_other_integers(self) -> None:
-        """
-        Pages are counted by integers of any class, and by plain ones from then on.
-        """
-        number: Any = Integer(20)
-
-        for checked in (check_page_no(number), check_page_size(number, lowest=20)):
-            assert type(checked) is int
-            assert checked == 20
-
-    @pytest.mark.parametrize("value", [-1, *NOT_WHOLE])
-    def test_count_refused(self, value: Any) -> None:
-        """
-        A number of things is a whole number, and may be none.
-        """
-        assert [check_count("limit", number) for number in (0, 7, Integer(7))] == [0, 7, 7]
-        with pytest.raises(InvalidArgument, match="limit must be a whole number from 0, not"):
-            check_count("limit", value)
-
-    def test_callback(self) -> None:
-        """
-        What is called back is anything that can be called, but nobody would await it.
-        """
-
-        async def tell(_: object) -> None: ...
-
-        class Teller:
-            async def __call__(self, _: object) -> None: ...
-
-        told: list[object] = []
-
-        for callback in (None, print, told.append, str, lambda _: None):
-            check_callback("on_outcome", callback)
-        for wrong in (5, "print"):
-            with pytest.raises(TypeError, match="; it must be a function"):
-                check_callback("on_outcome", wrong)
-        for unawaited in (tell, partial(tell, 1), Teller()):
-            with pytest.raises(TypeError, match="on_outcome is an async function"):
-                check_callback("on_outcome", unawaited)
-
-    @pytest.mark.parametrize("value", ["", "a\n", "\x1b[31m", "a" * 257, "\ud800", "\u202e"])
-    def test_filter_refused(self, value: str) -> None:
-        """
-        A filter is a printable word or more.
-        """
-        with pytest.raises(InvalidArgument, match="model must be 1 to 256 printable") as caught:
-            check_text("model", value)
-
-        assert str(caught.value).isprintable()
-
-    def test_filter(self) -> None:
-        """
-        A filter may be any name, or none.
-        """
-        assert check_text("model", None) is None
-        assert check_text("model", "通义 千问/3 & more") == "通义 千问/3 & more"
-        with pytest.raises(TypeError, match="model is a string"):
-            check_text("model", 3)
 
 
 def test_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -255,7 +255,7 @@ def test_what_stands_in_one_second_with_a_known_job() -> None:
 
 def test_rows_before_a_known_one_without_times() -> None:
     """
-    Without times nothing speaks for them.
+    Rows before a known one are not taken for new ones where their times are not known.
     """
     fresh = taken(window([9, 8, 7], times=[None] * 3), ids([8]), anchored=False)
 

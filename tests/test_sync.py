@@ -26,6 +26,7 @@ from dashscope_ft import (
     Pager,
     Selection,
 )
+from dashscope_ft.bulk import GRACE
 from dashscope_ft.emulator import Emulator, Fault, ManualClock
 from dashscope_ft.resources.fine_tunes import FineTunes
 from dashscope_ft.resources.imports import Imports
@@ -170,7 +171,8 @@ def test_wrong_settings() -> None:
 )
 def test_connections_that_cannot_be_set_up(face: Any, wrong: dict[str, Any]) -> None:
     """
-    Neither what to trust nor what to trace is left for the first call to stumble over.
+    What to trust and what to trace are checked by the constructor, and not left for the first call
+    to stumble over.
     """
     [name] = wrong
     with pytest.raises(ConfigurationError, match=f"{name} must"):
@@ -277,7 +279,7 @@ def test_a_walk_crosses_once_a_batch(
     monkeypatch.setattr(client._portal, "_call_in", counted)
     walked = [job.job_id for job in client.fine_tunes.list()]
 
-    assert walked == ids[::-1] or walked == ids
+    assert walked == ids[::-1]  # the newest first
     assert crossings <= 5
 
 
@@ -398,32 +400,6 @@ def test_a_clean_up(client: Client, model_studio: Emulator) -> None:
     assert client.fine_tunes.page().total == 10
 
 
-@pytest.mark.parametrize("noun", ["fine_tunes", "imports"])
-def test_a_clean_up_of_what_is_none(client: Client, model_studio: Emulator, noun: str) -> None:
-    """
-    What is no plan, no selection or no plain function is refused before anything is sent.
-    """
-
-    async def unawaited(_: object) -> None:
-        raise AssertionError
-
-    jobs: Any = getattr(client, noun)
-    plan = jobs.plan(Selection())
-    model_studio.journal.clear()
-    for bad in ("plan.json", None, plan.to_dict()):
-        with pytest.raises(TypeError, match="must be a Plan"):
-            jobs.apply(bad)
-        with pytest.raises(TypeError, match="must be a Selection"):
-            jobs.plan(bad)
-    for callback in (5, unawaited):
-        with pytest.raises(TypeError, match="on_outcome"):
-            jobs.apply(plan, on_outcome=callback)
-        with pytest.raises(TypeError, match="on_look"):
-            jobs.wait_many(["job-1"], on_look=callback)
-
-    assert len(model_studio.journal) == 0
-
-
 def test_a_view(client: Client, model_studio: Emulator) -> None:
     """
     A view shares thread and connections, and closing it closes nothing.
@@ -490,27 +466,6 @@ def test_from_sixteen_threads(client: Client, model_studio: Emulator) -> None:
     assert [job.job_id for job in jobs] == ids
     assert {len(walk) for walk in walks} == {200}
     assert model_studio.journal.most_connections <= 8
-
-
-def test_several_loops_in_turn(model_studio: Emulator) -> None:
-    """
-    One asynchronous client serves several `asyncio.run` in turn.
-    """
-    model_studio.seed(jobs=25)
-    client = AsyncClient(base_url=model_studio.url, api_key=model_studio.key())
-
-    async def count() -> int:
-        return len(await client.fine_tunes.list().collect())
-
-    async def close() -> None:
-        await client.aclose()
-
-    counts = [asyncio.run(count()) for _ in range(3)]
-    asyncio.run(close())
-
-    assert counts == [25, 25, 25]
-    with pytest.raises(ClientClosed):
-        asyncio.run(count())
 
 
 STUDIO = """
@@ -618,7 +573,8 @@ def test_a_second_ctrl_c_in_a_run() -> None:
 
 def test_a_second_ctrl_c_in_a_clean_up() -> None:
     """
-    It carries the report as the first does, with what is in doubt.
+    The interrupt of a second Ctrl-C carries the report as that of the first does, with what is in
+    doubt.
     """
     end = run_script(
         STUDIO,
@@ -765,7 +721,7 @@ def test_jobs_by_name_from_an_iterator_that_blocks(client: Client, model_studio:
 
 def test_a_run_left_early_has_waited_for_what_is_under_way() -> None:
     """
-    Behind the loop, every deletion that was sent is in the report.
+    After a loop that was left, every deletion that was sent is in the report.
     """
     clock, delete, left = ManualClock(), "fine_tunes.delete", threading.Event()
     with (
@@ -792,6 +748,27 @@ def test_a_run_left_early_has_waited_for_what_is_under_way() -> None:
         answering.result(30)
 
         assert done == len(studio.journal.of(delete)) > 1
+
+
+def test_a_run_left_early_is_waited_for_longer_than_it_waits_itself(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Whoever leaves a run goes on only after the run has given up on what is under way.
+    """
+    iterate = client._portal.iterate
+    lingers: list[float] = []
+
+    def noted(source: Any, *, linger: float = 0.0) -> Any:
+        lingers.append(linger)
+        return iterate(source, linger=linger)
+
+    monkeypatch.setattr(client._portal, "iterate", noted)
+    assert list(client.fine_tunes.delete_many([])) == []
+    assert list(client.fine_tunes.delete_many([]).batches()) == []
+
+    assert len(lingers) == 2
+    assert min(lingers) > GRACE
 
 
 @pytest.mark.parametrize("face", [AsyncClient, Client])

@@ -244,7 +244,7 @@ def test_a_place_of_the_key(place: str) -> None:
 
 def test_the_key_in_files(tmp_path: Path) -> None:
     """
-    It is found in a file, in one of a directory, and in a pickle of any protocol.
+    The key is found in a file, in one of a directory, and in a pickle of any protocol.
     """
     (tmp_path / "deep").mkdir()
     (tmp_path / "calm").write_text("harmless")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import product
@@ -33,7 +32,22 @@ from dashscope_ft import (
     StateConflict,
     Throttled,
 )
+from dashscope_ft.codec import Codec
+from dashscope_ft.connections import Connections
+from dashscope_ft.settings import resolve
+from dashscope_ft.transport import Transport
 
+from .asks import (
+    Ask,
+    cancel,
+    create,
+    create_import,
+    delete,
+    delete_import,
+    ended,
+    get,
+    page,
+)
 from .scripted import (
     ACKNOWLEDGED,
     EMPTY_PAGE,
@@ -71,43 +85,10 @@ LOST: dict[str, Act] = {
 every_loss = pytest.mark.parametrize("loss", LOST.values(), ids=LOST)
 
 
-async def create(client: AsyncClient) -> Any:
-    return await client.fine_tunes.create(model="qwen3-14b", training_file_ids=["file-1"])
-
-
-async def create_import(client: AsyncClient) -> Any:
-    return await client.imports.create(
-        model_name="qwen3-32b", weight_type="lora", bucket_name="bucket", object_key="weights/"
-    )
-
-
-async def delete(client: AsyncClient) -> Any:
-    return await client.fine_tunes.delete("ft-1")
-
-
-async def cancel(client: AsyncClient) -> Any:
-    return await client.fine_tunes.cancel("ft-1")
-
-
-async def get(client: AsyncClient) -> Any:
-    return await client.fine_tunes.get("ft-1")
-
-
-async def page(client: AsyncClient) -> Any:
-    return await client.fine_tunes.page()
-
-
-Ask = Callable[[AsyncClient], Awaitable[Any]]
 CHANGES: dict[str, Ask] = {"create": create, "delete": delete, "cancel": cancel}
 CALLS: dict[str, Ask] = CHANGES | {"get": get, "page": page, "create_import": create_import}
 
 every_call = pytest.mark.parametrize("ask", CALLS.values(), ids=CALLS)
-
-
-async def ended(asked: Awaitable[Any]) -> DashScopeError:
-    with pytest.raises(DashScopeError) as caught:
-        await asked
-    return caught.value
 
 
 # Creating
@@ -365,6 +346,18 @@ async def test_a_look_that_gets_no_turn_in_time() -> None:
         assert len(server.requests) == 2
 
 
+async def test_a_look_ends_with_the_deadline_of_its_call() -> None:
+    """
+    A look at a job in doubt has only the time that its call has left, not a whole timeout.
+    """
+    async with scripted(HangUp(), Silence()) as server:
+        async with asyncio.timeout(10):
+            error = await ended(cancel(server.client(timeout=3600.0, deadline=0.5)))
+
+        assert type(error) is OutcomeUnknown
+        assert [sent.split()[0] for sent in server.sent] == ["POST", "GET"]
+
+
 async def test_a_second_cancellation_that_finds_the_job_ended() -> None:
     """
     A refusal for its state after a doubt may be the doubt's own work: the job is looked at.
@@ -402,7 +395,7 @@ async def test_a_cancellation_in_doubt_and_a_look_that_fails(look: Act) -> None:
 
 async def test_a_cancellation_in_doubt_of_a_job_that_is_not_there() -> None:
     """
-    There is nothing to cancel.
+    Where the look after a lost cancellation finds no job, there is nothing to cancel.
     """
     async with scripted(HangUp(), NOT_FOUND) as server:
         assert type(await ended(cancel(server.client()))) is NotFound
@@ -535,7 +528,7 @@ async def test_success_with_an_error_inside() -> None:
 @pytest.mark.parametrize("code", [None, "", 0, "0", 200, "200", "Success", "success"])
 async def test_success_that_carries_a_code(code: Any) -> None:
     """
-    A code that means success is none.
+    A code that means success does not make an answer a failure.
     """
     answer = Answer({"code": code, "output": {"job_id": "ft-1", "status": "RUNNING"}})
     async with scripted(answer) as server:
@@ -556,7 +549,8 @@ async def test_a_deletion_in_doubt_of_a_job_that_is_gone() -> None:
 
 async def test_attempts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     """
-    Each is a line at DEBUG: what was asked, what came of it, and how long it took; without the key.
+    Each attempt is a line at DEBUG: what was asked, what came of it, and how long it took; without
+    the key.
     """
     caplog.set_level("DEBUG", "dashscope_ft")
     async with scripted(HangUp(), refusal(404, "NotFound")) as server:
@@ -572,7 +566,8 @@ async def test_attempts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("code", [500, "500"])
 async def test_success_whose_code_is_the_status_of_a_failure(code: Any) -> None:
     """
-    It is that failure: a read is repeated, and of a creation its outcome is unknown.
+    A success that carries the code of a failure is that failure: a read is repeated, and of a
+    creation its outcome is unknown.
     """
     failure, success = Answer({"code": code, "msg": "broken"}), job("RUNNING")
     async with scripted(failure, success) as server:
@@ -587,7 +582,7 @@ async def test_success_whose_code_is_the_status_of_a_failure(code: Any) -> None:
 @pytest.mark.parametrize("ask", [cancel, delete], ids=["cancel", "delete"])
 async def test_a_state_that_forbids(ask: Ask) -> None:
     """
-    The job is looked at once, and its status told.
+    A job whose state forbids what was asked is looked at once, and its status told.
     """
     async with scripted(refusal(400, "UnsupportedOperation"), job("QUEUING")) as server:
         error = await ended(ask(server.client()))
@@ -598,10 +593,6 @@ async def test_a_state_that_forbids(ask: Ask) -> None:
         assert error.hint is not None
         assert "QUEUING" in error.hint
         assert [sent.split()[0] for sent in server.sent][1:] == ["GET"]
-
-
-async def delete_import(client: AsyncClient) -> Any:
-    return await client.imports.delete("ft-1")
 
 
 @pytest.mark.parametrize(
@@ -618,7 +609,8 @@ async def test_what_to_do_about_a_state_that_forbids(ask: Ask, status: str, hint
     """
     A fine-tuning job can be cancelled, an import only be waited for.
     """
-    async with scripted(refusal(400, "UnsupportedOperation"), job(status)) as server:
+    seen = job(status, "im-1" if ask is delete_import else "ft-1")
+    async with scripted(refusal(400, "UnsupportedOperation"), seen) as server:
         error = await ended(ask(server.client()))
 
         assert error.hint is not None
@@ -633,7 +625,7 @@ async def test_a_state_that_forbids_and_a_look_that_fails(look: Act) -> None:
     The look is best effort: one request, and no status where it fails.
     """
     async with scripted(refusal(400, "OperationDenied", "no"), look) as server:
-        error = await ended(server.client(timeout=0.5).imports.delete("im-1"))
+        error = await ended(delete_import(server.client(timeout=0.5)))
 
         assert type(error) is StateConflict
         assert error.job_status is None
@@ -671,6 +663,29 @@ async def test_the_waits_between_attempts() -> None:
         assert type(error) is ServiceError
         assert server.time.slept == [0.5, 1, 2, 4, 8, 16, 20]
         assert error.attempts == 8
+
+
+async def test_the_pauses_of_clients_are_spread() -> None:
+    """
+    Unless told otherwise, a client pauses for any time up to the longest, so that clients which
+    met the same outage do not all come back at once.
+    """
+    async with scripted(OUTAGE) as server:
+        settings = resolve(
+            api_key=KEY, base_url=server.url, region="intl", max_attempts=2, environ={}
+        )
+        for _ in range(40):
+            transport = Transport(
+                settings, Connections(settings), clock=server.time, sleep=server.time.sleep
+            )
+            async with AsyncClient._over(transport, Codec(settings.time_zone)) as client:
+                await ended(get(client))
+
+    pauses = server.time.slept
+    assert len(pauses) == 40
+    assert all(0 <= pause <= 0.5 for pause in pauses)
+    assert min(pauses) < 0.15
+    assert max(pauses) > 0.35
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -721,33 +736,20 @@ async def test_retry_after_means_nothing_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, Throttled), (503, ServiceError)])
-async def test_a_service_that_asks_for_more_than_a_minute(
-    status: int, kind: type[APIError]
+@pytest.mark.parametrize(("asks", "deadline"), [(61, 600.0), (10, 9.0)], ids=["minute", "deadline"])
+async def test_a_service_that_asks_for_too_much(
+    asks: int, deadline: float, status: int, kind: type[APIError]
 ) -> None:
     """
-    Nobody is kept for longer than a minute: the answer's own error comes at once, with the time.
+    A pause of more than a minute, or beyond the deadline, is not begun: the answer's own error
+    comes at once, with the time.
     """
-    async with scripted(refusal(status, Retry_After="61")) as server:
-        error = await ended(get(server.client(deadline=600.0)))
+    async with scripted(refusal(status, Retry_After=str(asks))) as server:
+        error = await ended(get(server.client(deadline=deadline)))
 
         assert type(error) is kind
-        assert error.retry_after == 61
+        assert error.retry_after == asks
         assert len(server.requests) == 1
-        assert server.time.slept == []
-
-
-@pytest.mark.parametrize(("status", "kind"), [(429, Throttled), (503, ServiceError)])
-async def test_a_service_that_asks_for_more_than_the_deadline(
-    status: int, kind: type[APIError]
-) -> None:
-    """
-    A wait that ends behind the deadline does not begin.
-    """
-    async with scripted(refusal(status, Retry_After="10")) as server:
-        error = await ended(get(server.client(deadline=9.0)))
-
-        assert type(error) is kind
-        assert error.retry_after == 10
         assert server.time.slept == []
 
 
@@ -810,7 +812,7 @@ async def test_a_pause_that_another_call_is_told_of() -> None:
 
 async def test_a_deadline_between_attempts() -> None:
     """
-    Where the next wait would end behind the deadline, the call ends instead of waiting.
+    Where the next wait would end after the deadline, the call ends instead of waiting.
     """
     async with scripted(OUTAGE) as server:
         error = await ended(get(server.client(deadline=3.0, max_attempts=9)))
@@ -878,6 +880,19 @@ async def test_a_service_in_trouble_is_not_hit_harder() -> None:
 
         assert (first.attempts, second.attempts) == (11, 1)
         assert type(second) is ServiceError
+
+
+async def test_a_forked_child_has_a_budget_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What the calls of a parent process spent on repetitions is not missing in its child.
+    """
+    async with scripted(OUTAGE) as server:
+        client = server.client(max_attempts=100, deadline=10_000.0)
+        first = await ended(get(client))
+        monkeypatch.setattr("os.getpid", lambda: 1)  # as after a fork
+        second = await ended(get(client))
+
+        assert (first.attempts, second.attempts) == (11, 11)
 
 
 async def test_what_is_not_repeated_costs_nothing() -> None:
@@ -1020,7 +1035,7 @@ async def test_an_answer_that_is_too_large(answer: Answer) -> None:
 
 async def test_an_answer_of_exactly_the_largest_size() -> None:
     """
-    8 MiB are read.
+    An answer of exactly 8 MiB is read.
     """
     head, tail = b'{"output": {"job_id": "ft-1", "x": "', b'"}}'
     body = head + b"y" * (8 * 2**20 - len(head) - len(tail)) + tail
@@ -1041,7 +1056,7 @@ async def test_an_answer_in_gzip() -> None:
 
 async def test_answers_without_a_content_type() -> None:
     """
-    The content decides, and no header.
+    An answer is read by its content, whatever its content type says.
     """
     for content_type in ("text/html", "application/octet-stream", "text/plain; charset=nonsense"):
         answer = Answer(job().body, headers={"Content-Type": content_type})
@@ -1084,7 +1099,7 @@ async def test_cookies() -> None:
 
 async def test_what_every_request_carries() -> None:
     """
-    The key, JSON, and the workspace where there is one; a netrc file is not looked at.
+    Every request carries the key and says that it is JSON, and names the workspace if there is one.
     """
     async with scripted(job()) as server:
         await get(server.client(workspace="ws-1"))
@@ -1220,7 +1235,7 @@ async def test_an_end_in_doubt_names_the_last_answer() -> None:
 
 async def test_a_pause_that_a_look_has_waited_for() -> None:
     """
-    What the service asked for is waited once: before the look, and not again behind it.
+    What the service asked for is waited once: before the look, and not again after it.
     """
     async with scripted(refusal(503, Retry_After="30"), job("RUNNING"), ACKNOWLEDGED) as server:
         receipt = await cancel(server.client())
@@ -1231,7 +1246,7 @@ async def test_a_pause_that_a_look_has_waited_for() -> None:
 
 async def test_no_look_where_the_pause_before_it_lasts_too_long() -> None:
     """
-    A pause that ends behind the deadline is not begun: nobody knows, and that is told at once.
+    A pause that ends after the deadline is not begun: nobody knows, and that is told at once.
     """
     async with scripted(refusal(503, Retry_After="50"), job("CANCELING")) as server:
         error = await ended(cancel(server.client(deadline=40)))
@@ -1243,7 +1258,8 @@ async def test_no_look_where_the_pause_before_it_lasts_too_long() -> None:
 
 async def test_a_page_that_does_not_say_which_it_is() -> None:
     """
-    It is the one that was asked for, and what lies before it counts.
+    A page that does not say which it is, is the one that was asked for, and what lies before it
+    counts.
     """
     async with scripted(Answer({"output": {"jobs": []}})) as server:
         found = await server.client().fine_tunes.page(3, 7)

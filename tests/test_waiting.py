@@ -264,7 +264,6 @@ async def test_jobs_far_down_the_list() -> None:
     async with living() as life:
         old = [await life.job(), await life.job()]
         life.clock.advance(1)
-        life.emulator.seed(jobs=0)
         for _ in range(450):
             life.account.create_job({"model": "qwen3-8b", "training_file_ids": ["file-1"]})
         life.emulator.journal.clear()
@@ -340,7 +339,7 @@ async def test_a_page_fails_and_what_was_seen_stays_seen() -> None:
 
 async def test_a_gateways_404_among_many() -> None:
     """
-    It says nothing of the job, which may be running, and ends the wait at once.
+    A gateway's 404 says nothing of the job, which may be running, and ends the wait at once.
     """
     async with living() as life:
         ids = life.emulator.seed(jobs=2, statuses=["RUNNING"])
@@ -356,7 +355,8 @@ async def test_a_gateways_404_among_many() -> None:
 
 async def test_a_job_of_many_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     """
-    It is told to the log as soon as it is missed; its error ends the wait with the others.
+    A missing job is told to the log as soon as it is missed; its error ends the wait with the
+    others.
     """
     caplog.set_level(logging.INFO, "dashscope_ft.waiting")
     async with living() as life:
@@ -455,7 +455,7 @@ async def test_a_wait_that_has_no_turn_in_time() -> None:
 
 async def test_a_job_that_can_never_be_seen() -> None:
     """
-    It keeps the others that no page shows from nothing.
+    A job that can never be seen keeps the others, which no page shows, from nothing.
     """
     async with living() as life:
         jobs = [await life.job() for _ in range(4)]

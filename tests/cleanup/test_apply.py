@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import stat
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -352,6 +354,23 @@ async def test_a_second_run_takes_up_the_first(tmp_path: Path) -> None:
     assert world.requests - requests == 2 * 2 + 1 + 5
 
 
+async def test_a_failure_of_the_service_may_be_a_deletion_of_ours(tmp_path: Path) -> None:
+    """
+    A failure of the service does not prove that nothing happened: a job that is gone by the next
+    run was deleted by the first, as far as anybody can tell.
+    """
+    world, journal = a_world("FAILED"), tmp_path / "journal"
+    plan = await a_plan(world)
+    world.faults["ft-0"] = deque([ServiceError("oops", code="InternalError", status=500)])
+
+    first = await applied(world, plan, journal=journal)
+    world.remove("ft-0", "nobody knows who")
+    second = await applied(world, plan, journal=journal)
+
+    assert results(first) == {"ft-0": "failed: InternalError"}
+    assert results(second) == {"ft-0": "done: inferred"}
+
+
 async def test_a_refusal_is_no_deletion_of_ours(tmp_path: Path) -> None:
     """
     A job that somebody else deleted after our deletion was refused is called gone, not ours.
@@ -387,13 +406,34 @@ async def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
 def fill_disk(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
     written = 0
 
-    def full(_: int) -> None:
+    def full(file: int) -> None:
         nonlocal written
-        written += 1
+        written += stat.S_ISREG(os.fstat(file).st_mode)
         if written > after:
             raise OSError("disk full")
 
     monkeypatch.setattr("os.fsync", full)
+
+
+async def test_a_new_journal_is_on_disk_before_any_deletion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The folder of a new journal is written to disk, too, or a power cut could take the file away.
+    """
+    world = a_world("FAILED")
+    plan = await a_plan(world)
+    synced: list[int] = []
+
+    def note(file: int) -> None:
+        if os.path.samestat(os.fstat(file), tmp_path.stat()):
+            synced.append(world.requests)
+
+    monkeypatch.setattr("os.fsync", note)
+    for _ in range(2):
+        await applied(world, plan, journal=tmp_path / "journal")
+
+    assert synced == [0]
 
 
 async def test_a_journal_that_cannot_be_written_stops_the_run(
@@ -404,7 +444,7 @@ async def test_a_journal_that_cannot_be_written_stops_the_run(
     """
     world = a_world(*["FAILED"] * 9)
     plan = await a_plan(world)
-    fill_disk(monkeypatch, after=4)
+    fill_disk(monkeypatch, after=3)
 
     with pytest.raises(OSError, match=r"disk full|nothing may follow") as caught:
         await applied(world, plan, journal=tmp_path / "journal", concurrency=1)
@@ -417,11 +457,12 @@ async def test_answers_that_came_when_the_disk_was_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    They are told as missing in the journal, and as no interruption, which nobody made.
+    Answers that could not be written down are told as missing in the journal, and not as an
+    interruption, which nobody made.
     """
     world = a_world(*["FAILED"] * 9)
     plan = await a_plan(world)
-    fill_disk(monkeypatch, after=5)
+    fill_disk(monkeypatch, after=4)
 
     with pytest.raises(OSError, match=r"journal .* cannot be written: disk full") as caught:
         await applied(world, plan, journal=tmp_path / "journal")
@@ -496,7 +537,8 @@ async def test_an_interrupted_run_cancels_no_job() -> None:
 
 async def test_a_job_that_an_earlier_run_cancelled(tmp_path: Path) -> None:
     """
-    It is deleted by a run that may cancel, as the earlier one was; any other leaves it alone.
+    A job that an earlier run cancelled is deleted by a run that may cancel, as that one was; any
+    other run leaves it alone.
     """
     world = a_world("RUNNING")
     plan, journal = await a_plan(world, ALL), tmp_path / "journal"
@@ -710,7 +752,7 @@ async def test_a_job_that_changes_while_it_is_being_cancelled(
 
 async def test_looks_at_a_job_that_is_being_cancelled() -> None:
     """
-    The first follow soon, then less and less often, and none comes behind the deadline.
+    The first looks follow soon, then less and less often, and none comes after the deadline.
     """
     world, time = a_world("RUNNING"), Hourglass()
     world.cancelling_for = 1000

@@ -332,7 +332,6 @@ def test_any_history(record_property: Record) -> None:
     )
 
     counted = Histories.counted
-    assert min(counted.values()) >= 0
     assert counted["deletions"] > 0 < counted["crashes"]
     record_property(
         "figure",

@@ -422,7 +422,7 @@ def test_what_is_no_regular_file_is_refused_unopened(path: Path, kind: str) -> N
 
 def test_a_link_to_a_journal_is_followed(path: Path, written: bytes) -> None:
     """
-    The file may lie elsewhere.
+    A journal's path may be a link to a file that lies elsewhere.
     """
     link = path.with_name("link")
     link.symlink_to(path)
@@ -444,7 +444,7 @@ def test_a_journal_in_memory() -> None:
 
 def test_a_disk_that_takes_a_line_in_pieces(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    All of it is written before anything goes on.
+    A line that the disk takes in pieces is written whole before anything goes on.
     """
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:7]))

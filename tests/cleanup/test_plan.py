@@ -95,7 +95,7 @@ async def test_a_plan_says_what_goes_and_why_the_rest_stays() -> None:
 
 async def test_a_plan_of_imports() -> None:
     """
-    Imports are planned in the same words.
+    Imports are planned in the same words as fine-tuning jobs.
     """
     job = ImportJob(
         job_id="937b",
@@ -116,7 +116,7 @@ async def test_a_plan_of_imports() -> None:
 
 async def test_a_listing_that_is_not_complete_makes_no_plan() -> None:
     """
-    If the walk raises, there is no plan.
+    Where the walk through the jobs raises, no plan is made.
     """
 
     async def broken() -> AsyncIterator[FineTuneJob]:
@@ -201,7 +201,7 @@ async def test_a_plan_is_saved_in_the_place_of_nothing_but_a_file(
 
 async def test_a_plan_that_cannot_be_saved_names_its_file(tmp_path: Path) -> None:
     """
-    Not the one that it is written to first.
+    The error names the file that was asked for, and not the one that is written to first.
     """
     path = tmp_path / "missing" / "plan.json"
     with pytest.raises(FileNotFoundError) as caught:

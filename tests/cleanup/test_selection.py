@@ -331,7 +331,7 @@ def test_rules_that_are_none(rules: dict[str, Any]) -> None:
 @pytest.mark.parametrize("status", ["failed", ["CANCELED", "Failed"]])
 def test_a_status_in_another_case(status: Any) -> None:
     """
-    It would select nothing either, so it is refused, with the word that was meant.
+    A status in another case would select nothing, so it is refused, with the word that was meant.
     """
     with pytest.raises(InvalidArgument, match=r"status '[Ff]ailed' must be 'FAILED'"):
         Selection(status=status)
@@ -341,7 +341,7 @@ def test_a_status_in_another_case(status: Any) -> None:
 @pytest.mark.parametrize("none", [None, [], (), set[str](), iter(())])
 def test_no_status_at_all(none: Any) -> None:
     """
-    It would select nothing, so it is refused, with what leaving it out means.
+    An empty set of statuses would select nothing, so it is refused, with what leaving it out means.
     """
     with pytest.raises(InvalidArgument, match="left out, it is FAILED and CANCELED"):
         Selection(status=none)

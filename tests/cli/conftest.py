@@ -19,18 +19,19 @@ import pytest
 from attrs import define
 
 from dashscope_ft.cli import main
-from dashscope_ft.emulator import Emulator
+from dashscope_ft.emulator import Emulator, RealClock
 
 COMMAND = [sys.executable, "-m", "dashscope_ft.cli"]
 PATIENCE = 20.0
 
 
 @pytest.fixture
-def studio() -> Iterator[Emulator]:
+def studio(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     """
-    An emulator on a thread of its own, empty.
+    An emulator on a thread of its own, empty, with a clock of the kind that a test asks for.
     """
-    with Emulator() as emulator:
+    clock = getattr(request, "param", RealClock)()
+    with Emulator(clock=clock) as emulator:
         yield emulator
 
 

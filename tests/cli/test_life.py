@@ -394,7 +394,8 @@ def test_waiting_for_jobs_that_are_not_there(
     run: Run, studio: Emulator, noun: str, there: int, missing: int, code: int
 ) -> None:
     """
-    They are named as soon as they are missed, and again at the end, where the others are written.
+    Jobs that are not there are named as soon as they are missed, and again at the end, where the
+    others are written.
     """
     studio.seed(jobs=there, imports=there, statuses=["SUCCEEDED"], import_statuses=["SUCCESSED"])
     ids = list(studio.account().jobs if noun == "jobs" else studio.account().imports)
@@ -936,7 +937,7 @@ def test_checkpoints_and_their_export(run: Run, fast: Emulator) -> None:
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
 def test_an_export_that_is_not_waited_for(run: Run, studio: Emulator, form: str) -> None:
     """
-    That it was asked for is told in every form; the model has no name yet.
+    An export that is not waited for is told in every form as asked for; the model has no name yet.
     """
     [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
     [name, *_] = [each["checkpoint"] for each in studio.account().list_checkpoints(job_id)]
@@ -1022,7 +1023,7 @@ def test_an_import_from_a_file_as_the_api_has_it(
 
 def test_waiting_for_an_export_while_the_service_is_away(run: Run, studio: Emulator) -> None:
     """
-    Why nothing can be seen is said here too.
+    Whoever waits for an export is told why nothing can be seen while the service is away.
     """
     exporting = {"checkpoint": "checkpoint-20", "status": "SUCCEEDED", "model_name": "mine"}
     answers = [("export", True), ("checkpoints", "away"), ("checkpoints", [exporting])]

@@ -66,7 +66,7 @@ def test_shared_options_before_and_after_the_command(
     studio: Emulator, run: Run, before: bool
 ) -> None:
     """
-    `--output` and the others may stand anywhere.
+    Shared options such as `--output` may stand before and after the command.
     """
     [job_id] = studio.seed("cn", jobs=1)
     options = ["--base-url", studio.base_url("cn"), "--region", "cn", "--output", "jsonl"]
@@ -99,7 +99,7 @@ def test_a_listing_as_json(studio: Emulator, run: Run) -> None:
     done = run("jobs", "list", "-o", "json")
 
     assert json.loads(done.stdout) == list(studio.account().jobs.values())
-    assert done.stderr == "3 fine-tuning jobs.\n" or done.stderr == ""
+    assert done.stderr == ""
 
 
 def test_a_listing_as_csv(studio: Emulator, run: Run) -> None:
@@ -181,7 +181,7 @@ def test_the_statuses_in_the_help(run: Run, noun: str) -> None:
 )
 def test_an_empty_status(run: Run, command: list[str]) -> None:
     """
-    It is refused, and not noted before.
+    An empty status is refused before anything else is said.
     """
     done = run(*command, "--status", "")
 
@@ -375,7 +375,7 @@ def test_rows_as_they_are_proven(studio: Emulator, start: Start) -> None:
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_listing_on_a_terminal(studio: Emulator, terminal: OnTerminal, width: int) -> None:
     """
-    It fits the terminal, and is coloured.
+    A listing fits the terminal, and is coloured.
     """
     ids = studio.seed(jobs=30)
     listing = terminal("jobs", "list", width=width)
@@ -527,7 +527,8 @@ def test_the_question_before_a_deletion(
     studio: Emulator, terminal: OnTerminal, answer: str, code: int
 ) -> None:
     """
-    It names the jobs, their number, the region, the host and the workspace; only yes is yes.
+    The question names the jobs, their number, the region, the host and the workspace; only yes is
+    yes.
     """
     ids = studio.seed(jobs=2, statuses=["FAILED"], workspace="ws-1")
     asked = terminal("jobs", "delete", *ids, "--workspace", "ws-1", width=120)
@@ -549,7 +550,7 @@ def test_the_question_before_a_deletion(
 
 def test_a_question_about_many(studio: Emulator, terminal: OnTerminal) -> None:
     """
-    It names twenty of them, and counts the rest.
+    A question about many jobs names twenty of them, and counts the rest.
     """
     ids = studio.seed(jobs=23, statuses=["FAILED"])
     asked = terminal("jobs", "delete", *ids)
@@ -990,7 +991,7 @@ def test_help_is_cheap(arguments: list[str]) -> None:
 
 def test_the_version(run: Run) -> None:
     """
-    It is told without a key or anything else.
+    The version is told without a key or anything else.
     """
     done = run("--version", DASHSCOPE_API_KEY="")
 
@@ -1025,14 +1026,12 @@ def test_without_typer_and_rich() -> None:
     One sentence says what to install.
     """
     script = (
-        "import sys; sys.path_hooks.clear(); sys.path_importer_cache.clear()\n"
-        "import importlib.util as util; found = util.find_spec\n"
+        "import sys, importlib.util as util; found = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'typer' else found(name, *rest)\n"
         "from dashscope_ft.cli import main; sys.exit(main())"
     )
-    script = script.split("\n", 1)[1]
     done = subprocess.run(
-        [sys.executable, "-c", "import sys\n" + script],
+        [sys.executable, "-c", script],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -1056,12 +1055,12 @@ def test_a_terminal_that_knows_ascii_only(studio: Emulator, execute: Run, variab
     )
 
     assert done.returncode == 0
-    assert done.stdout.splitlines()[1].split()[-1] in {"模型", r"\u6a21\u578b"}
+    assert done.stdout.splitlines()[1].split()[-1] == r"\u6a21\u578b"
 
 
 def test_json_where_ascii_only_is_known(studio: Emulator, execute: Run) -> None:
     """
-    JSON stays JSON, and loses nothing.
+    JSON for a terminal that knows ASCII only stays JSON, and loses nothing.
     """
     [job_id] = studio.seed(jobs=1)
     studio.account().jobs[job_id].update(job_name="é模😀…")
@@ -1088,8 +1087,8 @@ def test_a_comparison_where_ascii_only_is_known(studio: Emulator, terminal: OnTe
 
 def test_the_emulator_command(start: Start, run: Run) -> None:
     """
-    It says how to reach each region, somebody who does as it says sees its jobs and is asked about
-    that region, and Ctrl-C is its good end.
+    The command says how to reach each region; somebody who does as it says sees its jobs and is
+    asked about that region; Ctrl-C ends it in good order.
     """
     process = start("emulator", "--port", "0", "--jobs", "7")
     assert process.stdout is not None
@@ -1184,7 +1183,7 @@ def test_steps_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_demonstration(execute: Run) -> None:
     """
-    It ends with figures that hold, none of them missed, without an account or a key.
+    The demonstration ends with figures that hold, none of them missed, without an account or a key.
     """
     done = execute("demo", "--seed", "1", DASHSCOPE_API_KEY="", DASHSCOPE_BASE_URL="")
     figures = {line[:26].strip(): line[26:].split() for line in done.stdout.splitlines()}

@@ -44,7 +44,7 @@ def test_all_that_commands_write(
     record_property: Callable[[str, object], None],
 ) -> None:
     """
-    Neither stream, no log record and no file holds the key, whether a command works or fails.
+    No stream, no log record and no file holds the key, whether a command works or fails.
     """
     caplog.set_level(logging.DEBUG)
     ids = studio.seed(jobs=30, imports=3, statuses=["FAILED"])

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import unicodedata
 from typing import Any
 
 import pytest
@@ -12,16 +11,13 @@ from hypothesis import strategies as st
 
 from dashscope_ft.characters import printable
 from dashscope_ft.cli.text import csv_line, json_text, plain
+from tests.test_characters import steers
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-
-
-def steers(text: str) -> bool:
-    return any(unicodedata.category(each) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for each in text)
 
 
 @pytest.mark.parametrize("indent", [None, 2])

@@ -82,7 +82,7 @@ def test_the_fixture_in_a_blocking_test(model_studio: Emulator) -> None:
 
 async def test_the_fixture_in_an_async_test(model_studio: Emulator) -> None:
     """
-    The same fixture serves an async test, whose loop stays free.
+    The emulator's fixture serves an async test, too, whose loop stays free.
     """
     model_studio.seed(jobs=2)
 
@@ -232,7 +232,8 @@ def test_leaving_while_requests_wait() -> None:
 
 def test_the_command() -> None:
     """
-    It prints a line to paste for each region, serves what was seeded, and ends with Ctrl-C.
+    The command prints a line to paste for each region, serves what was seeded, and ends with
+    Ctrl-C.
     """
     options = ["--port", "0", "--seed", "7", "--jobs", "30", "--imports", "4"]
     process = subprocess.Popen(

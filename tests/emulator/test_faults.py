@@ -163,7 +163,8 @@ def test_an_answer_that_never_comes() -> None:
 
 def test_faults_in_order(studio: Studio) -> None:
     """
-    Each is used as often as it says, first come first, and those that don't match are passed by.
+    Each fault is used as often as it says, first come first, and those that don't match are passed
+    by.
     """
     studio.emulator.inject(
         Fault(method="DELETE", status=500),
@@ -196,7 +197,7 @@ def test_faults_in_order(studio: Studio) -> None:
 )
 def test_a_fault_in_the_service_s_words(studio: Studio, status: int, code: str) -> None:
     """
-    It says what the service says most often with that status.
+    A fault without words of its own says what the service says most often with that status.
     """
     studio.emulator.inject(Fault(status=status))
 
@@ -248,7 +249,7 @@ def test_a_body_of_less_than_nothing(studio: Studio) -> None:
 
 def test_one_of_every_three(studio: Studio) -> None:
     """
-    A fault can strike each third request that matches, for ever.
+    A fault can strike each third request that matches, without end.
     """
     studio.emulator.inject(Fault(method="GET", status=500, every=3, times=None))
 

@@ -203,7 +203,8 @@ def test_a_job_that_is_to_fail(studio: Studio) -> None:
 
 def test_a_cancellation(studio: Studio) -> None:
     """
-    It is acknowledged at once, the job passes through canceling, and the books hold it once.
+    A cancellation is acknowledged at once, the job passes through canceling, and the books hold it
+    once.
     """
     (job_id,) = studio.emulator.seed(jobs=1, statuses=["RUNNING"])
 
@@ -220,7 +221,7 @@ def test_a_cancellation(studio: Studio) -> None:
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELED"])
 def test_a_cancellation_of_a_finished_job(studio: Studio, status: str) -> None:
     """
-    It is an unsupported operation, and the job stays what it is.
+    Cancelling a finished job is an unsupported operation, and the job stays what it is.
     """
     (job_id,) = studio.emulator.seed(jobs=1, statuses=[status])
 
@@ -233,7 +234,7 @@ def test_a_cancellation_of_a_finished_job(studio: Studio, status: str) -> None:
 @pytest.mark.parametrize("status", ["PENDING", "QUEUING", "RUNNING", "CANCELING"])
 def test_a_deletion_of_an_unfinished_job(studio: Studio, status: str) -> None:
     """
-    It is an unsupported operation, and the job is still there.
+    Deleting an unfinished job is an unsupported operation, and the job is still there.
     """
     (job_id,) = studio.emulator.seed(jobs=1, statuses=[status])
 
@@ -243,7 +244,8 @@ def test_a_deletion_of_an_unfinished_job(studio: Studio, status: str) -> None:
 
 def test_a_deletion(studio: Studio) -> None:
     """
-    It is acknowledged, the job is gone from listing and books, and the second one finds nothing.
+    A deletion is acknowledged, the job is gone from listing and books, and the second one finds
+    nothing.
     """
     gone, kept = studio.emulator.seed(jobs=2, statuses=["FAILED"])
 
@@ -293,7 +295,7 @@ def test_a_job_quota(studio: Studio) -> None:
 
 def test_a_quota_of_running_jobs(studio: Studio) -> None:
     """
-    The other quota counts unfinished jobs alone.
+    The quota of running jobs counts unfinished jobs alone.
     """
     account = studio.emulator.account()
     account.rules.running_quota = 2
@@ -328,7 +330,7 @@ def test_a_quota_of_running_jobs(studio: Studio) -> None:
 )
 def test_a_creation_that_lacks_something(studio: Studio, body: Any) -> None:
     """
-    It is an invalid parameter, and no job appears.
+    A creation that lacks a field is refused for an invalid parameter, and no job appears.
     """
     assert studio.call("POST", "/fine-tunes", body).refusal == (400, "InvalidParameter")
     assert not studio.emulator.account().jobs
@@ -395,7 +397,8 @@ def test_another_workspace(studio: Studio) -> None:
 
 def test_a_log_of_thousands(studio: Studio) -> None:
     """
-    It is read in pieces without gap or repeat, and beyond its end there is nothing.
+    A log of thousands of lines is read in pieces without gap or repeat, and beyond its end there is
+    nothing.
     """
     (job_id,) = studio.emulator.seed(jobs=1)
     lines = [f"line {number}" for number in range(2_500)]
@@ -414,7 +417,7 @@ def test_a_log_of_thousands(studio: Studio) -> None:
 @pytest.mark.parametrize("query", ["offset=-1", "line=0", "line=1001", "line=all"])
 def test_a_log_out_of_bounds(studio: Studio, query: str) -> None:
     """
-    It is an invalid parameter.
+    An offset or a number of lines out of bounds is an invalid parameter.
     """
     (job_id,) = studio.emulator.seed(jobs=1)
 
@@ -425,7 +428,7 @@ def test_a_log_out_of_bounds(studio: Studio, query: str) -> None:
 
 def test_a_log_as_training_goes_on(studio: Studio) -> None:
     """
-    It is empty at first, then grows at its end alone, and has both kinds of lines.
+    A log is empty at first, then grows at its end alone, and has both kinds of lines.
     """
     job_id = studio.call("POST", "/fine-tunes", NEW).output["job_id"]
 

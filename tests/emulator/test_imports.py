@@ -18,7 +18,7 @@ NEW = {
 
 def test_the_life_of_an_import(studio: Studio) -> None:
     """
-    It waits, runs and ends as the clock goes on; its weight type is told on creation only.
+    An import waits, runs and ends as the clock goes on; its weight type is told on creation only.
     """
     created = studio.call("POST", "/custom_models/import", NEW).output
     path = f"/custom_models/import/{created['job_id']}"
@@ -39,7 +39,8 @@ def test_the_life_of_an_import(studio: Studio) -> None:
 @pytest.mark.parametrize("status", ["PENDING", "RUNNING"])
 def test_a_deletion_of_an_unfinished_import(studio: Studio, status: str) -> None:
     """
-    It is denied with the HTTP status that the rules say, and the job is still there.
+    Deleting an unfinished import is denied with the HTTP status that the rules say, and the job is
+    still there.
     """
     account = studio.emulator.account()
     (job_id,) = account.seed(imports=1, import_statuses=[status])
@@ -129,7 +130,7 @@ def test_a_listing_with_filters(studio: Studio) -> None:
 )
 def test_a_creation_that_lacks_something(studio: Studio, change: dict[str, Any]) -> None:
     """
-    It is an invalid parameter, and no job appears.
+    An import that lacks a field is refused for an invalid parameter, and no job appears.
     """
     answer = studio.call("POST", "/custom_models/import", NEW | change)
 

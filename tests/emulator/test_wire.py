@@ -26,7 +26,8 @@ def test_a_key_of_another_region(studio: Studio) -> None:
 @pytest.mark.parametrize("key", [None, "sk-guess"])
 def test_a_key_that_is_missing_or_wrong(studio: Studio, key: str | None) -> None:
     """
-    It is invalid for every operation, and the journal says so without holding it.
+    A missing or wrong key is invalid for every operation, and the journal says so without holding
+    it.
     """
     answer = studio.call("DELETE", "/fine-tunes/ft-1", key=key)
 
@@ -62,7 +63,8 @@ def test_the_request_id(studio: Studio) -> None:
 
 def test_paths_that_do_not_exist(studio: Studio) -> None:
     """
-    They are answered as gateways do: an empty 404, or a page in HTML for another method.
+    Paths that do not exist are answered as gateways do: an empty 404, or a page in HTML for another
+    method.
     """
     nowhere = studio.call("GET", "/deployments")
     wrong_method = studio.call("PUT", "/fine-tunes/ft-1")
@@ -156,7 +158,7 @@ def test_a_rate_from_the_start() -> None:
 
 def test_a_throttled_deletion(studio: Studio) -> None:
     """
-    It did not happen.
+    A deletion that is refused for its rate does not happen.
     """
     (job_id,) = studio.emulator.seed(jobs=1, statuses=["FAILED"])
     rules = studio.emulator.account().rules
@@ -171,7 +173,7 @@ def test_a_throttled_deletion(studio: Studio) -> None:
 
 def test_the_journal(studio: Studio) -> None:
     """
-    It holds what was asked and what was answered, in order.
+    The journal holds what was asked and what was answered, in order.
     """
     (job_id,) = studio.emulator.seed("cn", jobs=1, statuses=["FAILED"])
 
