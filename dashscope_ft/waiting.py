@@ -270,9 +270,11 @@ async def when_there_is_room(
         except QuotaExceeded as refusal:
             full = refusal
         if _KEPT.search(full.message):  # kept jobs do not end by themselves
+            full.hint = "This is a quota on stored jobs: waiting does not help; delete some."
             raise full
         if in_the_way:
             if not in_the_way.unfinished:
+                full.hint = "No job is running: waiting does not help; delete some stored jobs."
                 raise full
             await _first_end(in_the_way)
         in_the_way = await _watch_running(running, source, poll)

@@ -33,6 +33,7 @@ client
 sync
 emulator
 cli
+__main__
 """
 RANK = {name: rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 

@@ -111,7 +111,7 @@ def demonstrated(wheel: Path, environment: Path) -> str:
         "import os, sys; sys.path.append(os.environ['PACKAGES'])"
     )
     ran = subprocess.run(
-        [environment / "bin" / "python", "-m", "dashscope_ft.cli", "demo"],
+        [environment / "bin" / "python", "-m", "dashscope_ft", "demo"],
         cwd=environment,
         env={"PACKAGES": sysconfig.get_path("purelib"), "PATH": "/usr/bin", "LANG": "C.UTF-8"},
         check=False,

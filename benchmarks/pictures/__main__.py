@@ -28,7 +28,7 @@ from dashscope_ft.emulator import Emulator, Fault
 
 HERE = Path(__file__).parent
 WIDTH = 96
-COMMAND = [sys.executable, "-m", "dashscope_ft.cli"]
+COMMAND = [sys.executable, "-m", "dashscope_ft"]
 ANSWER = b"y\n"
 
 # A picture must not load anything from elsewhere: the reader's own font will do.

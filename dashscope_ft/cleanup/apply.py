@@ -396,7 +396,7 @@ def _skip(
 def _unwritten(job_id: str) -> OutcomeUnknown:
     return OutcomeUnknown(
         f"What came of {job_id} could not be written to the journal.",
-        hint="Applied again, the plan goes on with a look at the job.",
+        hint="Apply the plan again; it checks this job first.",
     )
 
 

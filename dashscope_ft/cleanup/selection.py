@@ -258,8 +258,8 @@ class Selection:
         allowed = self.status | {ImportStatus.SPELLINGS.get(word, word) for word in self.status}
         if job.status not in allowed:
             if job.status in KNOWN_STATUSES:
-                return "status", "another status"
-            return "undecidable", "status unknown"
+                return "status", "status not selected"
+            return "undecidable", "status not known"
         return (
             _why_unmatched("model", self.model, (job.model, job.other_model))
             or _why_unmatched("name", self.name, job.names)
@@ -273,7 +273,7 @@ class Selection:
             return None
         time = self._time(job)
         if time is None:
-            return "undecidable", f"{self.by} not told"
+            return "undecidable", _NOT_TOLD[self.by]
         verb = _WORDS[self.by]
         if self.older_than is not None and not time < moment_of(self.older_than, now):
             return "age", f"not {verb} {_bound(self.older_than, 'more than', 'before')}"
@@ -305,9 +305,9 @@ class Selection:
             return None
         time = self._time(job)
         if time is None:
-            return "undecidable", f"{self.by} not told"
+            return "undecidable", _NOT_TOLD[self.by]
         if job.model is None:
-            return "undecidable", "model not told"
+            return "undecidable", _NOT_TOLD["model"]
         if time >= latest[job.model]:
             return "kept", f"among the latest {self.keep_latest} of its model"
         return None
@@ -317,6 +317,15 @@ class Selection:
 
 
 _WORDS: Final = {"create_time": "created", "end_time": "ended"}
+
+_NOT_TOLD: Final = {
+    "model": "model not given by the service",
+    "name": "name not given by the service",
+    "creator": "creator not given by the service",
+    "create_time": "creation time not given by the service",
+    "end_time": "end time not given by the service",
+}
+"""Why a rule cannot be evaluated, by the field that it needs."""
 
 
 def _match(patterns: tuple[str, ...], texts: tuple[str | None, ...]) -> bool:
@@ -335,8 +344,8 @@ def _why_unmatched(
     if not patterns or _match(patterns, texts):
         return None
     if not any(texts):
-        return "undecidable", f"{rule} not told"
-    return rule, f"another {rule}"
+        return "undecidable", _NOT_TOLD[rule]
+    return rule, f"{rule} does not match"
 
 
 def moment_of(bound: timedelta | datetime, now: datetime) -> datetime:

@@ -32,12 +32,20 @@ _REASONS: Final = {
     "inferred": "inferred: gone after a lost answer",
     "already_gone": "already gone",
     "changed": "changed since it was planned",
-    "state": "its state forbids it",
     "protected": "protected",
-    "undecidable": "a rule cannot be evaluated",
+    "undecidable": "cannot be judged by the plan's rules any more",
     _NOT_ATTEMPTED: "not attempted",
     "unknown_outcome": "its outcome is unknown",
+    "ConnectionFailed": "no connection to the service",
+    "DeadlineExceeded": "out of time",
+    "MalformedResponse": "the answer was not readable",
+    "NotFound": "not found",
+    "ServiceError": "the service failed",
+    "StateConflict": "its status does not allow it",
+    "Throttled": "too many requests",
 }
+"""Outcomes' reasons in words; an error code of the service stands for itself."""
+
 _COUNTS = (
     Column("JOBS", "jobs"),
     Column("RESULT", "result"),
@@ -59,6 +67,7 @@ class Account:
         plan: The plan being applied.
         dry_run: Whether nothing is deleted, so that `done` means that a job would be.
         settled: The jobs that an earlier run has settled.
+        cancel_running: Whether jobs that have not ended are cancelled first.
     """
 
     def __init__(
@@ -68,11 +77,13 @@ class Account:
         *,
         dry_run: bool = False,
         settled: frozenset[str] = frozenset(),
+        cancel_running: bool = False,
     ) -> None:
         self._form = session.form
         self._plan = plan
         self._dry_run = dry_run
         self._settled = settled
+        self._cancel_running = cancel_running
         self._added = 0
         self._begun = False
 
@@ -103,8 +114,13 @@ class Account:
                 if self._form is Output.JSON:
                     write(json_line(self._as_json(report), indent=2))
                 elif self._form is Output.TABLE and report.outcomes:
-                    width = width_of(sys.stdout)
-                    write_lines(account_lines(report, width=width, planned=self._planned(report)))
+                    lines = account_lines(
+                        report,
+                        width=width_of(sys.stdout),
+                        planned=self._planned(report),
+                        cancel_running=self._cancel_running,
+                    )
+                    write_lines(lines)
         finally:
             say(self._summary(report))
 
@@ -174,7 +190,11 @@ class Account:
 
 
 def account_lines(
-    report: Report, *, width: int | None, planned: Collection[str] = ()
+    report: Report,
+    *,
+    width: int | None,
+    planned: Collection[str] = (),
+    cancel_running: bool = False,
 ) -> Iterator[Text]:
     """
     Yield a report as lines: the number of jobs per result, then the jobs that were neither deleted
@@ -184,9 +204,12 @@ def account_lines(
         report: The report.
         width: The greatest width of a line; None for a pipe.
         planned: The jobs whose `done` only means that they would be deleted.
+        cancel_running: Whether jobs that have not ended were to be cancelled first.
     """
     counts = Counter(
-        ("goes", "") if outcome.job_id in planned else _result_and_reason(outcome)
+        ("goes", "")
+        if outcome.job_id in planned
+        else (_result(outcome), _why(outcome, cancel_running))
         for outcome in report.outcomes
     )
     rows = [
@@ -220,7 +243,7 @@ def account_lines(
                 "result": outcome.result,
                 "why": _cause(outcome.error, outcome.job_id)
                 if outcome.result == "failed" and outcome.error
-                else _REASONS.get(outcome.reason, outcome.reason),
+                else _why(outcome, cancel_running),
             }
             for outcome in not_done[:_MAX_LISTED]
         ],
@@ -244,6 +267,37 @@ def _cause(error: DashScopeError, job_id: str) -> str:
 _RESULT_ORDER: Final = ("deleted", "goes", "skipped", "failed")
 
 
-def _result_and_reason(outcome: Outcome) -> tuple[str, str]:
-    result = "deleted" if outcome.result == "done" else outcome.result
-    return result, _REASONS.get(outcome.reason, outcome.reason)
+def _result(outcome: Outcome) -> str:
+    return "deleted" if outcome.result == "done" else outcome.result
+
+
+def _why(outcome: Outcome, cancel_running: bool) -> str:
+    if outcome.reason == "state":
+        return _why_its_status(outcome, cancel_running)
+    return _REASONS.get(outcome.reason, outcome.reason)
+
+
+def _why_its_status(outcome: Outcome, cancel_running: bool) -> str:
+    """
+    Return which status kept a job from being deleted, and what to do about it.
+    """
+    from dashscope_ft import ImportJob
+    from dashscope_ft.models import CANCELED_STATUSES, FINISHED_STATUSES
+
+    job = outcome.job
+    status = getattr(outcome.error, "job_status", None) or (job and job.status)
+    if not status:
+        return "its status does not allow it"
+    if status in FINISHED_STATUSES:
+        if outcome.error:
+            return f"{status}, but the service refused"
+        if status in CANCELED_STATUSES and not cancel_running:
+            return f"{status} by an earlier run; --cancel-running deletes it"
+        return f"ended as {status} meanwhile"
+    if isinstance(job, ImportJob):
+        return f"still {status}; it can be deleted when it has ended"
+    if cancel_running:
+        return f"still {status}; it was not cancelled in time"
+    if status in CANCELED_STATUSES:
+        return f"still {status}; --cancel-running waits for its end"
+    return f"still {status}; --cancel-running cancels it first"

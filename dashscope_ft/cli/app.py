@@ -4,6 +4,7 @@ The command line, assembled from its groups and commands.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import NoReturn
@@ -24,24 +25,41 @@ from . import (
 from .command import command, end, group
 from .terminal import prepare_streams, say, write
 
-_EXIT_CODES = """
+_EPILOG = """
+The key comes from DASHSCOPE_API_KEY, else from the file that DASHSCOPE_API_KEY_FILE_PATH names,
+else from ~/.dashscope/api_key. The region comes from --region, else from DASHSCOPE_REGION, else
+it is intl.
+
+Each command's own --help says more, such as `dashscope-ft jobs list --help`. `dashscope-ft demo`
+needs no account. README.md tells about all of it.
+
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not confirmed or refused by a guard,
 4 authentication, 5 some jobs failed, 6 some skipped (with --strict), 7 listing not proven
 complete, 75 out of time or rate limited: run it again, 130 and 143 interrupted, 141 output
 not read to its end.
 """
 
+_COMPLETION = "_DASHSCOPE_FT_COMPLETE"
+"""The variable by which a shell asks for completions, or for the script that asks for them."""
+
 app = group(
     "See, stop and delete fine-tuning and import jobs on Alibaba Cloud Model Studio.",
-    epilog=_EXIT_CODES,
+    epilog=_EPILOG,
 )
-command(jobs.app, "create")(creating.create_job)
+command(
+    jobs.app,
+    "create",
+    examples=(
+        "jobs create --model qwen3-14b --training-file ID -p n_epochs=3",
+        "jobs create --from job.toml --wait",
+    ),
+)(creating.create_job)
 command(jobs.app, "wait")(waits.wait_for_jobs)
 command(jobs.app, "watch")(watch.watch_job)
-command(jobs.app, "logs")(logs.show_log)
-command(jobs.app, "plot")(plot.plot_jobs)
-command(jobs.app, "compare")(compare.compare_jobs)
-command(jobs.app, "checkpoints")(checkpoints.list_checkpoints)
+command(jobs.app, "logs", reads=True)(logs.show_log)
+command(jobs.app, "plot", reads=True)(plot.plot_jobs)
+command(jobs.app, "compare", reads=True)(compare.compare_jobs)
+command(jobs.app, "checkpoints", reads=True)(checkpoints.list_checkpoints)
 command(jobs.app, "export")(checkpoints.export_checkpoint)
 command(imports.app, "create")(creating.create_import)
 command(imports.app, "wait")(waits.wait_for_imports)
@@ -57,6 +75,10 @@ def run() -> NoReturn:
     Run the command that this process's arguments name, and exit.
     """
     prepare_streams()
+    if _COMPLETION in os.environ:  # costs other commands nothing
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")
         sys.exit(end(_dispatch))

@@ -178,7 +178,7 @@ def _confirm(question: str, terms: Terms) -> None:
 async def _carry_out(
     session: Session, client: AsyncClient, plan: Plan, terms: Terms, settled: frozenset[str]
 ) -> int:
-    account = Account(session, plan, settled=settled)
+    account = Account(session, plan, settled=settled, cancel_running=terms.cancel_running)
     rows_suffice = account.streams and sys.stdout.isatty()
     resource = client.fine_tunes if plan.noun == "fine_tunes" else client.imports
     async with client:
@@ -254,6 +254,9 @@ async def _rehearse(
                 cancel_running=terms.cancel_running,
                 journal=journal,
             )
-    Account(session, plan, dry_run=True, settled=settled).close(report)
+    account = Account(
+        session, plan, dry_run=True, settled=settled, cancel_running=terms.cancel_running
+    )
+    account.close(report)
     check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     return exit_code(report, strict=terms.strict)

@@ -9,9 +9,9 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Exit, Option
+from typer import Argument, Context, Exit, Option
 
-from .command import Output, Session, confirm
+from .command import STDIN_TAKEN, Output, Session, confirm
 from .exits import exit_code
 from .terminal import counter, say, write
 from .text import csv_line, json_line
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .noun import Noun
 
 
-def _ids(given: Sequence[str]) -> list[str]:
+def _ids(context: Context, given: Sequence[str]) -> list[str]:
     """
     Replace `-` with the ids on stdin; exit if there are no ids at all.
     """
@@ -33,21 +33,24 @@ def _ids(given: Sequence[str]) -> list[str]:
     if not ids:
         say("No ids on stdin: nothing to do.")
         raise Exit
+    context.meta[STDIN_TAKEN] = "-" in given
     return ids
 
 
-JobId = Annotated[str, Argument(metavar="JOB_ID", help="The job's id.")]
+JobId = Annotated[str, Argument(metavar="JOB_ID", help="The id of the job.")]
 JobIds = Annotated[
     list[str],
     Argument(
         metavar="JOB_ID",
-        help="The jobs' ids; - reads them from stdin.",
+        help="The ids of the jobs; - reads them from stdin.",
         callback=_ids,
         show_default=False,
     ),
 ]
-Confirmed = Annotated[bool, Option("--yes", "-y", help="Don't ask.")]
-MissingOk = Annotated[bool, Option("--missing-ok", help="A missing job is not a failure.")]
+Confirmed = Annotated[bool, Option("--yes", "-y", help="Do not ask for confirmation.")]
+MissingOk = Annotated[
+    bool, Option("--missing-ok", help="Do not fail for jobs that are gone already.")
+]
 
 Work = Coroutine[Any, Any, int]
 """What a command runs after its questions have been answered."""
@@ -87,7 +90,8 @@ def change(
 
     ids = [check_job_id(job_id) for job_id in dict.fromkeys(job_ids)]
     place = session.place(client)
-    confirm(f"{action.capitalize()} {noun.count(len(ids))} in {place}?", ids, yes=yes)
+    question = f"{action.capitalize()} {noun.count(len(ids))} in {place}?"
+    confirm(question, ids, yes=yes, stdin_taken=session.stdin_taken)
     tolerant = "" if missing_ok else " with --missing-ok"
     resume = f"The same command{tolerant} goes on with what is left." if action == "delete" else ""
     return _carry_out(session, client, action, run, ids, resume)
@@ -149,7 +153,9 @@ def _write_outcome(session: Session, outcome: Outcome) -> None:
         word = _WORDS.get((outcome.action, outcome.reason), outcome.reason.replace("_", " "))
         write(f"{outcome.job_id}  {_MISSING if _is_missing(outcome) else word}\n")
     if outcome.result == "failed":
-        say(f"Error: {outcome.error or f'{outcome.job_id}: {outcome.reason}'}", style="red")
+        error = outcome.error
+        words = session.told(error) if error else f"{outcome.job_id}: {outcome.reason}"
+        say(f"Error: {words}", style="red")
 
 
 def outcome_row(outcome: Outcome) -> dict[str, Any]:

@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from typer import Argument, Option
 
 from .changes import JobId
 from .command import Output, Session
+from .listing import write_table
 from .noun import Column, Noun, minute
-from .terminal import say, width_of, write, write_lines
+from .terminal import say, write
 from .text import csv_line, json_line
 from .waits import (
     Deadline,
@@ -65,10 +65,8 @@ async def list_checkpoints(session: Session, job_id: JobId) -> None:
             ]
             write("".join(map(csv_line, records)))
         case Output.TABLE:
-            from .table import table
-
             if rows:
-                write_lines(table(CHECKPOINT.columns, rows, width=width_of(sys.stdout)))
+                write_table(CHECKPOINT, rows)
             say(f"{CHECKPOINT.count(len(rows))}.")
 
 
@@ -76,12 +74,12 @@ async def export_checkpoint(
     session: Session,
     job_id: JobId,
     checkpoint: Annotated[
-        str, Argument(metavar="CHECKPOINT", help="Its name, such as checkpoint-30.")
+        str, Argument(metavar="CHECKPOINT", help="The checkpoint's name, such as checkpoint-30.")
     ],
     model_name: Annotated[
-        str, Option(metavar="NAME", help="The model's name.", show_default=False)
+        str, Option(metavar="NAME", help="The name of the model to publish.", show_default=False)
     ],
-    wait: Annotated[bool, Option("--wait", help="Wait until it is published.")] = False,
+    wait: Annotated[bool, Option("--wait", help="Wait until the model is published.")] = False,
     poll_interval: PollInterval = 15.0,
     deadline: Deadline = 86_400.0,
 ) -> None:

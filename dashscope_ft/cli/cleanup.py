@@ -34,37 +34,51 @@ if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan, Selection
 
 MaxDeletes = Annotated[
-    int, Option(min=0, metavar="N", help="Refuse a plan that deletes more jobs.")
+    int, Option(min=0, metavar="N", help="Refuse a plan that deletes more jobs than this.")
 ]
 MaxPercent = Annotated[
     float,
     Option(
-        min=0, max=100, metavar="N", help="Refuse a plan that deletes more of a hundred listed."
+        min=0,
+        max=100,
+        metavar="N",
+        help="Refuse a plan that deletes a larger share of the listed jobs, in percent.",
     ),
 ]
 CancelRunning = Annotated[
     bool,
     Option(
         "--cancel-running",
-        help="Cancel first what has not ended; else it is skipped, as imports always are.",
+        help="Cancel jobs that have not ended before deleting them. Without it they are skipped,"
+        " as imports always are.",
     ),
 ]
-Strict = Annotated[bool, Option("--strict", help="Exit with 6 if a job was skipped.")]
+Strict = Annotated[bool, Option("--strict", help="Exit with code 6 if any job was skipped.")]
 SavedAs = Annotated[
-    Path | None, Option("-o", "--save", metavar="FILE", help="Write the plan there.")
+    Path | None,
+    Option("-o", "--save", metavar="FILE", help="Save the plan in this file, for `cleanup apply`."),
 ]
 # Without `-o`, which names the plan's file here.
 LongOutputForm = Annotated[
-    Output | None, Option("--output", metavar="FORM", help="table, json, jsonl or csv.")
+    Output | None,
+    Option("--output", metavar="FORM", help="How to print: table, json, jsonl or csv."),
 ]
 
 _MAX_DELETES, _MAX_PERCENT = 20, 50.0
 _FIELDS = ("job_id", "status", "model", "name", "output", "create_time", "end_time")
 
-app = group("Clean-up: plan what goes, look at it, apply it.")
+app = group("Delete many jobs by rules: make a plan, look at it, apply it.")
 
 
-@command(app, "plan")
+@command(
+    app,
+    "plan",
+    reads=True,
+    examples=(
+        "cleanup plan --older-than 30d --keep-latest 3 -o plan.json",
+        "cleanup plan imports --status FAILED",
+    ),
+)
 def plan_cleanup(
     session: Session,
     what: WhatJobs = What.JOBS,
@@ -81,7 +95,7 @@ def plan_cleanup(
     output: LongOutputForm = None,
 ) -> None:
     """
-    List all jobs; show what would go, what would stay, and why. Deletes nothing.
+    Show which jobs would be deleted, which stay, and why. Deletes nothing.
     """
     session = session.refined(output=output)
     _check_file(save)
@@ -104,19 +118,31 @@ def plan_cleanup(
         say(f"Within 24 hours: `{_apply_command(session, plan, save)}`")
 
 
-@command(app, "apply")
+@command(
+    app,
+    "apply",
+    examples=(
+        "cleanup apply plan.json --dry-run",
+        "cleanup apply plan.json --max-deletes 200 --yes --digest 3f9a0c5be217",
+    ),
+)
 def apply_cleanup(
     session: Session,
     file: Annotated[
         Path,
-        Argument(metavar="PLAN", help="What `plan -o` wrote.", exists=True, dir_okay=False),
+        Argument(
+            metavar="PLAN",
+            help="The file that `cleanup plan -o` saved.",
+            exists=True,
+            dir_okay=False,
+        ),
     ],
     journal: Annotated[
         Path | None,
         Option(
             metavar="FILE",
-            help="What was done so far, for the same command to go on after an interruption;"
-            " beside the plan unless given.",
+            help="Record what is done in this file, so that the same command goes on after an"
+            " interruption; beside the plan unless given.",
             dir_okay=False,
         ),
     ] = None,
@@ -125,18 +151,26 @@ def apply_cleanup(
     cancel_running: CancelRunning = False,
     strict: Strict = False,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Say what would go by now; send nothing but reads.")
+        bool, Option("--dry-run", help="Only say what would be deleted by now.")
     ] = False,
     yes: Annotated[
-        bool, Option("--yes", "-y", help="Don't ask; without a terminal, it takes --digest too.")
+        bool,
+        Option(
+            "--yes",
+            "-y",
+            help="Do not ask for confirmation; without a terminal, give --digest too.",
+        ),
     ] = False,
     digest: Annotated[
         str | None,
-        Option(metavar="HEX", help="The plan's digest, 12 characters or more, to be sure of it."),
+        Option(
+            metavar="HEX",
+            help="Refuse any plan but the one with this digest; 12 characters of it or more.",
+        ),
     ] = None,
 ) -> Work:
     """
-    Delete the jobs of a plan, after a question; each job is checked once more.
+    Delete the jobs that a plan names, after asking. Each job is checked once more.
 
     After an interruption, the same command goes on.
     """
@@ -183,9 +217,7 @@ def run_cleanup(
     max_percent: MaxPercent = _MAX_PERCENT,
     cancel_running: CancelRunning = False,
     strict: Strict = False,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="End before the question; send nothing but reads.")
-    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only show the plan.")] = False,
     yes: Confirmed = False,
     output: LongOutputForm = None,
 ) -> Work | None:

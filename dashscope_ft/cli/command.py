@@ -4,18 +4,22 @@ What all commands share: options, sessions, questions, execution and exit codes.
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
+import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from dashscope_ft import ConfigurationError, DashScopeError, InvalidArgument
+from dashscope_ft import ConfigurationError, DashScopeError, InvalidArgument, NotFound
 
 from .exits import ExitCode, exit_code
+from .grammar import Command, Group, first_sentence
 from .terminal import ask, can_ask, say, unread, write
 
 if TYPE_CHECKING:
@@ -39,21 +43,34 @@ class Output(StrEnum):
 
 Region = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="intl, cn, hk, us, or a region id.", show_default=False),
+    typer.Option(
+        metavar="NAME",
+        help="The region: intl, cn, hk, us, or a region id.",
+        show_default=False,
+    ),
 ]
 Workspace = Annotated[
-    str | None, typer.Option(metavar="ID", help="A workspace's id.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="ID", help="The workspace; the key's own unless given.", show_default=False
+    ),
 ]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="Another endpoint, such as an emulator's.", show_default=False
+        metavar="URL",
+        help="Ask this endpoint instead, such as an emulator.",
+        show_default=False,
     ),
 ]
 OutputForm = Annotated[
     Output | None,
     typer.Option(
-        "--output", "-o", metavar="FORM", help="table, json, jsonl or csv.", show_default=False
+        "--output",
+        "-o",
+        metavar="FORM",
+        help="How to print: table, json, jsonl or csv.",
+        show_default=False,
     ),
 ]
 
@@ -74,6 +91,19 @@ Version = Annotated[
 ]
 
 
+_NOUNS = {"jobs": "fine-tuning job", "imports": "import job"}
+_ABOUT_ONE_JOB = re.compile(
+    r"(?:Getting|Looking at|Cancelling|Deleting|Reading the log of|Listing the checkpoints of)"
+    r" (\S+)"
+)
+"""What errors say of calls that fail as `NotFound` only if there is no such job."""
+
+_IMPORT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+STDIN_TAKEN = "dashscope_ft.stdin_taken"
+"""The key under which typer's context says whether an argument was read from stdin."""
+
+
 @dataclass(frozen=True)
 class Session:
     """
@@ -84,6 +114,11 @@ class Session:
     workspace: str | None = None
     base_url: str | None = None
     output: Output | None = None
+    noun: str | None = None
+    """The group of the command if that is about one kind of job: `jobs` or `imports`."""
+
+    stdin_taken: bool = False
+    """Whether the command has read its ids from stdin, which then cannot give an answer."""
 
     @property
     def form(self) -> Output:
@@ -108,6 +143,31 @@ class Session:
 
         workspace = f", workspace {client.workspace}" if client.workspace else ""
         return f"region {client.region} ({urlsplit(client.base_url).netloc}{workspace})"
+
+    def told(self, error: DashScopeError) -> str:
+        """
+        Return an error in words: of a job that is not there, also where it was looked for.
+        """
+        words = _NOUNS.get(self.noun or "")
+        asked = _ABOUT_ONE_JOB.fullmatch(error.what or "")
+        if words is None or asked is None:
+            return str(error)
+        if not (isinstance(error, NotFound) and error.is_from_service):
+            return str(error)
+        job_id, error = asked[1], copy(error)
+        error.what = None
+        error.message = f"There is no {words} {job_id} in {self.place(self.client())}."
+        if self.noun == "jobs" and _IMPORT_ID.fullmatch(job_id):
+            show = self.command("imports", "show", job_id)
+            error.hint = f"By its id, it is an import job: `{show}`"
+        elif self.noun == "imports" and job_id.startswith("ft-"):
+            show = self.command("jobs", "show", job_id)
+            error.hint = f"By its id, it is a fine-tuning job: `{show}`"
+        else:
+            error.hint = (
+                "A job of another region, workspace or account is answered in the same way."
+            )
+        return str(error)
 
     def command(self, *words: str) -> str:
         """
@@ -143,9 +203,17 @@ class Refused(Exception):
     """
 
 
-def confirm(question: str, subjects: Sequence[str], *, yes: bool) -> None:
+def confirm(
+    question: str, subjects: Sequence[str], *, yes: bool, stdin_taken: bool = False
+) -> None:
     """
     Return only if the user confirms, or did so in advance.
+
+    Args:
+        question: The question.
+        subjects: What it is about.
+        yes: Whether the user confirmed in advance.
+        stdin_taken: Whether the subjects came from stdin, which then cannot give an answer.
 
     Raises:
         Refused: It was not confirmed.
@@ -153,10 +221,12 @@ def confirm(question: str, subjects: Sequence[str], *, yes: bool) -> None:
     if yes:
         return
     if not can_ask():
-        raise Refused(
-            f"{question} There is no terminal to ask this on; add --yes to go ahead. "
-            "Nothing was sent."
+        why = (
+            "stdin is taken by the ids, so this cannot ask; give --yes."
+            if stdin_taken
+            else "There is no terminal to ask this on; add --yes to go ahead."
         )
+        raise Refused(f"{question} {why} Nothing was sent.")
     for subject in subjects[:_MAX_NAMED]:
         say(f"  {subject}")
     if len(subjects) > _MAX_NAMED:
@@ -204,12 +274,19 @@ def check_writable(option: str, file: Path) -> None:
     raise typer.BadParameter(fault, param_hint=f"'{option}'")
 
 
-def group(help: str, *, epilog: str | None = None) -> typer.Typer:
+def group(help: str, *, epilog: str | None = None, noun: str | None = None) -> typer.Typer:
     """
     Return a new group of commands that accepts the shared options before their names.
+
+    Args:
+        help: What the commands do, in a sentence.
+        epilog: What its help ends with.
+        noun: Its name, if its commands are about one kind of job.
     """
     app = typer.Typer(
+        cls=Group,
         help=help,
+        short_help=help,
         epilog=epilog,
         add_completion=False,
         no_args_is_help=True,
@@ -230,14 +307,19 @@ def group(help: str, *, epilog: str | None = None) -> typer.Typer:
     ) -> None:
         session = context.obj if isinstance(context.obj, Session) else Session()
         context.obj = session.refined(
-            region=region, workspace=workspace, base_url=base_url, output=output
+            region=region, workspace=workspace, base_url=base_url, output=output, noun=noun
         )
 
     return app
 
 
 def command(
-    app: typer.Typer, name: str, *, shared: bool = True
+    app: typer.Typer,
+    name: str,
+    *,
+    shared: bool = True,
+    reads: bool = False,
+    examples: Sequence[str] = (),
 ) -> Callable[[Callable[Concatenate[Session, P], Any]], Callable[Concatenate[Session, P], Any]]:
     """
     Return a decorator that adds a function to a group as a command.
@@ -250,7 +332,11 @@ def command(
         app: The group.
         name: The command's name.
         shared: Whether to add the shared options, except those whose names the function declares.
+        reads: Whether it changes nothing, which Ctrl-C then says.
+        examples: Command lines that its help ends with, without the program's name.
     """
+    # A line of `\b` keeps the next ones as they are, so that they can be copied.
+    lines = ["\b", "Examples:", *(f"  dashscope-ft {example}" for example in examples)]
 
     def add(
         function: Callable[Concatenate[Session, P], Any],
@@ -263,7 +349,11 @@ def command(
         def invoke(context: typer.Context, **values: Any) -> None:
             given = {parameter.name: values.pop(parameter.name) for parameter in common}
             session = context.obj if isinstance(context.obj, Session) else Session()
-            raise typer.Exit(end(function, session.refined(**given), **values))
+            given["stdin_taken"] = context.meta.get(STDIN_TAKEN)
+            code = end(function, session.refined(**given), **values)
+            if reads and code == ExitCode.INTERRUPTED:
+                say("Interrupted; nothing was changed.")
+            raise typer.Exit(code)
 
         parameters = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *common)
@@ -274,7 +364,12 @@ def command(
             each.name: each.annotation for each in signature.parameters.values()
         }
         invoke.__doc__ = function.__doc__
-        app.command(name)(invoke)
+        app.command(
+            name,
+            cls=Command,
+            short_help=first_sentence(function),
+            epilog="\n".join(lines) if examples else None,
+        )(invoke)
         return function
 
     return add
@@ -300,6 +395,23 @@ def _as_typed(message: str) -> str:
     return f"--{name.replace('_', '-')} {rest}" if name in _ARGUMENTS else message
 
 
+_FAULTS_OF_WRITING = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
+
+
+def _as_sentence(error: OSError) -> str:
+    """
+    Return a fault of a file, or of stdout, without the number that the system gives it.
+    """
+    if error.filename is None or not str(error).startswith("[Errno "):
+        return str(error)
+    reason = (error.strerror or "")[:1].lower() + (error.strerror or "")[1:]
+    if error.filename == "stdout":
+        reason = "it is closed" if error.errno == errno.EBADF else reason
+        return f"Cannot write to stdout: {reason}."
+    verb = "write" if error.errno in _FAULTS_OF_WRITING else "open"
+    return f"Cannot {verb} {error.filename}: {reason}."
+
+
 _ARGUMENTS = ("base_url", "model", "model_name", "region", "status", "workspace")
 
 
@@ -321,7 +433,8 @@ def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
     except DashScopeError as error:
         if isinstance(error, (ConfigurationError, InvalidArgument)):
             error.message = _as_typed(error.message)
-        say(f"Error: {error}", style="red")
+        session = next((each for each in arguments if isinstance(each, Session)), Session())
+        say(f"Error: {session.told(error)}", style="red")
         return exit_code(error)
     except Refused as refusal:
         say(str(refusal))
@@ -331,7 +444,7 @@ def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
     except BrokenPipeError:
         return ExitCode.READER_LEFT
     except OSError as error:  # such as an unwritable file, or a port in use
-        say(f"Error: {error}", style="red")
+        say(f"Error: {_as_sentence(error)}", style="red")
         return ExitCode.FAILED
     except (typer.Exit, typer.BadParameter, typer.Abort):
         raise

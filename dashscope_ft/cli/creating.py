@@ -45,12 +45,16 @@ File = Annotated[
     Option(
         "--from",
         metavar="FILE",
-        help="A TOML file of the API's fields; options win.",
+        help="A TOML file with the fields of the API; options win over it.",
         exists=True,
         dir_okay=False,
     ),
 ]
-Wait = Annotated[bool, Option("--wait", help="Wait until it has ended.")]
+Wait = Annotated[
+    bool, Option("--wait", help="Wait until the job has ended, and fail if it did not succeed.")
+]
+
+_TRAINING_TYPES = ("sft", "efficient_sft", "cpt", "dpo_full", "dpo_lora")
 
 _OPTIONS = {
     "bucket_name": "--bucket",
@@ -74,14 +78,18 @@ _OPTIONS = {
 async def create_job(
     session: Session,
     file: File = None,
-    model: Annotated[str | None, Option(metavar="NAME", help="The model to tune.")] = None,
+    model: Annotated[
+        str | None, Option(metavar="NAME", help="The model to tune; required, here or in the file.")
+    ] = None,
     training_files: Annotated[
         list[str] | None,
-        Option("--training-file", metavar="ID", help="A file to train on; several times."),
+        Option("--training-file", metavar="ID", help="The id of a file to train on; repeatable."),
     ] = None,
     validation_files: Annotated[
         list[str] | None,
-        Option("--validation-file", metavar="ID", help="A file to validate with; several times."),
+        Option(
+            "--validation-file", metavar="ID", help="The id of a file to validate with; repeatable."
+        ),
     ] = None,
     parameters: Annotated[
         list[str] | None,
@@ -89,24 +97,40 @@ async def create_job(
             "--hyper-parameter",
             "-p",
             metavar="NAME=VALUE",
-            help="Such as n_epochs=3; several times.",
+            help="A hyper-parameter, such as n_epochs=3; repeatable.",
         ),
     ] = None,
     training_type: Annotated[
-        str | None, Option(metavar="TYPE", help="sft, efficient_sft, cpt, dpo_full, dpo_lora.")
+        str | None,
+        Option(
+            metavar="TYPE",
+            help=f"How to train. Known: {', '.join(_TRAINING_TYPES)}.",
+        ),
     ] = None,
-    job_name: Annotated[str | None, Option(metavar="NAME", help="The job's name.")] = None,
+    job_name: Annotated[
+        str | None, Option(metavar="NAME", help="The name of the job; its id unless given.")
+    ] = None,
     model_name: Annotated[
-        str | None, Option(metavar="NAME", help="The result's display name.")
+        str | None, Option(metavar="NAME", help="The display name of the resulting model.")
     ] = None,
     suffix: Annotated[
-        str | None, Option(metavar="TEXT", help="Up to 8 characters of the result's name.")
+        str | None,
+        Option(metavar="TEXT", help="A suffix of the resulting model's name, up to 8 characters."),
     ] = None,
-    priority: Annotated[str | None, Option(metavar="WORD", help="Its place in the queue.")] = None,
+    priority: Annotated[
+        str | None,
+        Option(
+            metavar="WORD",
+            help="The job's place in the queue. The service documents no words; any is sent.",
+        ),
+    ] = None,
     wait_for_capacity: Annotated[
         float | None,
         Option(
-            metavar="SECONDS", help="Wait so long for running jobs to end, if too many.", min=0.01
+            metavar="SECONDS",
+            help="If too many jobs are running, wait so long for one to end. A quota on stored jobs"
+            " is not waited for.",
+            min=0.01,
         ),
     ] = None,
     wait: Wait = False,
@@ -128,7 +152,7 @@ async def create_job(
             model=model,
             training_file_ids=training_files,
             validation_file_ids=validation_files,
-            hyper_parameters=dict(map(_parse_parameter, parameters)) if parameters else None,
+            hyper_parameters=_parse_parameters(parameters) if parameters else None,
             training_type=training_type,
             job_name=job_name,
             model_name=model_name,
@@ -151,22 +175,29 @@ async def create_import(
     session: Session,
     file: File = None,
     model_name: Annotated[
-        str | None, Option(metavar="NAME", help="The base model that the weights are of.")
+        str | None,
+        Option(
+            metavar="NAME", help="The base model of the weights; required, here or in the file."
+        ),
     ] = None,
-    weight_type: Annotated[str | None, Option(metavar="TYPE", help="full or lora.")] = None,
-    bucket: Annotated[str | None, Option(metavar="NAME", help="The OSS bucket.")] = None,
+    weight_type: Annotated[
+        str | None, Option(metavar="TYPE", help="What the weights are: full or lora.")
+    ] = None,
+    bucket: Annotated[
+        str | None, Option(metavar="NAME", help="The OSS bucket that holds them.")
+    ] = None,
     folder: Annotated[
-        str | None, Option(metavar="KEY", help="The folder in it, ending in /.")
+        str | None, Option(metavar="KEY", help="The folder in the bucket, ending in /.")
     ] = None,
     display_name: Annotated[
-        str | None, Option(metavar="NAME", help="A name of your own, up to 50 characters.")
+        str | None, Option(metavar="NAME", help="The import's display name, up to 50 characters.")
     ] = None,
     wait: Wait = False,
     poll_interval: PollInterval = 15.0,
     deadline: Deadline = 86_400.0,
 ) -> int | None:
     """
-    Import weights from a bucket, and print the job's id.
+    Import a model's weights from a bucket, and print the job's id.
     """
     check_patience(poll_interval, deadline)
     async with session.client() as client:
@@ -227,6 +258,18 @@ def _fields(
     return fields
 
 
+def _note_unknown_type(training_type: object) -> None:
+    """
+    Print a note if a training type is not known; it is sent all the same, since it may be new.
+    """
+    if isinstance(training_type, str) and training_type not in _TRAINING_TYPES:
+        known = ", ".join(_TRAINING_TYPES)
+        say(
+            f"Note: {training_type} is not a known training type; it is sent all the same."
+            f" Known: {known}."
+        )
+
+
 def _read(file: Path) -> dict[str, Any]:
     import tomllib
 
@@ -235,6 +278,21 @@ def _read(file: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         reason = str(error)
     raise InvalidArgument(f"{file} is not TOML: {reason}.")
+
+
+def _parse_parameters(texts: Sequence[str]) -> dict[str, Any]:
+    """
+    Return `name=value` texts as a dictionary.
+
+    Raises:
+        InvalidArgument: One is something else, or a name is given twice.
+    """
+    parameters: dict[str, Any] = {}
+    for name, value in map(_parse_parameter, texts):
+        if name in parameters:
+            raise InvalidArgument(f"--hyper-parameter {name} is given more than once.")
+        parameters[name] = value
+    return parameters
 
 
 def _parse_parameter(text: str) -> tuple[str, Any]:
@@ -298,6 +356,7 @@ async def _create(
     """
     given = {name: value for name, value in options.items() if value not in (None, [])}
     fields = _fields(create, file, given)
+    _note_unknown_type(fields.get("training_type"))
     in_doubt = (
         "Interrupted: it may exist and be billed. Before creating it again, look at the newest of "
         f"`{session.command(noun, 'list')}`."

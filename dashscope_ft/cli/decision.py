@@ -90,7 +90,7 @@ def decision(
         place: The region, host and workspace of the jobs.
         width: The greatest width of a line, in cells; None for a pipe.
         brief: Whether to leave out what matters less to a user who has seen the plan: the models
-            of the jobs that stay, and the names of those to be deleted.
+            of the jobs that stay.
         naming_all: The options with which the command lists all jobs to be deleted.
     """
     going, noun, now = len(plan.entries), noun_of(plan), plan.created
@@ -123,7 +123,7 @@ def decision(
         groups = _merged(plan.stays) if narrow or brief else plan.stays
         yield from _groups(_STAYS, "why", groups[:_MAX_GROUPS], now, width, total=staying)
 
-    if going and not brief:
+    if going:
         oldest = ", the oldest" if going > _MAX_ENTRIES else ""
         yield Text()
         yield _heading(f"THE JOBS THAT GO{oldest}")
@@ -187,7 +187,7 @@ def _merged(groups: Iterable[Group]) -> list[Group]:
 
 def _why(group: Group) -> str:
     if group.reason == "undecidable":
-        return f"undecidable: {group.detail}"
+        return f"cannot be judged: {group.detail}"
     return group.detail or group.reason
 
 

@@ -10,7 +10,7 @@ from typer import Option
 
 from .changes import Confirmed, JobId, JobIds, MissingOk, Work, change
 from .command import Session, command, group
-from .listing import ListingForm, show_listing, show_one
+from .listing import Limit, ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
 from .rules import What, statuses_of
 
@@ -35,36 +35,44 @@ IMPORT = Noun(
     ),
 )
 
-app = group("Model-import jobs.")
+app = group("List, create and delete model-import jobs.", noun="imports")
 
 
-@command(app, "list")
+@command(app, "list", reads=True)
 async def list_imports(
     session: Session,
     model_name: Annotated[
-        str | None, Option(metavar="NAME", help="Only with this generated name.")
+        str | None,
+        Option(metavar="NAME", help="Only the import with this model name, which is generated."),
     ] = None,
     status: Annotated[
         list[str] | None,
         Option(
             metavar="WORD",
-            help="Only with this status; can be given several times. Known: PENDING, RUNNING,"
-            " SUCCESSED, FAILED.",
+            help="Only imports with one of these statuses; repeatable, or separated by commas."
+            " Known: PENDING, RUNNING, SUCCESSED, FAILED.",
         ),
     ] = None,
-    limit: Annotated[int | None, Option(min=1, metavar="N", help="The newest so many.")] = None,
+    limit: Limit = None,
     output: ListingForm = None,
 ) -> None:
     """
-    List import jobs, newest first: all of them, or an error.
+    List import jobs, newest first. Lists all of them, or ends with an error.
     """
     async with session.client() as client:
         words = statuses_of(What.IMPORTS, status) or None
         pager = client.imports.list(status=words, model_name=model_name)
-        await show_listing(session, pager, noun=IMPORT, limit=limit, output=output)
+        await show_listing(
+            session,
+            pager,
+            noun=IMPORT,
+            limit=limit,
+            output=output,
+            filtered_in=session.place(client) if model_name or status else None,
+        )
 
 
-@command(app, "show")
+@command(app, "show", reads=True)
 async def show_import(session: Session, job_id: JobId) -> None:
     """
     Show one import job in full.

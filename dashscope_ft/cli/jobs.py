@@ -11,9 +11,18 @@ from typer import Option
 
 from .changes import Confirmed, JobId, JobIds, MissingOk, Work, change
 from .command import Session, command, group
-from .listing import ListingForm, show_listing, show_one
+from .listing import Limit, ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
-from .rules import What, statuses_of
+from .rules import (
+    Creator,
+    Name,
+    NewerThan,
+    OlderThan,
+    What,
+    matcher_of,
+    selection_of,
+    statuses_of,
+)
 from .terminal import say
 
 
@@ -50,37 +59,64 @@ JOB = Noun(
     ),
 )
 
-app = group("Fine-tuning jobs.")
+app = group("List, create, watch, stop and delete fine-tuning jobs.", noun="jobs")
 
 
-@command(app, "list")
+@command(
+    app,
+    "list",
+    reads=True,
+    examples=(
+        "jobs list --status FAILED,CANCELED --older-than 30d",
+        "jobs list --name 'trial-*' --limit 20 -o csv",
+    ),
+)
 async def list_jobs(
     session: Session,
     model: Annotated[
-        str | None, Option(metavar="NAME", help="Only of this model or base model.")
+        str | None,
+        Option(metavar="NAME", help="Only jobs that tune this model, or one based on it."),
     ] = None,
     status: Annotated[
         list[str] | None,
         Option(
             metavar="WORD",
-            help="Only with this status; can be given several times. Known: PENDING, QUEUING,"
-            " RUNNING, CANCELING, SUCCEEDED, FAILED, CANCELED.",
+            help="Only jobs with one of these statuses; repeatable, or separated by commas. Known:"
+            " PENDING, QUEUING, RUNNING, CANCELING, SUCCEEDED, FAILED, CANCELED.",
         ),
     ] = None,
-    limit: Annotated[int | None, Option(min=1, metavar="N", help="The newest so many.")] = None,
+    name: Name = None,
+    creator: Creator = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    limit: Limit = None,
     output: ListingForm = None,
 ) -> None:
     """
-    List fine-tuning jobs, newest first: all of them, or an error.
+    List fine-tuning jobs, newest first. Lists all of them, or ends with an error.
     """
+    wanted = None
+    if any(rule not in (None, []) for rule in (name, creator, older_than, newer_than)):
+        selection = selection_of(
+            What.JOBS, name=name, creator=creator, older_than=older_than, newer_than=newer_than
+        )
+        wanted = matcher_of(selection)
     async with session.client() as client:
         pager = client.fine_tunes.list(model=model, status=statuses_of(What.JOBS, status) or None)
         if model and {*model} & {*"*?["}:
-            say("Note: --model takes a whole name here; patterns work in clean-ups only.")
-        await show_listing(session, pager, noun=JOB, limit=limit, output=output)
+            say("Note: --model takes a whole name here; --name takes patterns.")
+        await show_listing(
+            session,
+            pager,
+            noun=JOB,
+            limit=limit,
+            output=output,
+            wanted=wanted,
+            filtered_in=session.place(client) if model or status or wanted else None,
+        )
 
 
-@command(app, "show")
+@command(app, "show", reads=True)
 async def show_job(session: Session, job_id: JobId) -> None:
     """
     Show one fine-tuning job in full.
@@ -99,7 +135,14 @@ def cancel_jobs(session: Session, job_ids: JobIds, yes: Confirmed = False) -> Wo
     return change(session, client, "cancel", JOB, job_ids, run, yes=yes)
 
 
-@command(app, "delete")
+@command(
+    app,
+    "delete",
+    examples=(
+        "jobs delete ft-202410291653-1c7f",
+        "jobs list --status FAILED -o ids | dashscope-ft jobs delete - --yes",
+    ),
+)
 def delete_jobs(
     session: Session, job_ids: JobIds, yes: Confirmed = False, missing_ok: MissingOk = False
 ) -> Work:

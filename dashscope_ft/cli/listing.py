@@ -17,7 +17,7 @@ from .terminal import counter, say, width_of, write, write_lines
 from .text import csv_line, json_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from dashscope_ft import AsyncPager, FineTuneJob, ImportJob
 
@@ -38,13 +38,14 @@ class Form(StrEnum):
     IDS = "ids"
 
 
+Limit = Annotated[int | None, Option(min=1, metavar="N", help="At most so many, the newest first.")]
 ListingForm = Annotated[
     Form | None,
     Option(
         "--output",
         "-o",
         metavar="FORM",
-        help="table, json, jsonl, csv, or ids, one a line.",
+        help="How to print: table, json, jsonl, csv, or ids, one a line.",
         show_default=False,
     ),
 ]
@@ -57,6 +58,8 @@ async def show_listing(
     noun: Noun,
     limit: int | None,
     output: Form | None,
+    wanted: Callable[[FineTuneJob | ImportJob], bool] | None = None,
+    filtered_in: str | None = None,
 ) -> None:
     """
     Write a listing in the requested format, or else the session's.
@@ -64,6 +67,15 @@ async def show_listing(
     JSON Lines, CSV and ids are written as rows are proven, a table or a JSON array when all are.
     After an error, the rows so far are still written as a table, but not as a JSON array, which
     would look complete.
+
+    Args:
+        session: Determines the output format.
+        pager: The jobs.
+        noun: The kind of job.
+        limit: How many jobs to write at most.
+        output: The output format, if not the session's.
+        wanted: Which of the pager's jobs to write; None for all.
+        filtered_in: The region, host and workspace if only some of its jobs are listed, else None.
     """
     form = output or Form(session.form)
     streams = form in {Form.JSONL, Form.CSV, Form.IDS}
@@ -71,24 +83,27 @@ async def show_listing(
         if streams:
             if form is Form.CSV:
                 write(csv_line(noun.fields))
-            async for batch in _wire_batches(pager, limit):
+            async for batch in _wire_batches(pager, limit, wanted):
                 write("".join(_record(form, row, noun) for row in batch))
                 progress.advance(len(batch))
             return
         rows: list[dict[str, Any]] = []
         try:
-            async for batch in _wire_batches(pager, limit):
+            async for batch in _wire_batches(pager, limit, wanted):
                 rows += batch
                 progress.advance(len(batch))
         except Exception:
             if rows and form is Form.TABLE:
-                _write_table(noun, rows)
+                write_table(noun, rows)
             raise
     if form is Form.JSON:
         write(json_line(rows, indent=2))
         return
     if rows:
-        _write_table(noun, rows)
+        write_table(noun, rows)
+    if not rows and filtered_in is not None:
+        say(f"No {noun.word} in {filtered_in} matches.")
+        return
     limited = limit is not None and len(rows) >= limit
     say(f"{noun.count(len(rows))}{', the newest' if limited else ''}.")
 
@@ -108,14 +123,25 @@ def show_one(session: Session, job: FineTuneJob | ImportJob, *, noun: Noun) -> N
         write(json_line(row, indent=2 if session.form is Output.JSON else None))
 
 
-async def _wire_batches(pager: AnyPager, limit: int | None) -> AsyncIterator[list[dict[str, Any]]]:
-    if limit is not None:
+async def _wire_batches(
+    pager: AnyPager,
+    limit: int | None,
+    wanted: Callable[[FineTuneJob | ImportJob], bool] | None,
+) -> AsyncIterator[list[dict[str, Any]]]:
+    if limit is not None and wanted is None:
         # `collect` reads only as far as needed; a loop that is left early would have read ahead.
         yield [job.to_dict() for job in await pager.collect(limit)]
         return
+    left = limit
     async with pager:
         async for batch in pager.batches():
-            yield [job.to_dict() for job in batch]
+            rows = [job.to_dict() for job in batch if wanted is None or wanted(job)][:left]
+            if rows:
+                yield rows
+            if left is not None:
+                left -= len(rows)
+                if not left:
+                    return
 
 
 def _record(form: Form, row: Mapping[str, Any], noun: Noun) -> str:
@@ -126,7 +152,14 @@ def _record(form: Form, row: Mapping[str, Any], noun: Noun) -> str:
     return json_line(row)
 
 
-def _write_table(noun: Noun, rows: Sequence[Mapping[str, Any]]) -> None:
-    from .table import table
+def write_table(noun: Noun, rows: Sequence[Mapping[str, Any]]) -> None:
+    """
+    Write rows as a table, and print which columns a narrow terminal has no room for.
+    """
+    from .table import Table
 
-    write_lines(table(noun.columns, rows, width=width_of(sys.stdout)))
+    table = Table(noun.columns, rows, width=width_of(sys.stdout))
+    write_lines(table.lines())
+    if table.left_out:
+        titles = ", ".join(title.partition(" (")[0] for title in table.left_out)
+        say(f"Left out for width: {titles}; -o csv has all.")

@@ -22,7 +22,7 @@ async def show_log(
     session: Session,
     job_id: JobId,
     follow: Annotated[
-        bool, Option("--follow", "-f", help="Go on until the job has ended.")
+        bool, Option("--follow", "-f", help="Go on printing until the job has ended.")
     ] = False,
     poll_interval: PollInterval = 15.0,
     deadline: Deadline = 86_400.0,

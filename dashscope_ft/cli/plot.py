@@ -22,9 +22,18 @@ async def plot_jobs(
     session: Session,
     job_ids: JobIds,
     output: Annotated[
-        Path, Option("--output", "-o", metavar="FILE", help="A .svg or .png file.", dir_okay=False)
+        Path,
+        Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The picture's file, .svg or .png.",
+            dir_okay=False,
+        ),
     ] = Path("loss.svg"),
-    metric: Annotated[str, Option(metavar="NAME", help="The figure to draw.")] = "loss",
+    metric: Annotated[
+        str, Option(metavar="NAME", help="Which figure of the log to draw.")
+    ] = "loss",
 ) -> None:
     """
     Draw the curves of fine-tuning jobs.

@@ -17,7 +17,9 @@ from .noun import UTC_PLUS_8
 from .terminal import say
 
 if TYPE_CHECKING:
-    from dashscope_ft import Selection
+    from collections.abc import Callable
+
+    from dashscope_ft import FineTuneJob, ImportJob, Selection
 
 
 class What(StrEnum):
@@ -38,31 +40,66 @@ class By(StrEnum):
     ENDED = "ended"
 
 
-WhatJobs = Annotated[What, Argument(metavar="jobs|imports", help="What to clean up.")]
+WhatJobs = Annotated[
+    What, Argument(metavar="jobs|imports", help="What to clean up: jobs, unless given, or imports.")
+]
 Status = Annotated[
     list[str] | None,
     Option(
         metavar="WORD",
-        help="A status that may go; several times. Without it: FAILED and CANCELED.",
+        help="Delete jobs with these statuses; repeatable, or separated by commas. FAILED and"
+        " CANCELED unless given.",
         show_default=False,
     ),
 ]
 Model = Annotated[
-    list[str] | None, Option(metavar="PATTERN", help="Only of this model, such as qwen3-*.")
+    list[str] | None,
+    Option(metavar="PATTERN", help="Only jobs whose model matches, such as qwen3-*; repeatable."),
 ]
-Name = Annotated[list[str] | None, Option(metavar="PATTERN", help="Only with this name.")]
-Creator = Annotated[list[str] | None, Option(metavar="PATTERN", help="Only by this creator.")]
+Name = Annotated[
+    list[str] | None,
+    Option(
+        metavar="PATTERN",
+        help="Only jobs whose name or display name matches, such as trial-*; repeatable.",
+    ),
+]
+Creator = Annotated[
+    list[str] | None,
+    Option(metavar="PATTERN", help="Only jobs whose creator's id matches; repeatable."),
+]
 OlderThan = Annotated[
-    str | None, Option(metavar="AGE", help="30d, 12h, 2w, or before a date (UTC+8).")
+    str | None,
+    Option(
+        metavar="AGE",
+        help="Only jobs older than 12h, 30d or 2w, say, or from before a date (UTC+8).",
+    ),
 ]
-NewerThan = Annotated[str | None, Option(metavar="AGE", help="Likewise, or after a date.")]
-ByTime = Annotated[By, Option(help="The time that age and --keep-latest go by.")]
+NewerThan = Annotated[
+    str | None,
+    Option(metavar="AGE", help="Only jobs newer than that, or from after a date (UTC+8)."),
+]
+ByTime = Annotated[
+    By,
+    Option(
+        metavar="created|ended",
+        help="Which time --older-than, --newer-than and --keep-latest go by.",
+    ),
+]
 KeepLatest = Annotated[
-    int | None, Option(min=0, metavar="N", help="Keep the newest so many of each model.")
+    int | None,
+    Option(
+        min=0,
+        metavar="N",
+        help="Keep the newest so many of each model, counting only jobs that match --status,"
+        " --model, --name and --creator, whatever their age.",
+    ),
 ]
 Protect = Annotated[
     list[str] | None,
-    Option(metavar="PATTERN", help="Never these ids, names or results; several times."),
+    Option(
+        metavar="PATTERN",
+        help="Never delete jobs whose id, name or resulting model matches; repeatable.",
+    ),
 ]
 
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -71,15 +108,15 @@ _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta
 def selection_of(
     what: What,
     *,
-    status: list[str] | None,
-    model: list[str] | None,
-    name: list[str] | None,
-    creator: list[str] | None,
-    older_than: str | None,
-    newer_than: str | None,
-    by: By,
-    keep_latest: int | None,
-    protect: list[str] | None,
+    status: list[str] | None = None,
+    model: list[str] | None = None,
+    name: list[str] | None = None,
+    creator: list[str] | None = None,
+    older_than: str | None = None,
+    newer_than: str | None = None,
+    by: By = By.CREATED,
+    keep_latest: int | None = None,
+    protect: list[str] | None = None,
 ) -> Selection:
     """
     Return the selection that the options describe.
@@ -111,11 +148,33 @@ def selection_of(
     )
 
 
+def matcher_of(selection: Selection) -> Callable[[FineTuneJob | ImportJob], bool]:
+    """
+    Return a function that says whether a job of any status certainly matches the other rules.
+    """
+    from attrs import evolve
+
+    from dashscope_ft.cleanup import Facts
+
+    now, allowed = datetime.now(UTC), min(selection.status)
+    goes_by_time = selection.older_than is not None or selection.newer_than is not None
+
+    def matches(job: FineTuneJob | ImportJob) -> bool:
+        facts = evolve(Facts.of(job), status=allowed)
+        if not goes_by_time:  # then a time that cannot be read does not matter
+            facts = evolve(facts, garbled_time=None)
+        return selection.why_not(facts, now) is None
+
+    return matches
+
+
 def statuses_of(what: What, status: list[str] | None, *, therefore: str = "") -> set[str]:
     """
     Return statuses in upper case, and print a note on those that are not known for such jobs.
+
+    Each of the texts is a status, or several with commas between them.
     """
-    words = {word.upper() for word in status or ()}
+    words = {word.strip().upper() for text in status or () for word in text.split(",")}
     for word in sorted(words - known_statuses(what) - {""}):  # an empty one is refused later
         known = ", ".join(life_of(what))
         say(f"Note: {word} is not a known status of {what}{therefore}. Known: {known}.")

@@ -8,7 +8,7 @@ column, an id, is never shortened. On a pipe, nothing is shortened, dropped or s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -48,31 +48,72 @@ def style_of(word: str) -> str:
     return _STYLES.get(word, "none")
 
 
+class Table:
+    """
+    Rows laid out in lines at most `width` cells wide; None for a pipe.
+
+    Only an id that is wider than the terminal makes a longer line.
+    """
+
+    def __init__(
+        self, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], *, width: int | None
+    ) -> None:
+        self._width = width
+        self._cells = [[_shown(column.of(row)) for column in columns] for row in rows]
+        self._titles = [_shown(column.title) for column in columns]
+        widest = [
+            max((cell_len(cell) for cell in column), default=0)
+            for column in zip(*self._cells, strict=True)
+        ]
+        # Empty columns matter only on a pipe, where a program may count columns.
+        self._natural = [
+            max(size, cell_len(title)) if size or width is None else 0
+            for title, size in zip(self._titles, widest, strict=True)
+        ]
+        self._shown = (
+            dict(enumerate(self._natural)) if width is None else _fit(columns, self._natural, width)
+        )
+
+    @property
+    def left_out(self) -> list[str]:
+        """
+        The titles of the columns that have content, and no room.
+        """
+        if self._shown is None:  # stacked: of the others, as many as fit
+            room = min(
+                (len(_fitting(others, self._width)) for _, *others in self._cells), default=0
+            )
+            shown: Collection[int] = range(room + 1)
+        else:
+            shown = self._shown
+        return [
+            title
+            for index, (title, size) in enumerate(zip(self._titles, self._natural, strict=True))
+            if size and index not in shown
+        ]
+
+    def lines(self) -> Iterator[Text]:
+        """
+        Yield the heading and the rows.
+        """
+        if self._shown is None:
+            for first, *others in self._cells:
+                yield Text(first, "bold", no_wrap=True, overflow="ignore")
+                yield _joined(_fitting(others, self._width))
+            return
+        widths = list(self._shown.values())
+        yield _line([self._titles[index] for index in self._shown], widths, heading=True)
+        for line in self._cells:
+            yield _line([line[index] for index in self._shown], widths)
+
+
 def table(
     columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], *, width: int | None
 ) -> Iterator[Text]:
     """
-    Yield rows as lines at most `width` cells wide; None for a pipe.
-
-    Only an id that is wider than the terminal makes a longer line.
+    Return rows as the lines of a `Table`.
     """
-    cells = [[_shown(column.of(row)) for column in columns] for row in rows]
-    widest = [
-        max((cell_len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)
-    ]
-    titles = [_shown(column.title) for column in columns]
-    # Empty columns matter only on a pipe, where a program may count columns.
-    natural = [
-        max(size, cell_len(title)) if size or width is None else 0
-        for title, size in zip(titles, widest, strict=True)
-    ]
-    shown = dict(enumerate(natural)) if width is None else _fit(columns, natural, width)
-    if shown is None:
-        yield from _stacked(cells, width or 0)
-        return
-    yield _line([titles[index] for index in shown], list(shown.values()), heading=True)
-    for line in cells:
-        yield _line([line[index] for index in shown], list(shown.values()))
+    return Table(columns, rows, width=width).lines()
 
 
 def details(row: Mapping[str, Any], *, width: int | None) -> Iterator[Text]:
@@ -156,13 +197,21 @@ def _line(cells: list[str], widths: list[int], *, heading: bool = False) -> Text
     return line
 
 
-def _stacked(cells: list[list[str]], width: int) -> Iterator[Text]:
-    for first, *others in cells:
-        yield Text(first, "bold", no_wrap=True, overflow="ignore")
-        line = Text(_GAP, no_wrap=True, overflow="ignore")
-        for other in filter(None, others):
-            if line.cell_len + cell_len(other) > width:
-                break
-            line.append(other, style_of(other)).append(_GAP)
-        line.rstrip()
-        yield line
+def _fitting(cells: list[str], width: int | None) -> list[str]:
+    """
+    Return the cells, from the first on, that fit into an indented line.
+    """
+    end = 0
+    for index, cell in enumerate(cells):
+        end += (len(_GAP) + cell_len(cell)) if cell else 0
+        if end > (width or 0):
+            return cells[:index]
+    return cells
+
+
+def _joined(cells: list[str]) -> Text:
+    line = Text(_GAP, no_wrap=True, overflow="ignore")
+    for cell in filter(None, cells):
+        line.append(cell, style_of(cell)).append(_GAP)
+    line.rstrip()
+    return line

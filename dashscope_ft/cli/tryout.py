@@ -52,7 +52,7 @@ emulator.__signature__ = Signature(  # type: ignore[attr-defined]
 async def demo(
     session: Session,
     seed: Annotated[
-        int | None, Option(metavar="N", help="The same seed makes the same jobs.")
+        int | None, Option(metavar="N", help="Make the same jobs as any run with this seed.")
     ] = None,
 ) -> int:
     """

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     Jobs = Sequence[FineTuneJob] | Sequence[ImportJob]
 
 PollInterval = Annotated[
-    float, Option(metavar="SECONDS", help="How often to look.", min=0.01, show_default=True)
+    float, Option(metavar="SECONDS", help="Seconds between two looks.", min=0.01, show_default=True)
 ]
 Deadline = Annotated[
-    float, Option(metavar="SECONDS", help="How long to wait at most.", min=0.01, show_default=True)
+    float, Option(metavar="SECONDS", help="Seconds to wait at most.", min=0.01, show_default=True)
 ]
 
 
@@ -45,13 +45,14 @@ async def wait_for_jobs(
     """
     Wait until fine-tuning jobs have ended.
 
-    Fails if one did not succeed.
+    Fails if one of them did not succeed.
     """
     async with session.client() as client:
         jobs = await ends_of(
             client.fine_tunes.wait_many,
             job_ids,
             get=client.fine_tunes.get,
+            tell=session.told,
             poll_interval=poll_interval,
             deadline=deadline,
         )
@@ -68,13 +69,14 @@ async def wait_for_imports(
     """
     Wait until import jobs have ended.
 
-    Fails if one did not succeed.
+    Fails if one of them did not succeed.
     """
     async with session.client() as client:
         jobs = await ends_of(
             client.imports.wait_many,
             job_ids,
             get=client.imports.get,
+            tell=session.told,
             poll_interval=poll_interval,
             deadline=deadline,
         )
@@ -89,10 +91,11 @@ async def ends_of(
     poll_interval: float,
     deadline: float,
     get: Callable[[str], Coroutine[Any, Any, FineTuneJob | ImportJob]] | None = None,
+    tell: Callable[[DashScopeError], str] = str,
 ) -> Jobs:
     """
     Return jobs once they have ended, successfully or not, and show their statuses meanwhile. With
-    `get`, print which of several jobs do not exist, and return the others.
+    `get`, print which of several jobs do not exist, in the words of `tell`, and return the others.
     """
     with _wait_display(job_ids) as shown:
         try:
@@ -112,7 +115,7 @@ async def ends_of(
         try:
             ends.append(await get(job_id))
         except NotFound as missing:
-            say(f"Error: {missing}", style="red")
+            say(f"Error: {tell(missing)}", style="red")
     return ends
 
 

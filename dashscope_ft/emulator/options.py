@@ -44,6 +44,9 @@ OPTIONS = (
     Option("rate", float, None, "N", "Requests admitted a second; any number without it.", 0),
     Option("retry_after", float, None, "SECONDS", "Told to requests beyond the rate.", 0),
     Option("job_quota", int, None, "N", "Running or succeeded jobs; the service allows 20.", 0),
+    Option(
+        "running_quota", int, None, "N", "Jobs that may be unfinished; any number without it.", 0
+    ),
     Option("latency", float, 0.0, "SECONDS", "Added to each request.", 0),
     Option("speed", float, 1.0, "N", "How many times faster jobs live.", 0.001),
 )

@@ -473,7 +473,7 @@ async def test_answers_that_came_when_the_disk_was_full(
         if outcome.reason == "unknown_outcome":
             assert str(outcome.error) == (
                 f"What came of {outcome.job_id} could not be written to the journal."
-                " Applied again, the plan goes on with a look at the job."
+                " Apply the plan again; it checks this job first."
             )
 
 

@@ -453,7 +453,7 @@ async def test_a_summary_to_decide_from() -> None:
         "  oldest              newest",
     ]
     assert "kept: among the latest 1 of its model" in text
-    assert "undecidable: status unknown" in text
+    assert "undecidable: status not known" in text
     assert "… and 3 more" in text
 
 

@@ -128,6 +128,25 @@ def test_a_creator() -> None:
 
 
 @pytest.mark.parametrize(
+    ("selection", "detail"),
+    [
+        (Selection(creator="x"), "creator not given by the service"),
+        (Selection(name="x"), "name not given by the service"),
+        (Selection(older_than=timedelta(days=1)), "creation time not given by the service"),
+        (Selection(keep_latest=1, by="end_time"), "end time not given by the service"),
+        (Selection(status="RUNNING"), "status not selected"),
+    ],
+)
+def test_why_a_job_stays(selection: Selection, detail: str) -> None:
+    """
+    What keeps it is told in words that need no knowledge of fields.
+    """
+    [decision] = selection.decide([FineTuneJob(job_id="ft-1", status="FAILED", model="m")], NOW)
+
+    assert decision.detail == detail
+
+
+@pytest.mark.parametrize(
     ("rules", "facts", "expected"),
     [
         ({"older_than": timedelta(days=30)}, {"days": 31}, "selected"),

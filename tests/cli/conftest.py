@@ -21,7 +21,7 @@ from attrs import define
 from dashscope_ft.cli import main
 from dashscope_ft.emulator import Emulator, RealClock
 
-COMMAND = [sys.executable, "-m", "dashscope_ft.cli"]
+COMMAND = [sys.executable, "-m", "dashscope_ft"]
 PATIENCE = 20.0
 
 

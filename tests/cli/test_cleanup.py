@@ -15,7 +15,7 @@ import shlex
 import signal
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,23 @@ def applied(run: Run, plan_file: Path) -> Callable[..., Ran]:
     """
 
     def apply(*options: str) -> Ran:
-        return run(*agreed(plan_file), *options)
+        return run(*agreed(plan_file, but=options), *options)
 
     return apply
 
 
-def agreed(plan_file: Path) -> list[str]:
+def unbounded(*, but: Sequence[str] = ()) -> list[str]:
+    """
+    Give the options that lift the bounds, except those that are given otherwise.
+    """
+    bounds = zip(UNBOUNDED[::2], UNBOUNDED[1::2], strict=True)
+    return [word for option, bound in bounds if option not in but for word in (option, bound)]
+
+
+def agreed(plan_file: Path, *, but: Sequence[str] = ()) -> list[str]:
     digest = Plan.load(plan_file).digest
-    return ["cleanup", "apply", str(plan_file), "--yes", "--digest", digest[:12], *UNBOUNDED]
+    words = ["cleanup", "apply", str(plan_file), "--yes", "--digest", digest[:12]]
+    return [*words, *unbounded(but=but)]
 
 
 def methods(studio: Emulator) -> set[str]:
@@ -108,7 +117,7 @@ def test_a_plan(studio: Emulator, run: Run, plan_file: Path) -> None:
     assert "GOES: 56 of 90 fine-tuning jobs (62%)" in done.stdout
     assert "STAYS: 34" in done.stdout
     assert ["56", "FAILED"] in [line[:2] for line in lines]
-    assert ["30", "another", "status", "SUCCEEDED"] in [line[:4] for line in lines]
+    assert ["30", "status", "not", "selected", "SUCCEEDED"] in [line[:5] for line in lines]
     assert ["4", "among", "the", "latest", "4"] in [line[:5] for line in lines]
     assert f"127.0.0.1:{studio.port}" in done.stdout
     assert plan.digest[:12] in done.stdout
@@ -524,7 +533,9 @@ def test_a_plan_beyond_a_guard(
     assert rehearsed.returncode == 3
     assert rehearsed.stdout.splitlines()[1].split() == ["5", "goes"]
     assert rehearsed.stderr == f"5 would be deleted.\n{done.stderr}"
-    assert run("cleanup", "run", "--dry-run", *UNBOUNDED, *options).stderr == done.stderr
+    assert (
+        run("cleanup", "run", "--dry-run", *unbounded(but=options), *options).stderr == done.stderr
+    )
     assert methods(studio) == {"GET"}
 
 
@@ -643,6 +654,24 @@ def test_a_journal_without_a_place(
     assert not studio.journal.requests
 
 
+def test_a_plan_for_which_the_disk_is_full(
+    studio: Emulator, run: Run, plan_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The error is a sentence, and names the file.
+    """
+    studio.seed(jobs=1, statuses=["FAILED"])
+
+    def fill(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fill)
+    done = run("cleanup", "plan", "-o", str(plan_file))
+
+    assert done.returncode == 1
+    assert done.stderr == f"Error: Cannot write {plan_file}: no space left on device.\n"
+
+
 def test_a_journal_that_cannot_be_opened(
     studio: Emulator, applied: Callable[..., Ran], planned: Callable[..., Plan], tmp_path: Path
 ) -> None:
@@ -656,7 +685,7 @@ def test_a_journal_that_cannot_be_opened(
     done = applied("--journal", str(journal))
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"Error: [Errno 2] No such file or directory: '{journal}'\n"
+    assert done.stderr == f"Error: Cannot open {journal}: no such file or directory.\n"
     assert not studio.journal.requests
 
 
@@ -743,7 +772,7 @@ def test_nothing_to_delete_on_a_terminal(studio: Emulator, terminal: OnTerminal)
 
     assert shown.finish() == 0
     assert "GOES: 0 of 5" in shown.words
-    assert "another status" in shown.words
+    assert "status not selected" in shown.words
     assert shown.words.endswith("5  in all\n\nNothing to delete.\n")
 
 
@@ -910,6 +939,39 @@ def test_jobs_that_have_not_ended(
     assert sorted(studio.account().books.deleted) == (sorted(ids) if cancels else [])
 
 
+@pytest.mark.parametrize(
+    ("noun", "status", "why"),
+    [
+        ("jobs", "RUNNING", "still RUNNING; --cancel-running cancels it first"),
+        ("jobs", "CANCELING", "still CANCELING; --cancel-running waits for its end"),
+        ("imports", "RUNNING", "still RUNNING; it can be deleted when it has ended"),
+    ],
+)
+def test_why_a_job_that_has_not_ended_was_skipped(
+    studio: Emulator,
+    planned: Callable[..., Plan],
+    applied: Callable[..., Ran],
+    noun: str,
+    status: str,
+    why: str,
+) -> None:
+    """
+    The report says its status, and what to do about it.
+    """
+    studio.account().pace = Pace(running=3_600, canceling=3_600)
+    [job_id] = studio.seed(
+        jobs=noun == "jobs",
+        imports=noun == "imports",
+        statuses=[status],
+        import_statuses=[status],
+    )
+    planned(noun, "--status", status)
+    lines = applied().stdout.splitlines()
+
+    assert lines[1].split("  ")[-1] == why
+    assert lines[-1] == f"{job_id}  skipped  {why}"
+
+
 # How it ends
 
 
@@ -1057,6 +1119,22 @@ def test_the_question_after_an_interruption(
     assert asked.finish() == 3
     assert "Delete the 2 that are left of 3 fine-tuning jobs" in asked.words
     assert "and cancel 2 of them for it?" in asked.words
+
+
+def test_which_jobs_the_question_is_about(
+    studio: Emulator, terminal: OnTerminal, planned: Callable[..., Plan], plan_file: Path
+) -> None:
+    """
+    `apply` names the oldest jobs that go before it asks, as `plan` and `run` do.
+    """
+    studio.seed(jobs=12, statuses=["FAILED"])
+    ids = ids_in(planned())
+    asked = terminal("cleanup", "apply", str(plan_file), *UNBOUNDED)
+    asked.read_until("[y/N]")
+
+    assert "THE JOBS THAT GO, the oldest" in asked.words
+    assert [job_id for job_id in ids if job_id in asked.words] == ids[:5]
+    assert "… and 7 more; --dry-run --output jsonl names all of them." in asked.words
 
 
 def test_yes_on_a_terminal(studio: Emulator, terminal: OnTerminal) -> None:
@@ -1352,7 +1430,7 @@ def test_a_report_that_does_not_fit(
         )
 
     assert done.returncode == 1
-    assert done.stderr == "3 deleted.\nError: [Errno 28] No space left on device: 'stdout'\n"
+    assert done.stderr == "3 deleted.\nError: Cannot write to stdout: no space left on device.\n"
 
 
 def test_a_digest_in_capitals(

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from dashscope_ft import Outcome, Plan, Report, Selection
+from dashscope_ft import FineTuneJob, Outcome, Plan, Report, Selection
 from dashscope_ft.cleanup import Facts, PlanEntry
 from dashscope_ft.cleanup.groups import Membership, groups_of
 from dashscope_ft.cli.account import account_lines
 from dashscope_ft.cli.decision import decision
-from dashscope_ft.errors import DashScopeError
+from dashscope_ft.errors import ConnectionFailed, DashScopeError, StateConflict
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PLACE = "region intl (127.0.0.1:1)"
@@ -84,8 +84,8 @@ def test_what_goes_and_what_stays(width: int | None) -> None:
     assert ["30", "CANCELED", "40", "d"] in [row[:4] for row in rows]
     assert ["1,230", "in", "all"] in rows
     assert ["307", "in", "all"] in rows
-    assert any("undecidable: status" in line for line in lines)
-    assert any("undecidable: create" in line for line in lines)
+    assert any("cannot be judged: st" in line for line in lines)
+    assert any("cannot be judged: cr" in line for line in lines)
     if width is not None:
         tables = [line for line in lines if line[:5].strip().replace(",", "").isdigit()]
         assert max(map(cell_len, tables)) <= width
@@ -97,7 +97,7 @@ def test_a_narrow_terminal_does_not_repeat_itself() -> None:
     """
     lines = shown(plan_of(MIXED), 40)
 
-    assert ["300", "another", "status", "SUCCEEDED"] in [line.split() for line in lines]
+    assert ["300", "status", "not", "selected", "SUCCEEDED"] in [line.split() for line in lines]
 
 
 def test_a_plan_that_was_seen_before() -> None:
@@ -106,10 +106,11 @@ def test_a_plan_that_was_seen_before() -> None:
     """
     brief = [line.plain for line in decision(plan_of(MIXED), PLACE, width=80, brief=True)]
 
-    assert len(brief) < len(shown(plan_of(MIXED), 80)) - 5
+    assert len(brief) < len(shown(plan_of(MIXED), 80))
     assert "STAYS: 306" in brief
-    assert ["300", "another", "status", "SUCCEEDED"] in [line.split()[:4] for line in brief]
-    assert not any("ft-" in line for line in brief)
+    assert ["300", "status", "not", "selected", "SUCCEEDED"] in [line.split()[:5] for line in brief]
+    assert brief[brief.index("THE JOBS THAT GO, the oldest") + 2].startswith("ft-")
+    assert sum("ft-" in line for line in brief) == 5
 
 
 def test_jobs_that_have_not_ended() -> None:
@@ -201,6 +202,57 @@ def test_an_account_of_many_ends() -> None:
     assert any(line.startswith("ft-x  ") and r"\x1b[2J" in line for line in lines)
     assert lines[-1].startswith("… and 6 more")
     assert not any("ft-n" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("status", "refused", "cancel_running", "why"),
+    [
+        ("RUNNING", None, False, "still RUNNING; --cancel-running cancels it first"),
+        ("RUNNING", None, True, "still RUNNING; it was not cancelled in time"),
+        ("CANCELED", None, False, "CANCELED by an earlier run; --cancel-running deletes it"),
+        ("SUCCEEDED", None, True, "ended as SUCCEEDED meanwhile"),
+        ("RUNNING", "SUCCEEDED", True, "SUCCEEDED, but the service refused"),
+        ("FAILED", "FAILED", False, "FAILED, but the service refused"),
+        (None, None, False, "its status does not allow it"),
+    ],
+)
+def test_a_status_that_kept_a_job(
+    status: str | None, refused: str | None, cancel_running: bool, why: str
+) -> None:
+    """
+    Whatever the status was, it is named, with what to do where something can be done.
+    """
+    error = StateConflict("No.") if refused else None
+    if error:
+        error.job_status = refused
+    outcome = Outcome(
+        job_id="ft-1",
+        action="delete",
+        result="skipped",
+        reason="state",
+        error=error,
+        job=None if status is None else FineTuneJob(job_id="ft-1", status=status),
+    )
+    report = Report(outcomes=[outcome])
+    lines = [each.plain for each in account_lines(report, width=80, cancel_running=cancel_running)]
+
+    assert lines[-1] == f"ft-1    skipped  {why}"
+
+
+def test_a_failure_without_a_code() -> None:
+    """
+    It is told in words rather than by the name of its class.
+    """
+    outcome = Outcome(
+        job_id="ft-1",
+        action="delete",
+        result="failed",
+        reason="ConnectionFailed",
+        error=ConnectionFailed("No answer."),
+    )
+    lines = [line.plain for line in account_lines(Report(outcomes=[outcome]), width=80)]
+
+    assert lines[1] == "   1  failed  no connection to the service"
 
 
 @pytest.mark.parametrize(

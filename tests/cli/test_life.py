@@ -67,7 +67,7 @@ def _full_disk() -> int:
     [
         (CREATE, _closed_pipe, 141, ""),
         pytest.param(
-            *(IMPORT, _full_disk, 1, "Error: [Errno 28] No space left on device: 'stdout'\n"),
+            *(IMPORT, _full_disk, 1, "Error: Cannot write to stdout: no space left on device.\n"),
             marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk"),
         ),
     ],
@@ -184,6 +184,10 @@ def test_a_file_that_will_not_do(run: Run, studio: Emulator, tmp_path: Path, tex
             "--suffix is 'model_name'; it must have at most 8 characters.",
         ),
         ("jobs create --model m -p n_epochs", "'n_epochs' is not NAME=VALUE."),
+        (
+            "jobs create --model m -p n_epochs=1 -p n_epochs=2",
+            "--hyper-parameter n_epochs is given more than once.",
+        ),
         ("jobs create --model m -p n_epochs=", "'n_epochs=' is not NAME=VALUE."),
         ("imports create", "Missing: --model-name, --weight-type, --bucket, --folder."),
         (
@@ -358,16 +362,46 @@ def test_creating_and_waiting(run: Run, fast: Emulator) -> None:
     assert [each.strip() for each in (good.stdout, bad.stdout)] == fast.account().books.created
 
 
-def test_creating_when_there_is_room(run: Run, fast: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("quota", "why"),
+    [
+        ("running_quota", "No job is running: waiting does not help; delete some stored jobs."),
+        ("job_quota", "This is a quota on stored jobs: waiting does not help; delete some."),
+    ],
+)
+def test_creating_when_there_is_room(run: Run, fast: Emulator, quota: str, why: str) -> None:
     """
-    Without room a creation fails at once.
+    Where no running job stands in the way, a creation fails at once, and no wait is suggested.
     """
-    fast.account().rules.running_quota = 0
+    setattr(fast.account().rules, quota, 0)
 
     done = run(*CREATE, "--wait-for-capacity", "60")
 
     assert done.returncode == 1
-    assert "quota on jobs" in done.stderr
+    assert done.stderr.endswith(f" {why}\n")
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_training_type_that_is_not_known(
+    run: Run, studio: Emulator, tmp_path: Path, in_file: bool
+) -> None:
+    """
+    It is sent all the same, after a note: the service may have learnt it since.
+    """
+    file = tmp_path / "job.toml"
+    file.write_text('training_type = "grpo"\n' if in_file else "")
+    options = [] if in_file else ["--training-type", "grpo"]
+
+    done = run(*CREATE, "--from", str(file), *options)
+    [request] = studio.journal
+    known = run(*CREATE, "--training-type", "dpo_lora")
+
+    assert done.stderr == (
+        "Note: grpo is not a known training type; it is sent all the same."
+        " Known: sft, efficient_sft, cpt, dpo_full, dpo_lora.\n"
+    )
+    assert request.method == "POST"
+    assert known.stderr == ""
 
 
 def test_waiting_for_several(run: Run, fast: Emulator) -> None:
@@ -407,7 +441,8 @@ def test_waiting_for_jobs_that_are_not_there(
     assert {job["job_id"] for job in json.loads(done.stdout or "[]")} == set(ids)
     for job_id in absent:
         assert f"{job_id} is not there: Not Found!\n" in done.stderr
-        assert f"Error: Getting {job_id}: Not Found! " in done.stderr
+        word = "fine-tuning" if noun == "jobs" else "import"
+        assert f"Error: There is no {word} job {job_id} in region intl (" in done.stderr
 
 
 def test_waiting_through_a_gateway_that_knows_no_jobs(run: Run, studio: Emulator) -> None:

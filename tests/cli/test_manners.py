@@ -318,7 +318,7 @@ def test_data_for_a_closed_stdout(
     )
 
     assert done.returncode == 1
-    assert done.stderr == "Error: [Errno 9] Bad file descriptor: 'stdout'\n"
+    assert done.stderr == "Error: Cannot write to stdout: it is closed.\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
@@ -349,7 +349,7 @@ def test_an_output_that_is_full(
         )
 
     assert done.returncode == 1
-    assert done.stderr == f"{words}Error: [Errno 28] No space left on device: 'stdout'\n"
+    assert done.stderr == f"{words}Error: Cannot write to stdout: no space left on device.\n"
 
 
 def test_rows_as_they_are_proven(studio: Emulator, start: Start) -> None:
@@ -384,6 +384,33 @@ def test_a_listing_on_a_terminal(studio: Emulator, terminal: OnTerminal, width: 
     assert "\x1b[32mSUCCEEDED" in listing.text
     assert max(map(len, listing.words.splitlines())) <= width
     assert all(job_id in listing.words for job_id in ids)
+
+
+@pytest.mark.parametrize(
+    ("noun", "width", "left_out"),
+    [
+        ("jobs", 40, "MODEL, CREATED, TYPE, NAME"),
+        ("jobs", 80, "TYPE"),
+        ("jobs", 160, None),
+        ("imports", 40, "MODEL NAME, CREATED, DISPLAY NAME"),
+    ],
+)
+def test_columns_without_room(
+    studio: Emulator, terminal: OnTerminal, noun: str, width: int, left_out: str | None
+) -> None:
+    """
+    Below the table, a line says which columns were left out, and where they are to be had.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["SUCCEEDED"])[-1:]
+    studio.account().jobs[job_id].update(job_name="trial")
+    studio.seed(imports=1, import_statuses=["SUCCESSED"])
+    listing = terminal(noun, "list", width=width)
+    listing.finish()
+    words = " ".join(listing.words.split())
+
+    assert ("Left out for width" in words) == (left_out is not None)
+    if left_out:
+        assert f" Left out for width: {left_out}; -o csv has all. 1 " in words
 
 
 @pytest.mark.parametrize("variable", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
@@ -498,7 +525,7 @@ def test_deleting_what_is_not_there(run: Run, missing_ok: bool) -> None:
 
     assert done.returncode == (0 if missing_ok else 1)
     assert done.stdout == ("ft-gone  not found\n" if missing_ok else "")
-    assert ("Error: Deleting ft-gone: " in done.stderr) is not missing_ok
+    assert ("Error: There is no fine-tuning job ft-gone " in done.stderr) is not missing_ok
 
 
 @pytest.mark.parametrize("noun", ["jobs", "imports"])
@@ -701,14 +728,87 @@ def test_ids_that_are_no_text(studio: Emulator, environment: dict[str, str]) -> 
     assert not studio.journal.requests
 
 
-def test_a_missing_job(run: Run) -> None:
+UUID = "b1af3c42-2a4f-4f3f-8abe-c2fa7d1e9b55"
+SAME_WAY = "A job of another region, workspace or account is answered in the same way."
+
+
+@pytest.mark.parametrize(
+    ("words", "job", "hint"),
+    [
+        ("jobs show ft-gone", "fine-tuning job ft-gone", SAME_WAY),
+        ("jobs delete ft-gone --yes", "fine-tuning job ft-gone", SAME_WAY),
+        ("jobs cancel ft-gone --yes", "fine-tuning job ft-gone", SAME_WAY),
+        ("jobs logs ft-gone", "fine-tuning job ft-gone", SAME_WAY),
+        ("jobs checkpoints ft-gone", "fine-tuning job ft-gone", SAME_WAY),
+        (
+            f"jobs show {UUID}",
+            f"fine-tuning job {UUID}",
+            f"By its id, it is an import job: dashscope-ft imports show {UUID}",
+        ),
+        (
+            "imports delete ft-gone --yes",
+            "import job ft-gone",
+            "By its id, it is a fine-tuning job: dashscope-ft jobs show ft-gone",
+        ),
+        (f"imports show {UUID}", f"import job {UUID}", SAME_WAY),
+    ],
+)
+def test_a_missing_job(studio: Emulator, run: Run, words: str, job: str, hint: str) -> None:
     """
-    A job that is not there fails the command.
+    A job that is not there fails the command, which says where it was looked for, with the
+    service's own facts, and where else it may be.
     """
-    done = run("jobs", "show", "ft-gone")
+    done = run(*words.split(), DASHSCOPE_WORKSPACE="ws-1")
+    facts = r"\(code NotFound, HTTP 404, request [\w-]+\)"
+    place = f"region intl (127.0.0.1:{studio.port}, workspace ws-1)"
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: ")
+    assert re.sub(facts, "FACTS", done.stderr) == (
+        f"Error: There is no {job} in {place}. FACTS {hint}\n"
+    )
+
+
+def test_a_page_that_cannot_be_read(studio: Emulator, run: Run) -> None:
+    """
+    The error speaks of jobs, rather than of a path.
+    """
+    studio.inject(Fault(operation="fine_tunes.list", status=403, times=None))
+    done = run("jobs", "list")
+
+    assert done.stderr.startswith("Error: Listing page 1 of fine-tuning jobs: ")
+
+
+def test_the_package_as_a_command(environment: dict[str, str]) -> None:
+    """
+    `python -m dashscope_ft` is the command line.
+    """
+    command = [sys.executable, "-m", "dashscope_ft", "--version"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
+
+    assert done.stdout == f"dashscope-ft {dashscope_ft.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("dashscope-ft cl", "cleanup"),
+        ("dashscope-ft jobs exp", "export"),
+        ("dashscope-ft jobs list --creat", "--creator"),
+    ],
+)
+def test_completion_in_a_shell(run: Run, line: str, completed: str) -> None:
+    """
+    The shell asks by a variable, as the script does that the README names.
+    """
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    asked = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    script = run(_DASHSCOPE_FT_COMPLETE="source_bash").stdout
+
+    assert "_DASHSCOPE_FT_COMPLETE=source_bash dashscope-ft" in readme
+    assert "complete -o default -F _dashscope_ft_completion dashscope-ft" in script
+    assert run(_DASHSCOPE_FT_COMPLETE="complete_bash", **asked).stdout.split() == [completed]
 
 
 def test_a_service_that_speaks_in_escape_sequences(studio: Emulator, run: Run) -> None:
@@ -790,12 +890,18 @@ def test_no_service_at_all(execute: Run) -> None:
 # Signals
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+ENDS = [
+    (signal.SIGINT, 130, "Interrupted; nothing was changed.\n"),
+    (signal.SIGTERM, 143, ""),
+]
+
+
+@pytest.mark.parametrize(("number", "code", "words"), ENDS)
 def test_a_signal_during_a_listing(
-    studio: Emulator, start: Start, number: signal.Signals, code: int
+    studio: Emulator, start: Start, number: signal.Signals, code: int, words: str
 ) -> None:
     """
-    The command ends at once, quietly.
+    The command ends at once, and Ctrl-C leaves no doubt that nothing happened.
     """
     studio.inject(Fault(operation="fine_tunes.list", delay=float("inf"), times=None))
     process = start("jobs", "list")
@@ -803,7 +909,7 @@ def test_a_signal_during_a_listing(
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=PATIENCE)
 
-    assert (process.returncode, stdout, stderr) == (code, "", "")
+    assert (process.returncode, stdout, stderr) == (code, "", words)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -869,8 +975,8 @@ def test_a_signal_during_cancellations(studio: Emulator, start: Start) -> None:
     assert stderr.endswith(" not attempted.\n")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_a_name_is_looked_up(number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(("number", "code", "words"), ENDS)
+def test_a_signal_while_a_name_is_looked_up(number: signal.Signals, code: int, words: str) -> None:
     """
     The command ends at once, however long the answer takes.
     """
@@ -893,7 +999,7 @@ def test_a_signal_while_a_name_is_looked_up(number: signal.Signals, code: int) -
         timeout=PATIENCE,
     )
 
-    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", words)
 
 
 def test_ctrl_c_while_it_starts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -929,7 +1035,7 @@ def test_a_tool_that_imports_every_module() -> None:
     """
     Nothing starts by being imported, as tools for documentation do.
     """
-    assert import_module("dashscope_ft.cli.__main__").main is main
+    assert import_module("dashscope_ft.__main__").main is main
 
 
 def test_streams_that_are_no_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -972,7 +1078,7 @@ def test_a_stdin_that_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_help_is_cheap(arguments: list[str]) -> None:
     """
-    Help needs neither the HTTP client nor the event loop nor rich.
+    Help needs neither the HTTP client nor the event loop nor rich, and offers no option for a key.
     """
     script = (
         "import sys; from dashscope_ft.cli import main; sys.argv[0] = 'dashscope-ft'\n"
@@ -986,7 +1092,7 @@ def test_help_is_cheap(arguments: list[str]) -> None:
     )
 
     assert done.stderr == "0 []\n"
-    assert "key" not in done.stdout.lower()
+    assert not re.search("--[a-z-]*key", done.stdout.lower())
 
 
 def test_the_version(run: Run) -> None:
@@ -1127,7 +1233,7 @@ def test_two_ways_to_one_emulator(run: Run, capsys: pytest.CaptureFixture[str]) 
 
     assert command == module
     assert ("latency SECONDS Added to each request.", "default: 0.0") in command
-    assert len(command) == 10
+    assert len(command) == 11
 
 
 @pytest.mark.parametrize("option", ["--port=65536", "--jobs=-1", "--speed=0", "--latency=soon"])

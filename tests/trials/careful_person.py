@@ -30,7 +30,7 @@ from attrs import define, field, frozen
 
 from dashscope_ft.emulator import Account, Emulator, Fault, Request
 
-COMMAND = [sys.executable, "-m", "dashscope_ft.cli", "cleanup"]
+COMMAND = [sys.executable, "-m", "dashscope_ft", "cleanup"]
 DELETE = "fine_tunes.delete"
 AT_ONCE = 0.25  # seconds; what is sent by then was under way at the signal
 RULES = [

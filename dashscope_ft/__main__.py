@@ -1,12 +1,12 @@
 """
-Run the command line as `python -m dashscope_ft.cli`.
+Run the command line as `python -m dashscope_ft`.
 """
 
 from __future__ import annotations
 
 import sys
 
-from . import main
+from .cli import main
 
 if __name__ == "__main__":
     sys.exit(main())
