@@ -128,8 +128,8 @@ async def create_job(
         float | None,
         Option(
             metavar="SECONDS",
-            help="If too many jobs are running, wait so long for one to end. A quota on stored jobs"
-            " is not waited for.",
+            help="If too many jobs are running, wait up to so many seconds for one to end. A quota"
+            " on stored jobs is not waited for.",
             min=0.01,
         ),
     ] = None,

@@ -38,7 +38,9 @@ class Form(StrEnum):
     IDS = "ids"
 
 
-Limit = Annotated[int | None, Option(min=1, metavar="N", help="At most so many, the newest first.")]
+Limit = Annotated[
+    int | None, Option(min=1, metavar="N", help="List at most N jobs, the newest first.")
+]
 ListingForm = Annotated[
     Form | None,
     Option(

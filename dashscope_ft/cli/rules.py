@@ -71,12 +71,12 @@ OlderThan = Annotated[
     str | None,
     Option(
         metavar="AGE",
-        help="Only jobs older than 12h, 30d or 2w, say, or from before a date (UTC+8).",
+        help="Only jobs older than an age such as 12h, 30d or 2w, or than a date (UTC+8).",
     ),
 ]
 NewerThan = Annotated[
     str | None,
-    Option(metavar="AGE", help="Only jobs newer than that, or from after a date (UTC+8)."),
+    Option(metavar="AGE", help="Only jobs newer than such an age or date."),
 ]
 ByTime = Annotated[
     By,
@@ -90,7 +90,7 @@ KeepLatest = Annotated[
     Option(
         min=0,
         metavar="N",
-        help="Keep the newest so many of each model, counting only jobs that match --status,"
+        help="Keep the newest N jobs of each model, counting only jobs that match --status,"
         " --model, --name and --creator, whatever their age.",
     ),
 ]
