@@ -74,9 +74,9 @@ def _latency(figures: Mapping[str, Figure]) -> str:
     widths = [flights for flights, _ in points(figures, "latency.ratio.")]
     columns = {str(flights): f"{flights} at once" for flights in widths}
     rows = {
-        "wall": "latency.wall.ours_{}",
+        "wall": "latency.alone.{}",
         "… divided by what latency alone would take": "latency.ratio.{}",
-        "dashscope async's wall divided by it": "latency.faster.{}",
+        "dashscope async's wall divided by ours, in the same rounds": "latency.faster.{}",
         "requests in flight, at most": "latency.most_in_flight.{}",
         "connections": "latency.connections.{}",
     }

@@ -19,30 +19,32 @@ FLIGHTS = (8, 16, 32)
 
 async def measure(lab: Lab) -> None:
     """
-    Measure some widths of ours, and what one would write instead, all in the same rounds.
+    Measure some widths of ours in close turns, then beside what one would write instead.
     """
     url = lab.server.url(lab.jobs(JOBS), latency=LATENCY)
     async with AsyncExitStack() as stack:
-        runs: dict[str, Run] = {}
+        widths: dict[str, Run] = {}
         for flights in FLIGHTS:
             client = await stack.enter_async_context(ours.opened(url, concurrency=flights))
-            runs[f"ours_{flights}"] = client.list
+            widths[f"ours_{flights}"] = client.list
         at_once = (await stack.enter_async_context(by_hand.opened(url))).list_at_once
-        runs |= {
+        others: dict[str, Run] = {
             "by_hand_8": partial(at_once, 8),
             "by_hand": (await stack.enter_async_context(by_hand.opened(url))).list,
             "official_async": (await stack.enter_async_context(official.opened(url))).list,
         }
-        samples = await in_turn(runs, lab.rounds(9), perf_counter)
-        for name in samples:
-            lab.figures[f"latency.wall.{name}"] = samples.figure(name, "s")
+        alone = await in_turn(widths, lab.rounds(15), perf_counter)
+        beside = await in_turn(widths | others, lab.rounds(5), perf_counter)
+        for name in beside:
+            lab.figures[f"latency.wall.{name}"] = beside.figure(name, "s")
         for flights in FLIGHTS:
             name = f"ours_{flights}"
             lab.server.counts()
-            await runs[name]()
+            await widths[name]()
             counts = lab.server.counts()
             ideal = LATENCY * (1 + ceil((counts.requests - 1) / flights))
-            lab.figures[f"latency.ratio.{flights}"] = samples.figure(name, "times", 1 / ideal)
-            lab.figures[f"latency.faster.{flights}"] = samples.ratio("official_async", name)
+            lab.figures[f"latency.alone.{flights}"] = alone.figure(name, "s")
+            lab.figures[f"latency.ratio.{flights}"] = alone.figure(name, "times", 1 / ideal)
+            lab.figures[f"latency.faster.{flights}"] = beside.ratio("official_async", name)
             lab.figures[f"latency.most_in_flight.{flights}"] = Figure.exactly(counts.most_in_flight)
             lab.figures[f"latency.connections.{flights}"] = Figure.exactly(counts.connections)
