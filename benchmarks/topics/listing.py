@@ -62,7 +62,10 @@ async def _all(lab: Lab) -> None:
     jobs = lab.jobs(JOBS)
     async with AsyncExitStack() as stack:
         near = await _contenders(stack, lab.server.url(jobs), jobs)
+        # Eight answers at once leave the heap in another state for whatever is measured next.
+        at_once = {"floor": near["floor"], "by_hand_8": near.pop("by_hand_8")}
         samples = await in_turn(near, lab.rounds(15), process_time)
+        apart = await in_turn(at_once, lab.rounds(15), process_time)
         # Answers that come at once leave connections idle: so these are counted a little away.
         away = await _contenders(stack, lab.server.url(jobs, latency=0.005), jobs)
         for name, run in away.items():
@@ -71,10 +74,11 @@ async def _all(lab: Lab) -> None:
             counts = lab.server.counts()
             lab.figures[f"contest.requests.{name}"] = Figure.exactly(counts.requests)
             lab.figures[f"contest.connections.{name}"] = Figure.exactly(counts.connections)
-    for name in samples:
-        lab.figures[f"contest.cpu.{name}"] = samples.figure(name, "ms", 1000)
+    for name in (*samples, "by_hand_8"):
+        turns = samples if name in samples else apart
+        lab.figures[f"contest.cpu.{name}"] = turns.figure(name, "ms", 1000)
         if name != "floor":
-            lab.figures[f"contest.ratio.{name}"] = samples.ratio(name, "floor")
+            lab.figures[f"contest.ratio.{name}"] = turns.ratio(name, "floor")
     for name in ("official_async", "official_sync"):
         lab.figures[f"contest.ours_to.{name}"] = samples.ratio("ours_8", name)
 
