@@ -135,7 +135,8 @@ def _growth(figures: Mapping[str, Figure]) -> str:
             "* With the jobs: twice the jobs take "
             f"{figures['growth.jobs.doubled_from_1000']} the CPU from 1,000 jobs on "
             f"({figures['growth.jobs.doubled']} from 100 on). A job costs {NAMES['ours']} "
-            f"{_each(figures, 'ours')}; raw aiohttp {_each(figures, 'floor')}.",
+            f"{_each(figures, 'ours')}; raw aiohttp {_each(figures, 'floor')}. The more is "
+            "kept, the longer each of Python's garbage collections takes, with either.",
             f"* With the requests in flight: listing {figures['listing.jobs']} jobs at 50 ms "
             f"takes {', '.join(times)}. Divided by what latency alone would take, that is "
             f"{', '.join(ratios)}. {_where_it_bends(figures)}",
