@@ -46,6 +46,7 @@ HARMLESS = {
     r"→ self.read_time = .*=False": "windows compare moments, in whatever zone they are told",
     r"→ .*len\(self.ids\) (!=|is not)": "a set has no more than its list",
     r"→ newer = .* != tail": "a job of the tail is no older than the tail's last",
+    r"^@define → $": "a default is a class attribute then, from which each instance starts",
     r"→ if text is not text.strip": "a text with no blank at an end is what stripping gives back",
     r"→ .*overlap == 1": "an overlap is never less than 1",
     r"→ if start ": "a page that begins within the first rows is the first, either way",

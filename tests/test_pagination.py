@@ -245,6 +245,20 @@ async def test_a_page_that_is_cut_short_in_silence_as_jobs_come(created: int) ->
     assert caught.value.total is None
 
 
+async def test_an_end_that_is_never_reached() -> None:
+    """
+    If a job is created at every read, and no total is told, the walk does not look for the end
+    for long.
+    """
+    growing = ChangingList(30, random=Random(4))
+    growing.change = lambda: growing.jobs.insert(0, 100 + len(growing.reads))  # type: ignore[method-assign]
+    growing.distort = lambda rows: rows._replace(total=None)
+    with pytest.raises(ListingInconsistent):
+        await growing.walk()
+
+    assert len(growing.reads) < 10
+
+
 async def test_a_list_that_grows_at_every_read() -> None:
     """
     Where the chain ends is found again by the total, however many jobs came before it.

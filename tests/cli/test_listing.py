@@ -84,6 +84,16 @@ def test_the_newest_jobs(studio: Emulator, run: Run, limit: int, words: str) -> 
     assert done.stderr == f"{words}.\n"
 
 
+def test_the_newest_jobs_by_a_rule(studio: Emulator, run: Run) -> None:
+    """
+    With a rule, a limit counts the jobs that match, on as many pages as it takes.
+    """
+    ids = studio.seed(jobs=250)
+    done = run("jobs", "list", "--creator", "*", "--limit", "150", "-o", "ids")
+
+    assert done.stdout.split() == ids[:-151:-1]
+
+
 @pytest.mark.parametrize(
     ("options", "chosen"),
     [
