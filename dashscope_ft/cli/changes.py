@@ -13,6 +13,7 @@ from typer import Argument, Context, Exit, Option
 
 from .command import STDIN_TAKEN, Output, Session, confirm
 from .exits import exit_code
+from .faults import told
 from .terminal import counter, say, write
 from .text import csv_line, json_line
 
@@ -154,7 +155,7 @@ def _write_outcome(session: Session, outcome: Outcome) -> None:
         write(f"{outcome.job_id}  {_MISSING if _is_missing(outcome) else word}\n")
     if outcome.result == "failed":
         error = outcome.error
-        words = session.told(error) if error else f"{outcome.job_id}: {outcome.reason}"
+        words = told(error, session) if error else f"{outcome.job_id}: {outcome.reason}"
         say(f"Error: {words}", style="red")
 
 

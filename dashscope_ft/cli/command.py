@@ -4,21 +4,19 @@ What all commands share: options, sessions, questions, execution and exit codes.
 
 from __future__ import annotations
 
-import errno
 import inspect
 import os
-import re
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from dashscope_ft import ConfigurationError, DashScopeError, InvalidArgument, NotFound
+from dashscope_ft import DashScopeError
 
 from .exits import ExitCode, exit_code
+from .faults import fault_of, told
 from .grammar import Command, Group, first_sentence
 from .terminal import ask, can_ask, say, unread, write
 
@@ -91,15 +89,6 @@ Version = Annotated[
 ]
 
 
-_NOUNS = {"jobs": "fine-tuning job", "imports": "import job"}
-_ABOUT_ONE_JOB = re.compile(
-    r"(?:Getting|Looking at|Cancelling|Deleting|Reading the log of|Listing the checkpoints of)"
-    r" (\S+)"
-)
-"""What errors say of calls that fail as `NotFound` only if there is no such job."""
-
-_IMPORT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
 STDIN_TAKEN = "dashscope_ft.stdin_taken"
 """The key under which typer's context says whether an argument was read from stdin."""
 
@@ -143,31 +132,6 @@ class Session:
 
         workspace = f", workspace {client.workspace}" if client.workspace else ""
         return f"region {client.region} ({urlsplit(client.base_url).netloc}{workspace})"
-
-    def told(self, error: DashScopeError) -> str:
-        """
-        Return an error in words: of a job that is not there, also where it was looked for.
-        """
-        words = _NOUNS.get(self.noun or "")
-        asked = _ABOUT_ONE_JOB.fullmatch(error.what or "")
-        if words is None or asked is None:
-            return str(error)
-        if not (isinstance(error, NotFound) and error.is_from_service):
-            return str(error)
-        job_id, error = asked[1], copy(error)
-        error.what = None
-        error.message = f"There is no {words} {job_id} in {self.place(self.client())}."
-        if self.noun == "jobs" and _IMPORT_ID.fullmatch(job_id):
-            show = self.command("imports", "show", job_id)
-            error.hint = f"By its id, it is an import job: `{show}`"
-        elif self.noun == "imports" and job_id.startswith("ft-"):
-            show = self.command("jobs", "show", job_id)
-            error.hint = f"By its id, it is a fine-tuning job: `{show}`"
-        else:
-            error.hint = (
-                "A job of another region, workspace or account is answered in the same way."
-            )
-        return str(error)
 
     def command(self, *words: str) -> str:
         """
@@ -387,34 +351,6 @@ def _shared(
     """
 
 
-def _as_typed(message: str) -> str:
-    """
-    Return a message with the argument that it begins with renamed to the command line's option.
-    """
-    name, _, rest = message.partition(" ")
-    return f"--{name.replace('_', '-')} {rest}" if name in _ARGUMENTS else message
-
-
-_FAULTS_OF_WRITING = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
-
-
-def _as_sentence(error: OSError) -> str:
-    """
-    Return a fault of a file, or of stdout, without the number that the system gives it.
-    """
-    if error.filename is None or not str(error).startswith("[Errno "):
-        return str(error)
-    reason = (error.strerror or "")[:1].lower() + (error.strerror or "")[1:]
-    if error.filename == "stdout":
-        reason = "it is closed" if error.errno == errno.EBADF else reason
-        return f"Cannot write to stdout: {reason}."
-    verb = "write" if error.errno in _FAULTS_OF_WRITING else "open"
-    return f"Cannot {verb} {error.filename}: {reason}."
-
-
-_ARGUMENTS = ("base_url", "model", "model_name", "region", "status", "workspace")
-
-
 def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
     """
     Run a command, or the whole command line, and return its exit code. Errors are printed, except
@@ -431,10 +367,8 @@ def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
                 raise
             result = run(result)
     except DashScopeError as error:
-        if isinstance(error, (ConfigurationError, InvalidArgument)):
-            error.message = _as_typed(error.message)
         session = next((each for each in arguments if isinstance(each, Session)), Session())
-        say(f"Error: {session.told(error)}", style="red")
+        say(f"Error: {told(error, session)}", style="red")
         return exit_code(error)
     except Refused as refusal:
         say(str(refusal))
@@ -444,7 +378,7 @@ def end(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
     except BrokenPipeError:
         return ExitCode.READER_LEFT
     except OSError as error:  # such as an unwritable file, or a port in use
-        say(f"Error: {_as_sentence(error)}", style="red")
+        say(f"Error: {fault_of(error)}", style="red")
         return ExitCode.FAILED
     except (typer.Exit, typer.BadParameter, typer.Abort):
         raise

@@ -18,6 +18,7 @@ from dashscope_ft.characters import printable
 from .changes import JobIds
 from .command import Output, Session
 from .exits import ExitCode
+from .faults import told
 from .terminal import say, write
 from .text import csv_line, json_line
 
@@ -52,7 +53,7 @@ async def wait_for_jobs(
             client.fine_tunes.wait_many,
             job_ids,
             get=client.fine_tunes.get,
-            tell=session.told,
+            tell=lambda error: told(error, session),
             poll_interval=poll_interval,
             deadline=deadline,
         )
@@ -76,7 +77,7 @@ async def wait_for_imports(
             client.imports.wait_many,
             job_ids,
             get=client.imports.get,
-            tell=session.told,
+            tell=lambda error: told(error, session),
             poll_interval=poll_interval,
             deadline=deadline,
         )
