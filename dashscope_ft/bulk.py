@@ -392,7 +392,7 @@ class Change:
 
     def interrupted(self, job_id: str, job: AnyJob | None) -> Outcome:
         """
-        Return whether it may have been done.
+        Return an outcome that says whether it may have been done.
         """
         if job_id in self._sent:
             return failed(self.action, job_id, interruption(job_id), job=job)

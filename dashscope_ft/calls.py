@@ -63,8 +63,8 @@ class Call(NamedTuple, Generic[T]):
     when_unknown: str = ""
     """The hint of an `OutcomeUnknown`; empty for calls that change nothing."""
 
-    while_unfinished: Callable[[str], str] | None = None
-    """Gives advice if it is refused because the job has not ended; takes the job's status."""
+    while_unfinished: str = ""
+    """Advice for the caller if it is refused because the job has not ended."""
 
     patient: bool = False
     """Whether rate limits cost no attempts, so that only the deadline ends the waiting."""

@@ -454,7 +454,10 @@ class _Walk(Generic[T]):
         claim = f"counts {total}" if total else "does not say how many there are"
         hint = "List again when fewer jobs come and go."
         if self._largest < _FEWEST_ROWS:
-            hint = f"It gives {self._largest} jobs a page, too few to tell that none is missing."
+            hint = (
+                f"It gives {self._largest} jobs a page, too few to prove that none is missing; "
+                "read single pages with `page`."
+            )
         error = ListingInconsistent(
             f"The listing could not be proven complete: {seen} jobs were seen, and "
             f"the service {claim}.",

@@ -441,8 +441,7 @@ class _Execution(Generic[T]):
         if error.job_status is not None:
             error.hint = f"The job is {error.job_status}."
             if self._call.while_unfinished and error.job_status not in FINISHED_STATUSES:
-                advice = self._call.while_unfinished(error.job_status)
-                error.hint = f"The job is {error.job_status}: {advice}"
+                error.hint = f"The job is {error.job_status}: {self._call.while_unfinished}"
         return error
 
     async def _pause(self, setback: _Setback) -> DashScopeError | None:

@@ -399,7 +399,8 @@ async def test_a_service_that_caps_the_page_size_too_small(cap: int) -> None:
     try:
         assert len(await tiny.walk()) == 500
     except ListingInconsistent as error:
-        assert error.hint == f"It gives {cap} jobs a page, too few to tell that none is missing."
+        assert error.hint is not None
+        assert error.hint.startswith(f"It gives {cap} jobs a page, ")
 
     assert len(tiny.reads) <= 4 * 500
 

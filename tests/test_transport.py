@@ -598,8 +598,12 @@ async def test_a_state_that_forbids(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("ask", "status", "hint"),
     [
-        (delete, "RUNNING", "The job is RUNNING: cancel it, wait for CANCELED, then delete it."),
-        (delete, "CANCELING", "The job is CANCELING: wait for CANCELED, then delete it."),
+        (delete, "RUNNING", "The job is RUNNING: delete it once it has been cancelled or ended."),
+        (
+            delete,
+            "CANCELING",
+            "The job is CANCELING: delete it once it has been cancelled or ended.",
+        ),
         (delete, "SUCCEEDED", "The job is SUCCEEDED."),
         (cancel, "RUNNING", "The job is RUNNING."),
         (delete_import, "RUNNING", "The job is RUNNING: wait until it has ended, then delete it."),

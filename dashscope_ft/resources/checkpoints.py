@@ -72,7 +72,7 @@ class Checkpoints:
             look=self.jobs.look(job_id),
             when_unknown="List the checkpoints: if this one is PROCESSING or SUCCEEDED, "
             "it is being published, or was.",
-            while_unfinished=lambda _: "wait until it has ended, then export.",
+            while_unfinished="wait until it has ended, then export.",
         )
         return await self.jobs.transport.send(call)
 

@@ -25,7 +25,7 @@ from ..codec import Codec
 from ..creation import Creation, Fields, body, creation_of
 from ..envelope import Reply, Row, Rows, malformed, read_rows
 from ..errors import InvalidArgument, NotFound, OutcomeUnknown
-from ..models import KNOWN_STATUSES, FineTuneJob, ImportJob, JobStatus, Noun, Page
+from ..models import KNOWN_STATUSES, FineTuneJob, ImportJob, Noun, Page
 from ..outcomes import Action, Outcome, Receipt, Report
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
@@ -39,6 +39,10 @@ Job = TypeVar("Job", FineTuneJob, ImportJob)
 Query = Mapping[str, str | None]
 
 _LARGEST_PAGE = 100
+_BEFORE_DELETION: Mapping[Noun, str] = {
+    "fine_tunes": "delete it once it has been cancelled or ended.",
+    "imports": "wait until it has ended, then delete it.",
+}
 _IN_WORDS: Mapping[Noun, str] = {"fine_tunes": "fine-tuning jobs", "imports": "import jobs"}
 _SHORTEST = 0.001  # seconds: a bound of nothing would not be one
 
@@ -208,13 +212,6 @@ class Jobs(Generic[Job]):
         )
         return await self.transport.send(call)
 
-    def _before_deletion(self, status: str) -> str:
-        if self.noun == "imports":
-            return "wait until it has ended, then delete it."
-        if status == JobStatus.CANCELING:
-            return "wait for CANCELED, then delete it."
-        return "cancel it, wait for CANCELED, then delete it."
-
     async def delete(
         self, job: str | Job, stopping: Stopping | None = None, *, missing_ok: bool = False
     ) -> Receipt:
@@ -230,7 +227,7 @@ class Jobs(Generic[Job]):
             infer=lambda request_id: _unconfirmed(job_id, request_id),
             look=self.look(job_id, patient=stopping is not None),
             when_unknown="Get the job: if it is not found, it was deleted.",
-            while_unfinished=self._before_deletion,
+            while_unfinished=_BEFORE_DELETION[self.noun],
             patient=stopping is not None,
             stopping=stopping,
         )
