@@ -29,8 +29,9 @@ class Imports:
     """
     The model-import jobs of an account: `client.imports`.
 
-    A job is named by its id or by an `ImportJob`. Before anything is sent, a method for one
-    job raises `InvalidArgument` for what cannot be an id, and `TypeError` for another object.
+    A job is named by its id or by an `ImportJob`. Before anything is sent, every method raises
+    `InvalidArgument` for an id or a number that is out of bounds, and `TypeError` for an argument
+    of another type, such as a job of the other kind.
     """
 
     def __init__(self, transport: Transport, codec: Codec) -> None:
