@@ -370,5 +370,7 @@ def hint_for(error: APIError, asked: str) -> str | None:
             return f"{asked} was asked; the key's account or workspace lacks this permission."
         case Throttled(retry_after=float(seconds)):
             return f"The service asks to wait {seconds:.0f} s."
+        case APIError(status=int(status)) if 300 <= status < 400:
+            return f"{asked} was asked, and points elsewhere, which is not followed: check the URL."
         case _:
             return None

@@ -314,16 +314,16 @@ class _Execution(Generic[T]):
             if sent_at >= self._ends_at:
                 return _Setback(Evidence.UNSENT, self._late("its turn came too late."))
             self._history.attempts += 1
+            left = self._ends_at - sent_at
             got = await self._shared.connections.attempt(
-                self._call.request,
-                timeout=min(transport.settings.timeout, self._ends_at - sent_at),
+                self._call.request, timeout=min(transport.settings.timeout, left)
             )
         finally:
             limiter.leave()
         if _log.isEnabledFor(logging.DEBUG):
             self._log_attempt(got, transport.clock() - sent_at)
         if isinstance(got, NoReply):
-            return self._no_reply(got)
+            return self._no_reply(got, out_of_time=left < transport.settings.timeout)
         evidence = evidence_of(got)
         if evidence is Evidence.THROTTLED:
             limiter.refused(sent_at, got.retry_after)
@@ -367,19 +367,27 @@ class _Execution(Generic[T]):
             end = f"HTTP {got.status}, {got.code or 'no code'}, request {got.request_id}"
         _log.debug("%s: %s, after %.3f s", self._call.what, end, seconds)
 
-    def _no_reply(self, got: NoReply) -> _Setback:
+    def _no_reply(self, got: NoReply, *, out_of_time: bool) -> _Setback:
         if self._shared.closed:
             return _Setback(got.evidence, _closed())
-        kind = DeadlineExceeded if got.timed_out else ConnectionFailed
         proxy = self._transport.settings.proxy_host
         way = f" through the proxy {proxy}" if proxy else ""
-        error = kind(f"{got.reason}. {self._transport.asked} was asked{way}.")
+        reason = f"{got.reason}. {self._transport.asked} was asked{way}."
+        error: DashScopeError
+        if not got.timed_out:
+            error = ConnectionFailed(reason)
+        elif out_of_time and self._history.attempts > 1:
+            error = self._late(f"the last attempt got {reason}")
+        else:
+            error = DeadlineExceeded(reason)
         error.retryable = not got.is_permanent
         return _Setback(got.evidence, error)
 
     def _refusal(self, evidence: Evidence, reply: Reply) -> _Setback:
         if evidence is Evidence.NOT_JSON:
-            return _Setback(evidence, malformed("body", reply, "JSON"))
+            strange = malformed("body", reply, "JSON")
+            strange.hint = f"{self._transport.asked} was asked: check the URL."
+            return _Setback(evidence, strange)
         error = refusal(reply, self._transport.asked)
         return _Setback(evidence, error, error.floor)
 

@@ -319,6 +319,7 @@ def test_any_refusal_has_a_class(status: int, code: str | None, message: str) ->
         (401, "InvalidApiKey", ["'intl'", "studio.example", "region"]),
         (404, "NotFound", ["'intl'", "workspace"]),
         (404, None, ["check the URL"]),
+        (302, None, ["studio.example", "points elsewhere", "check the URL"]),
         (400, "Arrearage", ["overdue"]),
         (403, None, ["permission"]),
         (429, "Throttling", ["30 s"]),

@@ -861,6 +861,21 @@ async def test_a_deadline_shorter_than_the_timeout() -> None:
         assert len(server.requests) == 2
 
 
+async def test_a_last_attempt_that_had_less_time() -> None:
+    """
+    The error tells the whole time, and that the rest of it was for the last attempt.
+    """
+    async with scripted(refusal(503, Retry_After="1"), Silence()) as server:
+        error = await ended(get(server.client(deadline=1.2)))
+
+        assert type(error) is DeadlineExceeded
+        assert error.message == (
+            "not done within 1.2 s: the last attempt got no whole answer within 0.2 s."
+            f" Region 'intl' at 127.0.0.1:{server.port} was asked."
+        )
+        assert error.attempts == len(server.requests) == 2
+
+
 async def test_a_body_that_dribbles() -> None:
     """
     A timeout bounds the whole answer, however steadily it drips.
@@ -869,6 +884,17 @@ async def test_a_body_that_dribbles() -> None:
         error = await ended(get(server.client(timeout=0.1, max_attempts=1)))
 
         assert type(error) is DeadlineExceeded
+
+
+async def test_a_page_that_is_no_answer() -> None:
+    """
+    Whoever asked the wrong place, or met a portal in between, is told what was asked.
+    """
+    async with scripted(Answer(b"<html>Welcome!</html>")) as server:
+        error = await ended(get(server.client()))
+
+        assert type(error) is MalformedResponse
+        assert error.hint == f"Region 'intl' at 127.0.0.1:{server.port} was asked: check the URL."
 
 
 # The budget
