@@ -14,10 +14,14 @@ from inspect import iscoroutinefunction
 from operator import index
 from typing import Any
 from unicodedata import category
+from unicodedata import name as name_of
 
 from .errors import ConfigurationError, InvalidArgument
 
 LONGEST_TEXT = 256  # characters
+
+# Between other characters, Persian, the scripts of India and emoji of several parts need them.
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -87,10 +91,15 @@ def check_text(name: str, value: object, most: int = LONGEST_TEXT) -> str | None
         return None
     if not isinstance(value, str):
         raise TypeError(f"{name} is a string, not {type(value).__name__}")
-    if not 1 <= len(value) <= most or not all(map(_is_seen, value)):
-        raise InvalidArgument(
-            f"{name} must be 1 to {most} printable characters, not {shown(value)}."
-        )
+    if not 1 <= len(value) <= most:
+        raise InvalidArgument(f"{name} must have 1 to {most} characters, not {len(value)}.")
+    for character in value:
+        if not _is_seen(character, value):
+            known_as = name_of(character, "")
+            named = f" ({known_as.lower()})" if known_as else ""
+            raise InvalidArgument(
+                f"{name} holds {character!a}{named}, which is not a printable character."
+            )
     # A plain string, whatever an enum's own `__str__` says.
     return str.__str__(value)
 
@@ -200,9 +209,10 @@ def _segment(kind: str, value: object) -> str:
     return match.group()
 
 
-def _is_seen(character: str) -> bool:
+def _is_seen(character: str, text: str) -> bool:
     # Spaces of other scripts are no printable characters to Python.
-    return character.isprintable() or category(character) == "Zs"
+    joins = character in _JOINERS and character not in (text[0], text[-1])
+    return joins or character.isprintable() or category(character) == "Zs"
 
 
 def shown(value: object) -> str:

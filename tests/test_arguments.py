@@ -194,15 +194,32 @@ def test_a_callback_is_a_plain_function() -> None:
             check_callback("on_outcome", unawaited)
 
 
-@pytest.mark.parametrize("value", ["", "a\n", "\x1b[31m", "a" * 257, "\ud800", "\u202e"])
-def test_a_filter_that_is_not_printable_is_refused(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("", "model must have 1 to 256 characters, not 0."),
+        ("a" * 257, "model must have 1 to 256 characters, not 257."),
+        ("a\n", "model holds '\\n', which is not a printable character."),
+        ("\x1b[31m", "model holds '\\x1b', which is not a printable character."),
+        ("\ud800", "model holds '\\ud800', which is not a printable character."),
+        (
+            "a\u200bb",
+            "model holds '\\u200b' (zero width space), which is not a printable character.",
+        ),
+        (
+            "👩\u200d",
+            "model holds '\\u200d' (zero width joiner), which is not a printable character.",
+        ),
+    ],
+)
+def test_a_text_that_is_not_printable_is_refused(value: str, told: str) -> None:
     """
-    A filter is a printable word or more.
+    A text is a printable word or more; otherwise the error names the character that is none.
     """
-    with pytest.raises(InvalidArgument, match="model must be 1 to 256 printable") as caught:
+    with pytest.raises(InvalidArgument) as caught:
         check_text("model", value)
 
-    assert str(caught.value).isprintable()
+    assert str(caught.value) == told
 
 
 def test_a_filter_may_be_any_name() -> None:
@@ -210,6 +227,7 @@ def test_a_filter_may_be_any_name() -> None:
     A filter may be any name, or none.
     """
     assert check_text("model", None) is None
-    assert check_text("model", "通义 千问/3 & more") == "通义 千问/3 & more"
+    for name in ("通义 千问/3 & more", "👩\u200d👩\u200d👧 family", "می\u200cخواهم", "क्\u200dष"):
+        assert check_text("model", name) == name
     with pytest.raises(TypeError, match="model is a string"):
         check_text("model", 3)
