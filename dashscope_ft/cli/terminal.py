@@ -31,6 +31,8 @@ _PROGRESS_DELAY = 0.4
 _SUBSTITUTES: Final = {"…": "...", "–": "-", "✓": "ok", "✗": "NO"}
 """Substitutes for our own symbols, for encodings that lack them."""
 
+_POSITIVE: Final = re.compile("0*[1-9][0-9]*")
+
 _ESCAPES: Final = "dashscope_ft.escapes"
 
 _COMMAND: Final = re.compile(r" ?`(dashscope-ft [^`]*)`\.? ?")
@@ -55,10 +57,13 @@ codecs.register_error(_ESCAPES, _escape)
 def prepare_streams() -> None:
     """
     Make all streams accept any text, whatever their encoding. If one is closed, messages are
-    discarded, and writing data fails.
+    discarded, and writing data fails. A size of the screen that is none counts as not given.
     """
     global _unread
     _unread = False
+    for variable in ("COLUMNS", "LINES"):
+        if not _POSITIVE.fullmatch(os.environ.get(variable, "1")):
+            del os.environ[variable]  # rich would fit all output into no columns, and show nothing
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # In this order, each gets its own file descriptor number, which no other file may have.
