@@ -377,7 +377,10 @@ async def _create(
             raise
         return job
     if isinstance(failure, InvalidArgument):
-        raise InvalidArgument(_name_options(failure.message, but=fields.keys() - given.keys()))
+        in_file = fields.keys() - given.keys()
+        message = _name_options(failure.message, but=in_file)
+        where = f"{file}: " if message.partition(" ")[0] in in_file else ""
+        raise InvalidArgument(where + message)
     # Its last sentence tells programs how to search for the job, which happens below.
     failure.hint = (failure.hint or "").partition(" reconcile_create()")[0]
     say(f"Error: {failure}", style="red")

@@ -19,10 +19,10 @@ _ARGUMENTS: Final = ("base_url", "model", "model_name", "region", "status", "wor
 
 _NOUNS: Final = {"jobs": "fine-tuning job", "imports": "import job"}
 _ABOUT_ONE_JOB: Final = re.compile(
-    r"(?:Getting|Looking at|Cancelling|Deleting|Reading the log of|Listing the checkpoints of)"
-    r" (\S+)"
+    r"(?:Getting|Looking at|Cancelling|Deleting|Reading the log of|Listing the checkpoints of"
+    r"|Exporting (?P<checkpoint>\S+) of) (?P<job_id>\S+)"
 )
-"""What errors say of calls that fail as `NotFound` only if there is no such job."""
+"""What errors say of calls that fail as `NotFound` only if a job, or a checkpoint, is missing."""
 
 _IMPORT_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FAULTS_OF_WRITING: Final = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
@@ -38,9 +38,10 @@ def told(error: DashScopeError, session: Session) -> str:
         error.message = _as_typed(error.message)
     asked = _ABOUT_ONE_JOB.fullmatch(error.what or "")
     if asked and session.noun and isinstance(error, NotFound) and error.is_from_service:
-        job_id, place = asked[1], session.place(session.client())
+        job_id, place = asked["job_id"], session.place(session.client())
+        or_none = f", or it has no {asked['checkpoint']}" if asked["checkpoint"] else ""
         error.what = None
-        error.message = f"There is no {_NOUNS[session.noun]} {job_id} in {place}."
+        error.message = f"There is no {_NOUNS[session.noun]} {job_id} in {place}{or_none}."
         error.hint = _other_noun(job_id, session) or (
             "A job of another region, workspace or account is answered in the same way."
         )

@@ -220,7 +220,7 @@ def test_a_mistake_in_a_file(run: Run, tmp_path: Path) -> None:
     written = run("jobs", "create", "--from", str(file))
     typed = run("jobs", "create", "--from", str(file), "--suffix", "y23456789")
 
-    assert written.stderr.startswith("Error: finetuned_output_suffix is 'x23456789'; ")
+    assert written.stderr.startswith(f"Error: {file}: finetuned_output_suffix is 'x23456789'; ")
     assert typed.stderr.startswith("Error: --suffix is 'y23456789'; ")
 
 
@@ -230,6 +230,7 @@ def test_a_mistake_in_a_file(run: Run, tmp_path: Path) -> None:
         ("job_name = 2024", "job_name must be a string, not 2024."),
         ("training_file_ids = 5", "training_file_ids must be a list of ids, not 5."),
         ("extra = 5", "extra must hold names and their values, not 5."),
+        ("model = 5", "model must be a string, not 5."),
     ],
 )
 def test_a_field_of_another_type(run: Run, tmp_path: Path, field: str, words: str) -> None:
@@ -237,12 +238,12 @@ def test_a_field_of_another_type(run: Run, tmp_path: Path, field: str, words: st
     A value in a file that is of another type is an error in usage, which says what it must be.
     """
     file = tmp_path / "job.toml"
-    file.write_text(f'model = "m"\n{field}')
+    file.write_text(field if field.startswith("model") else f'model = "m"\n{field}')
     ids = [] if "ids" in field else ["--training-file", "file-1"]
 
     done = run("jobs", "create", "--from", str(file), *ids)
 
-    assert done == (2, "", f"Error: {words}\n")
+    assert done == (2, "", f"Error: {file}: {words}\n")
 
 
 @pytest.mark.parametrize(

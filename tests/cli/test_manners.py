@@ -413,6 +413,24 @@ def test_columns_without_room(
         assert f" Left out for width: {left_out}; -o csv has all. 1 " in words
 
 
+@pytest.mark.parametrize("columns", ["0", "-1", "²", "wide"])
+def test_a_number_of_columns_that_is_none(
+    studio: Emulator, run: Run, terminal: OnTerminal, columns: str
+) -> None:
+    """
+    It counts as not given: nothing that is to be shown, or asked, is lost for it.
+    """
+    [job_id] = studio.seed(jobs=1, statuses=["FAILED"])
+    usual = run("jobs", "list")
+    piped = run("jobs", "list", COLUMNS=columns, LINES=columns)
+    asked = terminal("jobs", "delete", job_id, COLUMNS=columns, LINES=columns)
+    asked.read_until("[y/N]")
+    asked.type("n\n")
+
+    assert piped == usual
+    assert asked.finish() == 3
+
+
 @pytest.mark.parametrize("variable", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_a_terminal_without_colour(
     studio: Emulator, terminal: OnTerminal, variable: dict[str, str]
@@ -765,6 +783,22 @@ def test_a_missing_job(studio: Emulator, run: Run, words: str, job: str, hint: s
     assert (done.returncode, done.stdout) == (1, "")
     assert re.sub(facts, "FACTS", done.stderr) == (
         f"Error: There is no {job} in {place}. FACTS {hint}\n"
+    )
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_export_of_what_is_missing(studio: Emulator, run: Run, is_there: bool) -> None:
+    """
+    The service does not tell a missing job from a missing checkpoint, so the error names both.
+    """
+    [seeded] = studio.seed(jobs=1, statuses=["SUCCEEDED"])
+    job_id = seeded if is_there else "ft-gone"
+    done = run("jobs", "export", job_id, "checkpoint-7", "--model-name", "mine")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"Error: There is no fine-tuning job {job_id} in region intl (127.0.0.1:{studio.port}),"
+        " or it has no checkpoint-7. (code NotFound, "
     )
 
 
