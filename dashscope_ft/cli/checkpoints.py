@@ -50,6 +50,8 @@ CHECKPOINT = Noun(
 async def list_checkpoints(session: Session, job_id: JobId) -> None:
     """
     List a fine-tuning job's checkpoints by step.
+
+    Times are in UTC+8, also where no zone stands beside them, as in json, jsonl and csv.
     """
     async with session.client() as client:
         rows = [each.to_dict() for each in await client.fine_tunes.checkpoints(job_id)]

@@ -12,7 +12,7 @@ from .changes import Confirmed, JobId, JobIds, MissingOk, Work, change
 from .command import Session, command, group
 from .listing import Limit, ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
-from .rules import What, statuses_of
+from .rules import Name, NewerThan, OlderThan, What, matcher_of, note_pattern, statuses_of
 
 IMPORT = Noun(
     word="import job",
@@ -38,7 +38,12 @@ IMPORT = Noun(
 app = group("List, create and delete model-import jobs.", noun="imports")
 
 
-@command(app, "list", reads=True)
+@command(
+    app,
+    "list",
+    reads=True,
+    examples=("imports list --status FAILED --older-than 30d",),
+)
 async def list_imports(
     session: Session,
     model_name: Annotated[
@@ -53,22 +58,28 @@ async def list_imports(
             " Known: PENDING, RUNNING, SUCCESSED, FAILED.",
         ),
     ] = None,
+    name: Name = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
     limit: Limit = None,
     output: ListingForm = None,
 ) -> None:
     """
     List import jobs, newest first. Lists all of them, or ends with an error.
     """
+    wanted = matcher_of(What.IMPORTS, name=name, older_than=older_than, newer_than=newer_than)
     async with session.client() as client:
         words = statuses_of(What.IMPORTS, status) or None
         pager = client.imports.list(status=words, model_name=model_name)
+        note_pattern("--model-name", model_name)
         await show_listing(
             session,
             pager,
             noun=IMPORT,
             limit=limit,
             output=output,
-            filtered_in=session.place(client) if model_name or status else None,
+            wanted=wanted,
+            filtered_in=session.place(client) if model_name or status or wanted else None,
         )
 
 

@@ -20,10 +20,9 @@ from .rules import (
     OlderThan,
     What,
     matcher_of,
-    selection_of,
+    note_pattern,
     statuses_of,
 )
-from .terminal import say
 
 
 def _given_name(row: Mapping[str, Any]) -> Any:
@@ -94,17 +93,15 @@ async def list_jobs(
 ) -> None:
     """
     List fine-tuning jobs, newest first. Lists all of them, or ends with an error.
+
+    Times are in UTC+8, also where no zone stands beside them, as in json, jsonl and csv.
     """
-    wanted = None
-    if any(rule not in (None, []) for rule in (name, creator, older_than, newer_than)):
-        selection = selection_of(
-            What.JOBS, name=name, creator=creator, older_than=older_than, newer_than=newer_than
-        )
-        wanted = matcher_of(selection)
+    wanted = matcher_of(
+        What.JOBS, name=name, creator=creator, older_than=older_than, newer_than=newer_than
+    )
     async with session.client() as client:
         pager = client.fine_tunes.list(model=model, status=statuses_of(What.JOBS, status) or None)
-        if model and {*model} & {*"*?["}:
-            say("Note: --model takes a whole name here; --name takes patterns.")
+        note_pattern("--model", model)
         await show_listing(
             session,
             pager,
@@ -120,6 +117,8 @@ async def list_jobs(
 async def show_job(session: Session, job_id: JobId) -> None:
     """
     Show one fine-tuning job in full.
+
+    Times are in UTC+8.
     """
     async with session.client() as client:
         show_one(session, await client.fine_tunes.get(job_id), noun=JOB)

@@ -1,5 +1,5 @@
 """
-The options that select the jobs of a clean-up.
+The options that select jobs, for a clean-up or a listing.
 """
 
 from __future__ import annotations
@@ -148,14 +148,31 @@ def selection_of(
     )
 
 
-def matcher_of(selection: Selection) -> Callable[[FineTuneJob | ImportJob], bool]:
+def matcher_of(
+    what: What,
+    *,
+    name: list[str] | None,
+    older_than: str | None,
+    newer_than: str | None,
+    creator: list[str] | None = None,
+) -> Callable[[FineTuneJob | ImportJob], bool] | None:
     """
-    Return a function that says whether a job of any status certainly matches the other rules.
+    Return a function that says whether a job, of any status, certainly matches the rules of a
+    listing; None if there are no rules.
+
+    Raises:
+        InvalidArgument: An option is invalid, or two contradict each other.
     """
+    if all(rule in (None, []) for rule in (name, creator, older_than, newer_than)):
+        return None
+
     from attrs import evolve
 
     from dashscope_ft.cleanup import Facts
 
+    selection = selection_of(
+        what, name=name, creator=creator, older_than=older_than, newer_than=newer_than
+    )
     now, allowed = datetime.now(UTC), min(selection.status)
     goes_by_time = selection.older_than is not None or selection.newer_than is not None
 
@@ -166,6 +183,14 @@ def matcher_of(selection: Selection) -> Callable[[FineTuneJob | ImportJob], bool
         return selection.why_not(facts, now) is None
 
     return matches
+
+
+def note_pattern(option: str, value: str | None) -> None:
+    """
+    Print a note if a value looks like a pattern, and the option takes a whole name.
+    """
+    if value and {*value} & {*"*?["}:
+        say(f"Note: {option} takes a whole name here; --name takes patterns.")
 
 
 def statuses_of(what: What, status: list[str] | None, *, therefore: str = "") -> set[str]:

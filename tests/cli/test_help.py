@@ -18,6 +18,7 @@ WITH_EXAMPLES = [
     ["jobs", "list"],
     ["jobs", "delete"],
     ["jobs", "create"],
+    ["imports", "list"],
     ["cleanup", "plan"],
     ["cleanup", "apply"],
 ]

@@ -133,6 +133,39 @@ def test_a_listing_by_rules(
     assert (done.returncode, sorted(done.stdout.split())) == (0, sorted(ids[n] for n in chosen))
 
 
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        (["--name", "trial-*"], [0, 1]),
+        (["--name", "trial-1", "--name", "prod"], [1, 2]),
+        (["--name", "trial-*", "--status", "failed"], [1]),
+        (["--older-than", "30d"], [2]),
+        (["--newer-than", "30d"], [0, 1]),
+        (["--older-than", "1h", "--newer-than", "2026-01-01", "--name", "t*"], [0, 1]),
+        (["--older-than", "12h", "--limit", "1"], [0]),
+    ],
+)
+def test_a_listing_of_imports_by_rules(
+    studio: Emulator, run: Run, options: list[str], chosen: list[int]
+) -> None:
+    """
+    Display names and ages choose imports too, whatever their status.
+    """
+    studio.seed(imports=3)
+    ids = list(studio.account().imports)
+    now = datetime.now(UTC)
+    told = [("trial-0", "THAWING", 1), ("trial-1", "FAILED", 10), ("prod", "SUCCESSED", 40)]
+    for job_id, (name, status, days) in zip(ids, told, strict=True):
+        studio.account().imports[job_id].update(
+            display_name=name,
+            status=status,
+            gmt_create=(now - timedelta(days=days)).isoformat(timespec="milliseconds"),
+        )
+    done = run("imports", "list", *options, "-o", "ids")
+
+    assert (done.returncode, sorted(done.stdout.split())) == (0, sorted(ids[n] for n in chosen))
+
+
 def test_a_job_of_which_a_rule_cannot_be_evaluated(studio: Emulator, run: Run) -> None:
     """
     It is not listed by that rule, and by another one it is.
@@ -210,14 +243,15 @@ def test_no_ids_at_all(studio: Emulator, run: Run, command: str) -> None:
     assert not studio.journal.requests
 
 
-def test_a_pattern_for_a_model(run: Run, studio: Emulator) -> None:
+@pytest.mark.parametrize(("noun", "option"), [("jobs", "--model"), ("imports", "--model-name")])
+def test_a_pattern_for_a_model(run: Run, studio: Emulator, noun: str, option: str) -> None:
     """
     A listing takes whole names, unlike a clean-up; whoever gives a pattern is told.
     """
-    studio.seed(jobs=2, models=["qwen3-8b"])
+    studio.seed(jobs=2, imports=2, models=["qwen3-8b"])
 
-    pattern = run("jobs", "list", "--model", "qwen3-*")
-    name = run("jobs", "list", "--model", "qwen3-8b")
+    pattern = run(noun, "list", option, "qwen3-*")
+    name = run(noun, "list", option, "qwen3-8b")
 
-    assert pattern.stderr.startswith("Note: --model takes a whole name here; --name ")
+    assert pattern.stderr.startswith(f"Note: {option} takes a whole name here; --name ")
     assert "Note" not in name.stderr
