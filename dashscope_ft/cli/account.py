@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .changes import OUTCOME_FIELDS, outcome_row
 from .command import Output, Session
 from .noun import Column
-from .table import table
+from .table import noted_table
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_line
 
@@ -222,7 +222,7 @@ def account_lines(
     digits = max(len("JOBS"), len(rows[-1]["jobs"]))
     for row in rows:
         row["jobs"] = row["jobs"].rjust(digits)
-    yield from table(_COUNTS, rows, width=width)
+    yield from noted_table(_COUNTS, rows, width=width)
 
     not_done = [
         outcome
@@ -235,7 +235,7 @@ def account_lines(
     from rich.text import Text
 
     yield Text()
-    yield from table(
+    yield from noted_table(
         _JOBS,
         [
             {

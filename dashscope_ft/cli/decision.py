@@ -18,7 +18,7 @@ from dashscope_ft.models import FINISHED_STATUSES
 from .imports import IMPORT
 from .jobs import JOB
 from .noun import Column, Noun, minute
-from .table import table
+from .table import noted_table
 
 if TYPE_CHECKING:
     from dashscope_ft import Plan
@@ -121,14 +121,17 @@ def decision(
     if staying:
         narrow = width is not None and width < _ROOM_FOR_MODELS
         groups = _merged(plan.stays) if narrow or brief else plan.stays
-        yield from _groups(_STAYS, "why", groups[:_MAX_GROUPS], now, width, total=staying)
+        hidden = ["MODEL"] if narrow else []
+        yield from _groups(
+            _STAYS, "why", groups[:_MAX_GROUPS], now, width, total=staying, hidden=hidden
+        )
 
     if going:
         oldest = ", the oldest" if going > _MAX_ENTRIES else ""
         yield Text()
         yield _heading(f"THE JOBS THAT GO{oldest}")
         rows = [_entry(each) for each in plan.to_dict()["entries"][:_MAX_ENTRIES]]
-        yield from table(_ENTRIES, rows, width=width)
+        yield from noted_table(_ENTRIES, rows, width=width)
         if going > _MAX_ENTRIES:
             yield Text(f"… and {going - _MAX_ENTRIES:,} more; {naming_all} names all of them.")
 
@@ -145,6 +148,7 @@ def _groups(
     width: int | None,
     *,
     total: int,
+    hidden: Sequence[str] = (),
 ) -> Iterator[Text]:
     rows: list[dict[str, Any]] = [
         {
@@ -162,7 +166,7 @@ def _groups(
     digits = max(len("JOBS"), len(rows[-1]["jobs"]))
     for row in rows:
         row["jobs"] = row["jobs"].rjust(digits)
-    yield from table(columns, rows, width=width)
+    yield from noted_table(columns, rows, width=width, hidden=hidden)
 
 
 def _merged(groups: Iterable[Group]) -> list[Group]:

@@ -158,10 +158,9 @@ def write_table(noun: Noun, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     Write rows as a table, and print which columns a narrow terminal has no room for.
     """
-    from .table import Table
+    from .table import Table, left_out
 
     table = Table(noun.columns, rows, width=width_of(sys.stdout))
     write_lines(table.lines())
     if table.left_out:
-        titles = ", ".join(title.partition(" (")[0] for title in table.left_out)
-        say(f"Left out for width: {titles}; -o csv has all.")
+        say(f"{left_out(table.left_out)}; -o csv has all.")

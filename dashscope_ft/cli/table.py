@@ -116,6 +116,36 @@ def table(
     return Table(columns, rows, width=width).lines()
 
 
+def noted_table(
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    width: int | None,
+    hidden: Sequence[str] = (),
+) -> Iterator[Text]:
+    """
+    Yield rows as a table, and below it which columns a narrow terminal has no room for.
+
+    Args:
+        columns: The columns.
+        rows: The rows.
+        width: The greatest width of a line, in cells; None for a pipe.
+        hidden: The titles of columns that the rows lack for want of room.
+    """
+    shown = Table(columns, rows, width=width)
+    yield from shown.lines()
+    if titles := [*shown.left_out, *hidden]:
+        yield Text(f"{left_out(titles)}.")
+
+
+def left_out(titles: Sequence[str]) -> str:
+    """
+    Return in words which columns are not shown, without their zones.
+    """
+    names = ", ".join(title.partition(" (")[0] for title in titles)
+    return f"Left out for width: {names}"
+
+
 def details(row: Mapping[str, Any], *, width: int | None) -> Iterator[Text]:
     """
     Yield one row in full, a line for each field.

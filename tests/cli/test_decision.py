@@ -100,6 +100,41 @@ def test_a_narrow_terminal_does_not_repeat_itself() -> None:
     assert ["300", "status", "not", "selected", "SUCCEEDED"] in [line.split() for line in lines]
 
 
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [
+        (40, ["AGE, MODEL", "CREATED, NAME, RESULT"]),
+        (70, ["RESULT"]),
+        (200, []),
+        (None, []),
+    ],
+)
+def test_columns_without_room(width: int | None, left_out: list[str]) -> None:
+    """
+    Below each table that lacks columns for width, a line says which.
+    """
+    jobs = [job(1, "FAILED", "qwen3-8b", 9, "trial"), job(2, "SUCCEEDED", "qwen3-8b", 1)]
+    lines = shown(plan_of(jobs), width)
+
+    assert [line for line in lines if "Left out" in line] == [
+        f"Left out for width: {titles}." for titles in left_out
+    ]
+
+
+def test_an_account_without_room() -> None:
+    """
+    Whoever cannot be shown why a job was not deleted is told that this is for width.
+    """
+    report = Report(
+        outcomes=[Outcome(job_id="ft-1", action="delete", result="skipped", reason="changed")]
+    )
+
+    narrow, wide = ([line.plain for line in account_lines(report, width=n)] for n in (20, 80))
+
+    assert narrow[-1] == "Left out for width: WHY."
+    assert wide[-1] == "ft-1    skipped  changed since it was planned"
+
+
 def test_a_plan_that_was_seen_before() -> None:
     """
     Before it is applied, what matters to the decision is shown once more, and no more.
