@@ -39,7 +39,7 @@ OPTIONS = (
     Option("host", str, "127.0.0.1", "ADDRESS", "The address to listen on."),
     Option("port", int, 8080, "N", "The port to listen on; 0 for any that is free.", 0, 65535),
     Option("seed", int, 0, "N", "The same seed makes the same jobs."),
-    Option("jobs", int, 300, "N", "Fine-tuning jobs in each of both regions.", 0),
+    Option("jobs", int, 1000, "N", "Fine-tuning jobs in each of both regions.", 0),
     Option("imports", int, 40, "N", "Import jobs in each of both regions.", 0),
     Option("rate", float, None, "N", "Requests admitted a second; any number without it.", 0),
     Option("retry_after", float, None, "SECONDS", "Told to requests beyond the rate.", 0),
