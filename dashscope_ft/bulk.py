@@ -132,8 +132,10 @@ class AsyncOutcomes:
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
-        state = f"{len(self._outcomes):,} outcomes so far" if self._started else "not started"
-        return f"<{type(self).__name__}, {state}: iterate over it, or ask for its report()>"
+        name = type(self).__name__
+        if self._started:
+            return f"<{name}, {len(self._outcomes):,} outcomes so far: ask for its report()>"
+        return f"<{name}, not started: iterate over it, or ask for its report()>"
 
     @property
     def so_far(self) -> Report:

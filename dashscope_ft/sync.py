@@ -61,7 +61,7 @@ class BlockingWrapper(Generic[A]):
         self._inner = inner
 
     def __repr__(self) -> str:
-        return repr(self._inner).replace("Async", "", 1)
+        return repr(self._inner).replace(type(self._inner).__name__, type(self).__name__, 1)
 
 
 @overload
@@ -232,9 +232,10 @@ class SyncFineTunes(BlockingWrapper[FineTunes]):
     """
     The fine-tuning jobs of an account: `client.fine_tunes`.
 
-    A job is named by its id or by a `FineTuneJob`. Before anything is sent, every method raises
-    `InvalidArgument` for an id or a number that is out of bounds, and `TypeError` for an argument
-    of another type, such as a job of the other kind.
+    A job is named by its id or by a `FineTuneJob`. Before anything is sent, an invalid id,
+    number or field of a new job raises `InvalidArgument`, and what is neither an id nor such a
+    job raises `TypeError`. In `cancel_many` and `delete_many`, an invalid id is a failed
+    outcome instead.
     """
 
     list = blocking(FineTunes.list)
@@ -262,9 +263,9 @@ class SyncImports(BlockingWrapper[Imports]):
     """
     The model-import jobs of an account: `client.imports`.
 
-    A job is named by its id or by an `ImportJob`. Before anything is sent, every method raises
-    `InvalidArgument` for an id or a number that is out of bounds, and `TypeError` for an argument
-    of another type, such as a job of the other kind.
+    A job is named by its id or by an `ImportJob`. Before anything is sent, an invalid id,
+    number or field of a new job raises `InvalidArgument`, and what is neither an id nor such a
+    job raises `TypeError`. In `delete_many`, an invalid id is a failed outcome instead.
     """
 
     list = blocking(Imports.list)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from copy import copy
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import backoff
 from attrs import define, field
@@ -80,6 +80,10 @@ class _Shared:
 
     def __attrs_post_init__(self) -> None:
         self._start()
+
+    def __reduce__(self) -> NoReturn:
+        # Before Python reaches loops and sockets: what it says of those tells a caller nothing.
+        raise TypeError("A client can neither be pickled nor deep-copied: make another.")
 
     def here(self) -> _Shared:
         """

@@ -82,14 +82,14 @@ async def feed(items: Iterable[str]) -> AsyncIterator[str]:
 
 async def test_what_a_run_says_of_itself() -> None:
     """
-    Nothing was sent before it is iterated over, and it says so.
+    Nothing was sent before it is iterated over, and it says so; it can be only once.
     """
     deleting = run(Service(), ["ft-1", "ft-2"])
     before = repr(deleting)
     await deleting.report()
 
     assert before == "<AsyncOutcomes, not started: iterate over it, or ask for its report()>"
-    assert "2 outcomes so far" in repr(deleting)
+    assert repr(deleting) == "<AsyncOutcomes, 2 outcomes so far: ask for its report()>"
 
 
 async def test_cancellations_at_every_turn() -> None:

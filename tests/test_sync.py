@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -91,14 +92,24 @@ def test_an_operation_is_described_alike(operation: Any, face: type, name: str) 
     assert not inspect.iscoroutinefunction(blocking)
 
 
-def test_a_client_cannot_be_copied(recwarn: pytest.WarningsRecorder) -> None:
+@pytest.mark.parametrize("repeat", [deepcopy, pickle.dumps], ids=["copy", "pickle"])
+@pytest.mark.parametrize("used", [False, True], ids=["unused", "used"])
+def test_a_client_cannot_be_copied(
+    client: Client,
+    repeat: Callable[[object], object],
+    used: bool,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
     """
-    A copy is refused, and leaves nothing that complains when it is collected.
+    Neither client gives a deep copy or a pickle of itself: it says so, and leaves nothing that
+    complains when it is collected.
     """
-    with Client(api_key="sk-test") as client:
-        with pytest.raises(TypeError):
-            deepcopy(client)
-        gc.collect()
+    if used:
+        client.fine_tunes.page()
+    for whole in (client, client.fine_tunes, client._inner, client._inner.imports):
+        with pytest.raises(TypeError, match="A client can neither be pickled nor deep-copied"):
+            repeat(whole)
+    gc.collect()
 
     assert not recwarn.list
 
@@ -220,9 +231,24 @@ def test_its_repr(client: Client, model_studio: Emulator) -> None:
     The `repr` says what is asked, and not the key.
     """
     assert repr(client) == f"Client(region='intl', base_url={model_studio.url!r})"
+    assert repr(client.fine_tunes) == f"<SyncFineTunes of {model_studio.url}>"
+    assert repr(client.imports) == f"<SyncImports of {model_studio.url}>"
+    assert repr(client._inner.imports) == f"<Imports of {model_studio.url}>"
     assert client.region == "intl"
     assert client.base_url == model_studio.url
     assert client.workspace is None
+
+
+def test_the_repr_of_a_client_of_ones_own(model_studio: Emulator) -> None:
+    """
+    A subclass goes by its own name.
+    """
+
+    class TeamClient(Client):
+        pass
+
+    with TeamClient(base_url=model_studio.url, api_key=model_studio.key()) as client:
+        assert repr(client).startswith("TeamClient(region='intl', ")
 
 
 def test_the_four_operations(client: Client, model_studio: Emulator) -> None:

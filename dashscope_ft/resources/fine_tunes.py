@@ -43,9 +43,10 @@ class FineTunes:
     """
     The fine-tuning jobs of an account: `client.fine_tunes`.
 
-    A job is named by its id or by a `FineTuneJob`. Before anything is sent, every method raises
-    `InvalidArgument` for an id or a number that is out of bounds, and `TypeError` for an argument
-    of another type, such as a job of the other kind.
+    A job is named by its id or by a `FineTuneJob`. Before anything is sent, an invalid id,
+    number or field of a new job raises `InvalidArgument`, and what is neither an id nor such a
+    job raises `TypeError`. In `cancel_many` and `delete_many`, an invalid id is a failed
+    outcome instead.
     """
 
     def __init__(self, transport: Transport, codec: Codec) -> None:
@@ -60,6 +61,9 @@ class FineTunes:
             time_field="create_time",
             read_deletion=acknowledged,
         )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._jobs.transport.settings.base_url}>"
 
     def list(
         self,
@@ -135,7 +139,8 @@ class FineTunes:
         """
         Cancel a job. It is `CANCELING` for a while: `wait` tells when it has ended.
 
-        A lost answer is resolved by looking at the job, and then `confirmed` is False.
+        A lost answer is resolved by looking at the job: if it shows the cancellation, `confirmed`
+        is False; if it still runs, the request is sent once more.
 
         Raises:
             StateConflict: It has ended already; `job_status` is its status.
@@ -151,7 +156,7 @@ class FineTunes:
         """
         Delete a job. The service decides in which states a job can be deleted.
 
-        A lost answer is resolved by asking again, and then `confirmed` is False.
+        A lost answer is resolved by asking again: if the job is gone by then, `confirmed` is False.
 
         Args:
             job: The job.
@@ -581,9 +586,11 @@ class FineTunes:
                 sent.
             InvalidArgument: `journal` is not a regular file, or a bound not a number from 0;
                 nothing was deleted.
-            PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
+            PlanRefused: The plan is too old or made for elsewhere, or the journal is not its
+                own, damaged or in use; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
-            OSError: The journal cannot be written; its `report` has what was done by then.
+            OSError: The journal cannot be opened; nothing was deleted. Or a line of it cannot be
+                written; then `report` has what was done by then.
 
         Wire: `GET`, `DELETE /fine-tunes/{job_id}`, and `POST …/cancel` where asked for.
         """

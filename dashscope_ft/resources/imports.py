@@ -29,9 +29,9 @@ class Imports:
     """
     The model-import jobs of an account: `client.imports`.
 
-    A job is named by its id or by an `ImportJob`. Before anything is sent, every method raises
-    `InvalidArgument` for an id or a number that is out of bounds, and `TypeError` for an argument
-    of another type, such as a job of the other kind.
+    A job is named by its id or by an `ImportJob`. Before anything is sent, an invalid id,
+    number or field of a new job raises `InvalidArgument`, and what is neither an id nor such a
+    job raises `TypeError`. In `delete_many`, an invalid id is a failed outcome instead.
     """
 
     def __init__(self, transport: Transport, codec: Codec) -> None:
@@ -46,6 +46,9 @@ class Imports:
             time_field="gmt_create",
             read_deletion=_deleted,
         )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._jobs.transport.settings.base_url}>"
 
     def list(
         self,
@@ -133,14 +136,14 @@ class Imports:
         """
         Delete a job together with its files. Only ended jobs can be deleted.
 
-        A lost answer is resolved by asking again, and then `confirmed` is False.
+        A lost answer is resolved by asking again: if the job is gone by then, `confirmed` is False.
 
         Args:
             job: The job.
             missing_ok: Whether to return a receipt (`confirmed` False) if there is no such job.
 
         Returns:
-            A receipt whose `job` is the one that the service says it deleted.
+            A receipt whose `job` is the one that the service says it deleted, where it does.
 
         Raises:
             StateConflict: It has not ended; `job_status` is its status.
@@ -371,9 +374,11 @@ class Imports:
                 sent.
             InvalidArgument: `journal` is not a regular file, or a bound not a number from 0;
                 nothing was deleted.
-            PlanRefused: The plan is altered, too old, or made for elsewhere; nothing was deleted.
+            PlanRefused: The plan is too old or made for elsewhere, or the journal is not its
+                own, damaged or in use; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
-            OSError: The journal cannot be written; its `report` has what was done by then.
+            OSError: The journal cannot be opened; nothing was deleted. Or a line of it cannot be
+                written; then `report` has what was done by then.
 
         Wire: `GET`, `DELETE /custom_models/import/{job_id}`.
         """
