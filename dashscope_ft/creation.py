@@ -153,6 +153,8 @@ def import_fields(
         source=_needed("source", source),
         weight_type=weight_type,
         storage_info={"bucket_name": _needed("bucket_name", bucket_name), "object_key": folder},
+        bucket_name=None,  # not beside `storage_info` either
+        object_key=None,
     )
 
 

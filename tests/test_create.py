@@ -189,6 +189,8 @@ async def test_a_job_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> N
         {"extra": 5},
         {"extra": {"model_name": "qwen-max"}},
         {"extra": {"storage_info": {"bucket_name": "another"}}},
+        {"extra": {"bucket_name": "another"}},
+        {"extra": {"object_key": "another/"}},
     ],
 )
 async def test_an_import_that_cannot_be_created_as_it_is(wrong: dict[str, Any]) -> None:
