@@ -21,15 +21,20 @@ from .errors import Throttled
 
 LONGEST_PAUSE = 60.0  # seconds; a caller is told of longer ones instead of waiting
 
-_PAUSE = (0.25, 0.5)  # seconds without `Retry-After`: a floor, and what jitter adds to it
-_DOUBLINGS = 4  # of that pause at most, one for each refusal in a row
-_DIP = 0.25  # the share of the accepted rate by which a new pace starts below it
-_SETTLING = 2.5  # seconds to return to that rate, times the pause: after long ones probes cost more
+_SHORTEST_PAUSE = 0.25  # seconds, where the service sent no `Retry-After`
+_PAUSE_JITTER = 0.5  # seconds that jitter may add to that
+_MOST_DOUBLINGS = 4  # of such a pause, one for each refusal in a row
+_DIP = 0.25  # a new pace starts this share below the rate that the service last accepted
+_SETTLING = 2.5  # seconds to return to that rate; after a pause above a second, times its seconds
 _FEWEST = 5  # requests to return to it at least, so that a slow service refuses few of them
 _MEMORY = 1.0  # seconds over which the rate is averaged, so that a burst does not count as a rate
 _FASTEST = 1000.0  # requests a second; a pace beyond it holds nothing back
 
-_Line: TypeAlias = deque[tuple[asyncio.Future[bool], float]]  # who waits, and how patiently
+_Line: TypeAlias = deque[tuple[asyncio.Future[bool], float]]
+"""
+Those who wait for a turn: a future that is resolved with the turn, and the seconds that they can
+wait for a pause to end. True means that the turn begins with a wait for the pace.
+"""
 
 
 @define
@@ -40,37 +45,50 @@ class _Pace:
     A client that sends little therefore does not speed up while it is idle.
     """
 
-    borne: float
+    accepted_rate: float
     """Requests per second that the service last accepted; the curve's plateau."""
 
-    seen: float = 0.0
-    """The average rate since this pace began, in requests per second."""
+    average_rate: float = 0.0
+    """Requests per second since this pace began, on average."""
 
     admitted: int = 0
     """The requests that the service accepted since this pace began."""
 
     settling: float = _SETTLING
-    """Seconds at `borne` until the curve reaches its plateau."""
+    """Seconds at `accepted_rate` until the curve reaches its plateau."""
 
     @property
     def rate(self) -> float:
-        settled = self.admitted / max(_FEWEST, self.settling * self.borne)
-        return self.borne * (1 + _DIP * (settled - 1) ** 3)
+        """
+        The requests per second that are allowed now.
+        """
+        settled = self.admitted / max(_FEWEST, self.settling * self.accepted_rate)
+        return self.accepted_rate * (1 + _DIP * (settled - 1) ** 3)
 
     def admit(self) -> None:
+        """
+        Count a request that the service accepted.
+        """
         rate = self.rate
-        self.seen += (rate - self.seen) / (1 + _MEMORY * rate)
+        self.average_rate += (rate - self.average_rate) / (1 + _MEMORY * rate)
         self.admitted += 1
 
     def slower(self, pause: float) -> _Pace:
-        # A pace kept up for long is nearly right; of one refused at once, little was seen.
-        borne = (self.rate * self.seen) ** 0.5
-        return _Pace(borne, settling=_SETTLING * max(1.0, pause))
+        """
+        Return the pace to go on with after a refusal and a pause of so many seconds.
+        """
+        # The geometric mean: if this pace was kept up for long, both rates are nearly the same; if
+        # it was refused at once, the average is low, since little has shown that the pace is right.
+        accepted_rate = (self.rate * self.average_rate) ** 0.5
+        # After a long pause, a refusal costs more: so the next one is provoked later.
+        return _Pace(accepted_rate, settling=_SETTLING * max(1.0, pause))
 
 
 class Limiter:
     """
-    One for a client, on each event loop: listing, deleting and polling wait in the same line.
+    Gives out the turns of one client on one event loop; each request needs one.
+
+    Listing, deleting and polling wait in the same line.
 
     Args:
         concurrency: How many requests may be in flight at most.
@@ -94,22 +112,25 @@ class Limiter:
 
         self._max_in_flight = concurrency
         self._in_flight = 0
-        self._admitted = 0  # while there is no pace
-        self._pace: _Pace | None = None
-        self._refusals = 0  # since something was admitted
+        self._admitted = 0  # requests that the service accepted while there was no pace
+        self._pace: _Pace | None = None  # until the first refusal
+        self._refusals = 0  # since the service last accepted a request
+        # By the clock: the last refusal, the end of the pause, when the pace allows the next start.
         self._refused_at = self._opens_at = self._next_start = float("-inf")
 
-        # While there is a pace, one at a time waits for it at the door, the others behind.
+        # While there is a pace, one at a time has a turn and waits for the pace; the others wait in
+        # line behind that one.
         self._pacing_one = False
         self._retries: _Line = deque()
         self._newcomers: _Line = deque()
 
     def enter_at_once(self) -> bool:
         """
-        Take a turn if one is free without waiting; return whether it was.
+        Take a turn if there is one without waiting; return whether there was.
         """
         free = self._pace is None and not self._pacing_one and self._in_flight < self._max_in_flight
-        self._in_flight += free
+        if free:
+            self._in_flight += 1
         return free
 
     async def enter(self, patience: float, *, again: bool = False) -> None:
@@ -118,25 +139,25 @@ class Limiter:
 
         Args:
             patience: Seconds that the caller can wait for a pause to end.
-            again: Whether it had a turn before. Since then its time is running, so it goes
-                before those that had none; otherwise who comes first goes first.
+            again: Whether the call had a turn before. Its deadline is running since then, so it
+                goes before calls that had none; among equals, the first to come goes first.
 
         Raises:
             Throttled: The pause outlasts `patience`, or a minute; nothing was sent.
         """
         if self.enter_at_once():
             return
-        if error := self._outlasting(patience):
+        if error := self._throttled(patience):
             raise error
         await self._wait(patience, self._retries if again else self._newcomers)
 
     def leave(self) -> None:
         """
-        Release a turn.
+        Give a turn back.
         """
         self._in_flight -= 1
         if self._newcomers or self._retries:
-            self._let_in()
+            self._give_turns()
 
     def vacated(self) -> Limiter:
         """
@@ -154,13 +175,13 @@ class Limiter:
         pace = self._pace
         if pace is None:
             self._admitted += 1
-        elif self._clock() >= self._opens_at:  # else it was sent before the refusal
+        elif self._clock() >= self._opens_at:  # during a pause, it was sent before the refusal
             pace.admit()
             self._refusals = 0
             self._max_in_flight = min(self._max_in_flight + 1, self._concurrency)
             if pace.rate > _FASTEST:
                 self._pace, self._admitted, self._max_in_flight = None, 0, self._concurrency
-            self._let_in()
+            self._give_turns()
 
     def refused(self, sent_at: float, retry_after: float | None) -> None:
         """
@@ -173,22 +194,31 @@ class Limiter:
         now = self._clock()
         pause = retry_after or 0.0
         if self._pace is None or sent_at > self._refused_at:
-            if self._pace is None:
-                offered = min(_FASTEST, (self._in_flight + 1) / max(now - sent_at, 1 / _FASTEST))
-                self._pace = _Pace(offered, seen=min(offered, max(1, self._admitted)))
-            floor, more = _PAUSE
-            pause = max(pause, (floor + self._jitter(more)) * 2 ** min(self._refusals, _DOUBLINGS))
-            if self._refusals == 0:  # else it was the pause that was too short
-                self._pace = self._pace.slower(pause)
+            pace = self._pace or self._first_pace(now - sent_at)
+            own_pause = _SHORTEST_PAUSE + self._jitter(_PAUSE_JITTER)
+            pause = max(pause, own_pause * 2 ** min(self._refusals, _MOST_DOUBLINGS))
+            # Of refusals in a row, only the first blames the pace, the others a pause too short.
+            self._pace = pace.slower(pause) if self._refusals == 0 else pace
             self._refusals += 1
             self._refused_at = now
             self._max_in_flight = max(1, self._max_in_flight // 2)
         self._opens_at = max(self._opens_at, now + pause)
-        for place, patience in (*self._retries, *self._newcomers):
-            if not place.done() and (error := self._outlasting(patience)):
-                place.set_exception(error)
+        for turn, patience in (*self._retries, *self._newcomers):
+            if not turn.done() and (error := self._throttled(patience)):
+                turn.set_exception(error)
 
-    def _outlasting(self, patience: float) -> Throttled | None:
+    def _first_pace(self, seconds: float) -> _Pace:
+        """
+        Return the pace that the service refused, judged by how long it took to answer that.
+        """
+        in_flight = self._in_flight + 1  # the refused request has left already
+        offered = min(_FASTEST, in_flight / max(seconds, 1 / _FASTEST))  # Little's law
+        return _Pace(offered, average_rate=min(offered, max(1, self._admitted)))
+
+    def _throttled(self, patience: float) -> Throttled | None:
+        """
+        Return the error for a caller that cannot wait for the pause to end; None if it can.
+        """
         pause = self._opens_at - self._clock()
         if pause <= 0 or pause <= min(LONGEST_PAUSE, patience):
             return None
@@ -200,36 +230,42 @@ class Limiter:
         return error
 
     async def _wait(self, patience: float, line: _Line) -> None:
-        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        line.append((place, patience))
-        self._let_in()
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        line.append((turn, patience))
+        self._give_turns()
         may_go = False
         try:
-            if await place:
-                await self._wait_at_door(patience)
+            if await turn:
+                await self._wait_for_pace(patience)
             may_go = True
         finally:
-            # A cancellation may come together with the turn.
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self._pacing_one &= not place.result()
-                self._in_flight -= not may_go
-                self._let_in()
+            # A cancellation may come together with the turn, which is then given back.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                if turn.result():
+                    self._pacing_one = False
+                if not may_go:
+                    self._in_flight -= 1
+                self._give_turns()
 
-    async def _wait_at_door(self, patience: float) -> None:
+    async def _wait_for_pace(self, patience: float) -> None:
+        # In a loop, since a refusal may extend the pause meanwhile.
         while (wait := max(self._opens_at, self._next_start) - self._clock()) > 0:
-            if error := self._outlasting(patience):
+            if error := self._throttled(patience):
                 raise error
             await self._sleep(wait)
         if self._pace is not None:
             self._next_start = self._clock() + 1 / self._pace.rate
 
-    def _let_in(self) -> None:
+    def _give_turns(self) -> None:
+        """
+        Give turns to those who wait, as far as there are any.
+        """
         while not self._pacing_one and self._in_flight < self._max_in_flight:
             line = self._retries or self._newcomers
             if not line:
                 break
-            place, _ = line.popleft()
-            if not place.done():
+            turn, _ = line.popleft()
+            if not turn.done():
                 self._in_flight += 1
                 self._pacing_one = self._pace is not None
-                place.set_result(self._pacing_one)
+                turn.set_result(self._pacing_one)
