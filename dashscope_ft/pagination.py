@@ -1,5 +1,10 @@
 """
 Walks over numbered pages that lose nothing while the list changes.
+
+A walk reads overlapping windows of the list, several at once and ahead of its caller. It joins
+them one by one to a chain, which `stitching` proves to have no gap, and yields a job once the
+chain has reached it. Where a window does not link, the walk reads back from the end of the chain
+until one does.
 """
 
 from __future__ import annotations
@@ -9,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, MutableSet
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 from weakref import WeakSet
 
 from .arguments import check_count
@@ -29,23 +34,11 @@ from .stitching import (
 
 T = TypeVar("T")
 
-_FEWEST_ROWS = 20  # of a page that can lie across any place of the list
+_FEWEST_ROWS = 20  # smaller pages cannot overlap at every place of the list
 _MOST_BEYOND = 5  # rows read after what should be the end of the list
-_READ_AGAIN = 2  # times that a short page below its own total may be read again
+_READ_AGAIN = 2  # times that a page which contradicts itself may be read again
 
 _PendingWindow = asyncio.Future[Window | Exception]
-
-
-class Spawn(Protocol):
-    """
-    Starts a task that ends with the client at the latest.
-    """
-
-    def __call__(self, work: Coroutine[Any, Any, T], /) -> asyncio.Task[T]:
-        """
-        Start it.
-        """
-        ...
 
 
 class Listing(NamedTuple, Generic[T]):
@@ -56,8 +49,8 @@ class Listing(NamedTuple, Generic[T]):
     read: Callable[[int, int], Coroutine[Any, Any, Rows]]
     """Reads the page of a number and a size."""
 
-    spawn: Spawn
-    """Starts a read ahead of time."""
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    """Starts a task that reads ahead, and that ends with the client at the latest."""
 
     decode: Callable[[list[Row]], list[T]]
     """Turns rows into models."""
@@ -99,16 +92,16 @@ class AsyncPager(Generic[T]):
         return f"<{type(self).__name__}: iterate over it, or collect() it>"
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return self._started(self._jobs())
+        return self._tracked(self._jobs())
 
     async def __aenter__(self) -> Self:
-        self._walks = set(self._walks)  # held: the loop would close a dropped one later
+        self._walks = set(self._walks)  # no longer weak: a dropped walk would be closed too late
         return self
 
     async def __aexit__(self, *_: object) -> None:
         walks, self._walks = self._walks, WeakSet()
         for walk in walks:
-            with suppress(RuntimeError):  # another task is waiting in it, and has to end it
+            with suppress(RuntimeError):  # another task is waiting in this walk, and has to end it
                 await walk.aclose()
 
     def batches(self) -> AsyncGenerator[list[T], None]:
@@ -119,14 +112,14 @@ class AsyncPager(Generic[T]):
             ListingInconsistent: The listing could not be proven complete.
             DashScopeError: A request failed.
         """
-        return self._started(self._batches())
+        return self._tracked(self._batches())
 
     async def collect(self, limit: int | None = None) -> list[T]:
         """
         Return all jobs, or the first `limit` of them, for which fewer requests are sent.
 
         Args:
-            limit: How many jobs to give at most; all where None.
+            limit: The most jobs to return; None for all.
 
         Raises:
             InvalidArgument: `limit` is not a whole number from 0; nothing was sent.
@@ -149,7 +142,8 @@ class AsyncPager(Generic[T]):
             await walk.stop()
         return jobs[:limit]
 
-    # Not one generator inside the other: as it ends, a loop would close both at once, and fail.
+    # Neither of these two generators uses the other: a loop that ends closes all generators at
+    # once, and fails to close one that another is waiting in.
 
     async def _batches(self) -> AsyncGenerator[list[T], None]:
         walk = _Walk(self._listing)
@@ -168,7 +162,7 @@ class AsyncPager(Generic[T]):
         finally:
             await walk.stop()
 
-    def _started(self, walk: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    def _tracked(self, walk: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
         self._walks.add(walk)
         return walk
 
@@ -179,7 +173,7 @@ class _Walk(Generic[T]):
 
     Args:
         listing: The list.
-        limit: How many jobs are wanted; all where None.
+        limit: How many jobs are wanted; None for all.
         keeps_all: Whether the caller keeps every job anyway, so that more may be read ahead.
     """
 
@@ -192,23 +186,23 @@ class _Walk(Generic[T]):
         self._turns = asyncio.Semaphore(listing.concurrency)
         self._largest = listing.page_size
         self._seen: set[str] = set()  # the jobs of the chain
-        self._jobs: dict[str, T] = {}  # those that were read and have not joined it yet
+        self._jobs: dict[str, T] = {}  # jobs that were read and have not joined the chain yet
         self._started = False
         self._ended = False
-        self._given = 0
+        self._given = 0  # jobs that the caller got
         self._reads = 0  # windows that the chain has asked for or passed, and those read again
-        self._useful_reads = 0  # those that brought something new
-        self._tail: Window
-        self._ahead: deque[_PendingWindow] = deque()  # windows behind the chain, arrived or not
+        self._useful_reads = 0  # windows that brought something new
+        self._tail: Window  # the last window of the chain
+        self._ahead: deque[_PendingWindow] = deque()  # windows after the chain, arrived or not
         self._readers: list[asyncio.Task[None]] = []
         self._total = 0  # jobs, by the latest reply
         self._order_is_kept: bool | None = None  # among jobs of one second; None until needed
-        self._horizon = 0  # the index up to which windows are being read
-        self._end = 0  # the index up to which they are to be
+        self._horizon = 0  # the index up to which windows are planned
+        self._last_horizon = 0  # the index up to which they are to be planned
 
     async def next(self) -> list[T]:
         """
-        Return what the caller wants of the next window that brings any of it; empty at the end.
+        Return the next jobs that the caller wants: those of one window; empty at the end.
         """
         while not self._ended:
             job_ids = await self._advance() if self._started else await self._begin()
@@ -229,13 +223,16 @@ class _Walk(Generic[T]):
         End all reads ahead.
         """
         self._ahead.clear()
-        self._end = 0
+        self._last_horizon = 0
         for reader in self._readers:
             reader.cancel()
         if self._readers:
             await asyncio.wait(self._readers)
 
     async def _begin(self) -> list[str]:
+        """
+        Read the head of the list, which begins the chain, and return its jobs.
+        """
         self._started = True
         return self._join(await self._read(Span(1, self._largest)), anchored=True)
 
@@ -251,15 +248,19 @@ class _Walk(Generic[T]):
                     return await self._bridge(window if joint is Link.TIED else None)
                 self._drop_next()
                 return self._join(window)
-            self._drop_next()  # all that it shows lies behind
+            self._drop_next()  # the chain has all that it shows
         return await self._bridge(None)
 
     async def _bridge(self, tied: Window | None) -> list[str]:
         """
-        Read on from the chain, from further and further back, until a window joins it.
+        Read windows that begin further and further back in the chain, until one joins it.
 
         Args:
-            tied: A window that meets the chain among jobs of one second.
+            tied: A window that was read and meets the chain among jobs of one second; None if
+                there is none.
+
+        Returns:
+            The jobs that are new in the window that joined.
         """
         tail, back = self._tail, OVERLAP
         while True:
@@ -297,16 +298,21 @@ class _Walk(Generic[T]):
 
     async def _check_end(self) -> None:
         """
-        If no total confirms that the list ends with the last window, read on, row by row, until
-        there is none: the service may have cut the page short without saying so. A row that the
-        chain has only shows that jobs were created meanwhile.
+        Make sure that the list ends with the chain, if the service's total does not confirm it.
+
+        The service may have cut the last page short without saying so. So read single rows after
+        it until there is none. A row that the chain has already is no objection: it stands there
+        since jobs were created meanwhile.
+
+        Raises:
+            ListingInconsistent: There is a row that the chain does not have, or there are too many.
         """
         tail = self._tail
         if not tail.job_ids or tail.total >= tail.covered:
             return
         beyond = tail
-        for place in range(tail.covered + 1, tail.covered + 1 + _MOST_BEYOND):
-            beyond = await self._read(Span(place, 1))
+        for page_no in range(tail.covered + 1, tail.covered + 1 + _MOST_BEYOND):
+            beyond = await self._read(Span(page_no, 1))
             if not beyond.job_ids:
                 return
             if not beyond.ids <= self._seen:
@@ -315,15 +321,21 @@ class _Walk(Generic[T]):
 
     def _end_of_tail(self) -> int:
         """
-        Where the chain ends now, at worst: new jobs are before it, and those that are gone since
-        then may all have been in it.
+        Return the index at which the chain ends by now, estimated by how the total has changed.
+
+        New jobs stand before the chain's end, and raise its index. Deleted jobs may all have stood
+        there too, so each is assumed to lower it.
         """
         tail = self._tail
         return tail.covered + (self._total - tail.total if self._total and tail.total else 0)
 
     def _join(self, window: Window, *, anchored: bool = False) -> list[str]:
         """
-        Make a window the chain's tail. One at the head of the list needs no link.
+        Make a window the chain's tail, and return the jobs that are new in it.
+
+        Args:
+            window: The window, which links to the chain.
+            anchored: Whether it needs no link, since it is the head of the list.
         """
         fresh = take_unseen(window, self._seen, anchored=anchored)
         self._useful_reads += bool(fresh)
@@ -341,58 +353,58 @@ class _Walk(Generic[T]):
 
     def _read_ahead(self) -> None:
         """
-        Keep as many readers busy as there may be.
+        Start as many readers as may run at once and have something to read.
         """
         tail, listing = self._tail, self._listing
-        self._end = tail.total
+        self._last_horizon = tail.total
         if self._limit is not None:
-            self._end = min(self._end, tail.covered + self._limit - self._given)
+            self._last_horizon = min(tail.total, tail.covered + self._limit - self._given)
         self._readers = [reader for reader in self._readers if not reader.done()]
-        while len(self._readers) < listing.concurrency and (planned := self._plan()):
-            reader = listing.spawn(self._read_on(*planned))
+        while len(self._readers) < listing.concurrency and (planned := self._plan_ahead()):
+            reader = listing.spawn(self._keep_reading(*planned))
             reader.add_done_callback(self._reader_ended)
             self._readers.append(reader)
 
-    def _plan(self) -> tuple[Span, _PendingWindow] | None:
+    def _plan_ahead(self) -> tuple[Span, _PendingWindow] | None:
         """
         Plan the next window to read ahead: its span, and the future that will hold it. None if
         enough windows are waiting already, or all of the list is planned.
         """
-        if len(self._ahead) >= self._most_ahead or self._horizon >= self._end:
+        if len(self._ahead) >= self._most_ahead or self._horizon >= self._last_horizon:
             return None
         span = next_span(self._horizon, OVERLAP, self._largest)
         if span.end <= self._horizon:
             return None
         self._horizon = span.end
-        place: _PendingWindow = asyncio.get_running_loop().create_future()
-        self._ahead.append(place)
-        return span, place
+        pending: _PendingWindow = asyncio.get_running_loop().create_future()
+        self._ahead.append(pending)
+        return span, pending
 
-    async def _read_on(self, span: Span, place: _PendingWindow) -> None:
+    async def _keep_reading(self, span: Span, pending: _PendingWindow) -> None:
         """
-        Read a window, and go on with the next at once rather than at the consumer's next turn.
+        Read a window, then plan and read the next, without waiting for the caller in between.
         """
         while True:
             try:
-                got: Window | Exception = await self._window(span)
-            except Exception as error:  # noqa: BLE001 - it is raised where its place is reached
+                got: Window | Exception = await self._read_uncounted(span)
+            except Exception as error:  # noqa: BLE001 - it is raised when the chain gets there
                 got = error
-            if not place.done():
-                place.set_result(got)
-            planned = None if isinstance(got, Exception) else self._plan()
+            if not pending.done():
+                pending.set_result(got)
+            planned = None if isinstance(got, Exception) else self._plan_ahead()
             if planned is None:
                 return
-            span, place = planned
+            span, pending = planned
 
     def _reader_ended(self, reader: asyncio.Task[None]) -> None:
         if reader.cancelled():
-            for place in self._ahead:
-                if not place.done():
-                    place.set_result(ClientClosed("This client was closed during the walk."))
+            for pending in self._ahead:
+                if not pending.done():
+                    pending.set_result(ClientClosed("This client was closed during the walk."))
 
     async def _next_ahead(self) -> Window:
         """
-        Wait for the next window that was read ahead, and leave it in its place.
+        Return the next window that was read ahead, once it has arrived; it stays in line.
         """
         got = await self._ahead[0]  # without a shield: a wait that is cancelled ends the walk
         if isinstance(got, Exception):
@@ -400,21 +412,27 @@ class _Walk(Generic[T]):
         return got
 
     async def _read(self, span: Span) -> Window:
+        """
+        Read a window that the chain needs now.
+        """
         self._count_read()
-        return await self._window(span)
+        return await self._read_uncounted(span)
 
     def _count_read(self) -> None:
         """
-        Count a read against what a walk may cost.
+        Count a read.
+
+        Raises:
+            ListingInconsistent: The walk takes too many reads for what they bring.
         """
         self._reads += 1
-        # Those ahead of the chain are planned, though nobody knows yet what they bring.
+        # Windows that were read ahead count as useful until the chain reaches them.
         if self._reads > 4 * (self._useful_reads + len(self._ahead)) + 20:
             raise self._inconsistent(self._total)
 
-    async def _window(self, span: Span) -> Window:
+    async def _read_uncounted(self, span: Span) -> Window:
         """
-        Read a window, and read it again if it contradicts itself.
+        Read a window, and read it again if it contradicts itself; only these repetitions count.
         """
         again = 0
         while True:
@@ -440,11 +458,12 @@ class _Walk(Generic[T]):
 
     def _decode(self, reply: Rows) -> None:
         """
-        Decode the rows after those that other windows have shown: jobs need less memory than rows.
+        Decode the rows at once, since jobs need less memory than rows; but not those at the
+        beginning that other windows have shown.
         """
         job_ids, seen, jobs = reply.job_ids, self._seen, self._jobs
         known = (job_id in seen or job_id in jobs for job_id in job_ids)
-        begin = next((place for place, is_known in enumerate(known) if not is_known), len(job_ids))
+        begin = next((index for index, is_known in enumerate(known) if not is_known), len(job_ids))
         jobs.update(zip(job_ids[begin:], self._listing.decode(reply.rows[begin:]), strict=True))
 
     def _inconsistent(
