@@ -1,5 +1,9 @@
 """
 Many jobs, an outcome for each.
+
+A run has one task that reads the source, and one for each job under way. The first takes a job as
+soon as there is room for it; the others begin their work only while the consumer waits for an
+outcome. A run that stops begins nothing more, and records what is known of every job it took.
 """
 
 from __future__ import annotations
@@ -32,16 +36,16 @@ from .outcomes import (
 )
 
 Stopping: TypeAlias = Callable[[], bool]
-"""Says whether the run has stopped, and so whether a request not yet sent must stay unsent."""
+"""Returns whether the run is stopping; if so, a request not yet sent must not be sent."""
 
 GRACE: Final = 10.0
 """Seconds that a run left early waits for what is in flight."""
 
 NOTHING_HAPPENED: Final = (ConnectionFailed, DeadlineExceeded)
-"""Errors that, in a run that is stopping, leave a job as if it had never begun."""
+"""Errors that prove that nothing happened: in a run that stops, their job was not attempted."""
 
 NOTHING_WILL_WORK: Final = (AuthenticationFailed, ClientClosed)
-"""Errors that stop a run, since each further request would end in them too."""
+"""Errors that stop a run, since each further request would fail in the same way."""
 
 
 class Work(Protocol):
@@ -58,12 +62,13 @@ class Work(Protocol):
 
     async def settle(self, job_id: str, job: AnyJob | None, stopping: Stopping) -> Outcome:
         """
-        Do it and say what came of it; a failure is an outcome, not an exception.
+        Do the work on one job and return its outcome; a failure is an outcome, not an exception.
 
         Args:
-            job_id: The job.
-            job: The job where it was seen, None for a bare id.
-            stopping: Must be called right before a request that changes a job is sent.
+            job_id: The job's id.
+            job: The job, if the source gave one; None for a bare id.
+            stopping: Must be called right before a request that changes a job is sent; if it
+                returns True, that request must not be sent.
         """
         ...
 
@@ -78,15 +83,15 @@ class AsyncOutcomes:
     """
     A run over many jobs: `async for` an `Outcome` each as it ends, or `await .report()`.
 
-    The run starts at the first of them and serves one loop only. Jobs begin only while
-    the caller waits for the next outcome, and at most `concurrency` are under way, so that
-    a loop left early begins nothing more. The source is read as jobs begin, one ahead. An id
-    that comes twice counts once. A job that fails is an outcome and stops no other, except
-    for a refused key or a closed client: then what comes after is skipped as `not_attempted`.
+    The run starts with either, and can be used once. Jobs begin only while the caller waits for
+    the next outcome, and at most `concurrency` are under way, so that a loop left early begins
+    nothing more. The source is read as jobs begin, one ahead. An id that comes twice counts
+    once. A job that fails is an outcome and stops no other, except for a refused key or a
+    closed client: then the jobs that follow are skipped as `not_attempted`.
 
     Leaving the loop early, by `break`, an exception or cancellation, waits up to 10 s for what
-    is under way; `async with` on the run, or `aclose()`, makes sure of it at once.
-    A second cancellation does not wait.
+    is under way. After a `break`, that happens within the event loop's next turns; `async with`
+    on the run, or `aclose()`, does it at once. A second cancellation does not wait.
 
     Raises:
         TypeError: If an item is neither an id nor a job of the right kind: for a collection
@@ -109,7 +114,7 @@ class AsyncOutcomes:
         if isinstance(jobs, Collection):
             jobs = list(jobs)  # a copy: the caller may cross off theirs during the run
             for job in jobs:
-                _named(job, model)
+                _id_and_job(job, model)
         self._jobs = jobs
         self._work = work
         self._model = model
@@ -121,15 +126,14 @@ class AsyncOutcomes:
         self._consumer_waits = False
         self._stopping = False
         self._source_task: asyncio.Task[None] | None = None
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._ready: deque[Outcome] = deque()
+        self._under_way: set[asyncio.Task[None]] = set()  # a task for each job
+        self._ready: deque[Outcome] = deque()  # outcomes that the consumer has not got yet
         self._outcomes: list[Outcome] = []
-        self._error: BaseException | None = None
-        # Jobs may begin while the consumer waits, if fewer than `concurrency` are under way; and
-        # it wakes when an outcome came or a task ended.
-        self._may_begin = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._changed = asyncio.Event()
+        self._error: BaseException | None = None  # what the run is to end in
+
+        self._may_begin = asyncio.Event()  # the consumer waits, or the run is stopping
+        self._has_room = asyncio.Event()  # another job may be taken from the source
+        self._changed = asyncio.Event()  # an outcome came, or a task ended
 
     def __repr__(self) -> str:
         name = type(self).__name__
@@ -204,7 +208,7 @@ class AsyncOutcomes:
         try:
             await _all_done(self._tasks(), timeout=self._grace)
         finally:
-            # Out of patience, or interrupted a second time.
+            # The grace is over, or the wait was cancelled.
             for task in tuple(self._tasks()):
                 task.cancel()
             await self._all_accounted()
@@ -222,21 +226,26 @@ class AsyncOutcomes:
 
     async def _all_accounted(self) -> None:
         """
-        Wait until cancelled tasks have ended and have their outcome, even if cancelled again:
-        some frameworks cancel at every turn.
+        Wait until the cancelled tasks have ended and their outcomes are recorded.
+
+        A further cancellation does not end this wait: some frameworks cancel at every turn.
         """
-        interruption: asyncio.CancelledError | None = None
+        cancellation: asyncio.CancelledError | None = None
         while tasks := self._tasks():
             try:
                 await _all_done(tasks)
                 await asyncio.sleep(0)  # for the callbacks that record the outcomes
             except asyncio.CancelledError as again:
-                interruption = again
-        if interruption is not None:
-            raise interruption
+                cancellation = again
+        if cancellation is not None:
+            raise cancellation
 
     async def _more(self) -> bool:
-        # Jobs begin between here and the return, never while the caller handles an outcome.
+        """
+        Wait for an outcome; return False if the run has ended and there is none.
+
+        Jobs begin during this wait only, never while the consumer handles an outcome.
+        """
         self._consumer_waits = True
         self._may_begin.set()
         self._update_room()
@@ -255,10 +264,13 @@ class AsyncOutcomes:
         return bool(self._ready)
 
     async def _read_source(self) -> None:
+        """
+        Begin a task for each job, once there is room for it; after a stop, only record the job.
+        """
         seen = set[str]()
         async with aclosing(_each(self._jobs)) as items:
             async for item in items:
-                job_id, job = _named(item, self._model)
+                job_id, job = _id_and_job(item, self._model)
                 if job_id in seen:
                     await asyncio.sleep(0)  # an endless source of one id must not hold the loop
                     continue
@@ -283,6 +295,10 @@ class AsyncOutcomes:
         self._changed.set()
 
     def _begin(self, job_id: str, job: AnyJob | None) -> None:
+        """
+        Start the task of a job.
+        """
+
         def ended(task: asyncio.Task[None]) -> None:
             self._under_way.discard(task)
             if task.cancelled():
@@ -300,15 +316,20 @@ class AsyncOutcomes:
         await _until(self._may_begin)
         outcome = await self._work.settle(job_id, job, lambda: self._stopping)
         if isinstance(outcome.error, NOTHING_WILL_WORK):
-            self._stopping = True
+            self._stopping = True  # not `_stop`: the source is read on, to account for the rest
         self._record(outcome)
 
     def _fail(self, error: BaseException) -> None:
-        # A bug or a callback that raised, not a job that failed: the run must end.
+        """
+        End the run in an error that is no job's, but a bug's or a callback's.
+        """
         self._error = self._error or error
         self._stop()
 
     def _stop(self) -> None:
+        """
+        Begin nothing more, and stop reading the source.
+        """
         self._stopping = True
         self._may_begin.set()
         if self._source_task is not None:
@@ -335,9 +356,9 @@ class AsyncOutcomes:
             self._has_room.clear()
 
     def _tasks(self) -> set[asyncio.Task[None]]:
-        return (
-            self._under_way if self._source_task is None else {self._source_task, *self._under_way}
-        )
+        if self._source_task is None:
+            return self._under_way
+        return {self._source_task, *self._under_way}
 
 
 class Change:
@@ -346,9 +367,9 @@ class Change:
 
     Args:
         action: The word for what is done.
-        act: Does it to one job id. It asks its second argument right before each request, and
-            if that says True, sends nothing and raises `ConnectionFailed` or `DeadlineExceeded`.
-            A job for which it never asked counts as one of which nothing was sent.
+        act: Makes the change to the job with an id. Its second argument is called right before
+            each request; if that returns True, it sends nothing and raises `ConnectionFailed` or
+            `DeadlineExceeded`. Where it was never called, nothing was sent about that job.
         missing_ok: Whether an id that is not found counts as done.
     """
 
@@ -362,23 +383,23 @@ class Change:
         self.action: Action = action
         self._act = act
         self._missing_ok = missing_ok
-        self._sent = set[str]()  # the jobs of which a request may have been received
+        self._sent = set[str]()  # the jobs about which a request may have been received
 
     async def settle(self, job_id: str, job: AnyJob | None, stopping: Stopping) -> Outcome:
         """
-        Do it, unless the run has stopped.
+        Make the change, unless the run has stopped.
         """
         if stopping():
             return skipped(self.action, job_id, "not_attempted", job=job)
 
-        def kept_back() -> bool:
+        def stopping_or_sent() -> bool:
             if stopping():
                 return True
             self._sent.add(job_id)
             return False
 
         try:
-            receipt = await self._act(job_id, kept_back)
+            receipt = await self._act(job_id, stopping_or_sent)
         except NotFound as error:
             if error.is_from_service and job is not None:
                 return skipped(self.action, job_id, "already_gone", error=error, job=job)
@@ -394,7 +415,8 @@ class Change:
 
     def interrupted(self, job_id: str, job: AnyJob | None) -> Outcome:
         """
-        Return an outcome that says whether it may have been done.
+        Return the outcome of a job whose `settle` was cut off: the change may have been made only
+        if a request was sent.
         """
         if job_id in self._sent:
             return failed(self.action, job_id, interruption(job_id), job=job)
@@ -412,7 +434,7 @@ def check_many(jobs: object) -> None:
         raise TypeError(f"Many jobs are an iterable of ids or jobs, not {type(jobs).__name__}.")
 
 
-def _named(item: object, model: type[AnyJob]) -> tuple[str, AnyJob | None]:
+def _id_and_job(item: object, model: type[AnyJob]) -> tuple[str, AnyJob | None]:
     if isinstance(item, str):
         return item, None
     if isinstance(item, model):
@@ -438,7 +460,7 @@ async def _each(
 
 
 async def _until(event: asyncio.Event) -> None:
-    while not event.is_set():  # it may be cleared again before the one who waits comes to run
+    while not event.is_set():  # it may be cleared again before this task gets to run
         await event.wait()
 
 

@@ -48,7 +48,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_LINGER: Final = GRACE + 5.0  # seconds; a run that was left takes the grace, and a moment to end
+_LINGER: Final = GRACE + 5.0  # seconds; a run that was left may take its grace, and time to end
 
 
 class BlockingWrapper(Generic[A]):
@@ -82,7 +82,7 @@ def blocking(
 ) -> Callable[Concatenate[BlockingWrapper[A], P], T]: ...
 def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Make an operation one that blocks, with the parameters and the docstring it has.
+    Turn an operation into one that blocks, with the same parameters and docstring.
     """
     waits = iscoroutinefunction(operation)
 
@@ -101,9 +101,10 @@ def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
 
 def _documented_as(operation: Callable[..., Any]) -> Callable[[Function], Function]:
     """
-    Take over an operation's docstring and signature, in blocking words.
+    Give a function the docstring and the signature of an operation, with blocking types.
     """
     described = signature(operation)
+    # An `AsyncGenerator` has two type parameters, a `Generator` three.
     answer = described.return_annotation.replace("Async", "").replace(", None]", ", None, None]")
 
     def describe(function: Function) -> Function:
@@ -118,7 +119,7 @@ def _with_parameters_of(
     constructor: Callable[Concatenate[Any, P], None],
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
     """
-    Take over a constructor's signature, for people and for type checkers.
+    Give a constructor the signature of another one; type checkers see its parameters, too.
     """
     return _documented_as(constructor)
 
@@ -188,11 +189,12 @@ class Outcomes(BlockingWrapper[AsyncOutcomes]):
     """
     A run over many jobs: `for` an `Outcome` each as it ends, or `.report()`.
 
-    The run starts at the first of them. Jobs begin only while the caller waits for the next
-    outcome, and at most `concurrency` are under way, so that a loop left early begins nothing
-    more. An id that comes twice counts once. A job that fails is an outcome and stops no
-    other, except for a refused key or a closed client: then what comes after is skipped as
-    `not_attempted`. A pager is walked as jobs begin; another iterator is read to its end first.
+    The run starts with either, and can be used once. Jobs begin only while the caller waits for
+    the next outcome, and at most `concurrency` are under way, so that a loop left early begins
+    nothing more. An id that comes twice counts once. A job that fails is an outcome and stops
+    no other, except for a refused key or a closed client: then the jobs that follow are skipped
+    as `not_attempted`. A pager is walked as jobs begin; any other iterator is read to its end
+    first.
 
     Leaving the loop early, by `break`, an exception or Ctrl-C, waits up to 10 s for what is
     under way. A second Ctrl-C does not wait. `so_far` has the outcomes.
