@@ -102,7 +102,7 @@ class FineTuneJob:
     """The newer form of `validation_file_ids`."""
 
     hyper_parameters: dict[str, Any] | None = None
-    """What the job was created with, untouched: a number may come as a string."""
+    """The hyperparameters it was created with, untouched: a number may come as a string."""
 
     create_time: datetime | None = None
     """When the job was created, aware."""
@@ -300,6 +300,12 @@ class Page(Generic[T]):
 
 
 Noun = Literal["fine_tunes", "imports"]
+
+NOUN_IN_WORDS: Final[Mapping[Noun, str]] = {
+    "fine_tunes": "fine-tuning jobs",
+    "imports": "import jobs",
+}
+"""What to call the jobs of each kind, for messages."""
 
 AnyJob: TypeAlias = FineTuneJob | ImportJob
 

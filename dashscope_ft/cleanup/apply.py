@@ -59,10 +59,10 @@ from .guards import check_guards, check_place
 from .journal import Journal
 from .plan import Plan, PlanEntry
 
-_CLASSES: Final[dict[Noun, type[AnyJob]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
-_FIRST_INTERVAL: Final = 0.25  # seconds
+_JOB_CLASSES: Final[dict[Noun, type[AnyJob]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
+_FIRST_INTERVAL: Final = 0.25  # seconds from a cancellation to the first look at the job
 
-# After these, except for a `ServiceError`, the request is known to have changed nothing.
+# These errors prove that the request changed nothing, except for `ServiceError`, an `APIError`.
 _NOTHING_CHANGED: Final = (
     APIError,
     ClientClosed,
@@ -77,7 +77,7 @@ class Service(Protocol):
     """
     What a clean-up needs of the service.
 
-    `stopping` is asked right before a request is sent; if it says True, nothing is sent and
+    `stopping` is called right before a request is sent; if it returns True, nothing is sent and
     `ConnectionFailed` or `DeadlineExceeded` is raised.
     """
 
@@ -103,14 +103,14 @@ class Service(Protocol):
 @frozen(kw_only=True)
 class Patience:
     """
-    How long to wait for a job to be cancelled, and by which clock.
+    How long to wait until a cancelled job has ended, and by which clock.
     """
 
     deadline: float = 300.0
-    """Seconds until a job that is not cancelled by then is left alone."""
+    """Seconds to wait at most; a job that has not ended by then is left alone."""
 
     poll_interval: float = 5.0
-    """Seconds between two looks; the first ones follow sooner."""
+    """Seconds between two looks at the job; between the first ones it is less."""
 
     clock: Callable[[], float] = time.monotonic
     """Seconds, monotonic."""
@@ -153,16 +153,16 @@ async def apply_plan(
         workspace: The workspace that it asks, None for the key's own.
         concurrency: How many jobs are under way at most.
         journal: A file from which a later call with the same plan resumes: what is done stands,
-            and what failed or was not attempted is tried again. None: nothing is remembered.
-            A `Journal` that is closed is read from, and not written to.
+            and what failed or was not attempted is tried again. None for no file. A closed
+            `Journal` is read from, but not written to.
         max_deletes: How many jobs the plan may name.
         max_percent: The largest share of the listed jobs that it may name, in percent.
         cancel_running: Whether a job that is not finished is cancelled first. Otherwise, or if
             it is not `CANCELED` in time, it is skipped for its state.
         on_outcome: Called with each outcome, also while a cancelled run waits.
-        patience: How long to wait for a job to be cancelled.
-        grace: Seconds to wait for what is under way when cancelled.
-        now: The aware present time.
+        patience: How long to wait until a cancelled job has ended.
+        grace: Seconds to wait for what is under way when the run itself is cancelled.
+        now: Returns the present time, aware.
 
     Raises:
         PlanRefused: The plan was made elsewhere or too long ago, or the journal is not its own
@@ -173,12 +173,14 @@ async def apply_plan(
     """
     check_place(plan, noun=noun, base_url=base_url, workspace=workspace, now=now())
     check_guards(plan, max_deletes=max_deletes, max_percent=max_percent)
-    with _opened(journal, plan, now) as memory:
-        work = _Application(plan, service, memory, patience, cancel_running=cancel_running)
+    if not isinstance(journal, Journal):
+        journal = Journal(plan.digest, journal, now=now)
+    with journal:
+        work = _Application(plan, service, journal, patience, cancel_running=cancel_running)
         run = AsyncOutcomes(
             [entry.job_id for entry in plan.entries],
             work,
-            model=_CLASSES[noun],
+            model=_JOB_CLASSES[noun],
             concurrency=concurrency,
             on_outcome=on_outcome,
             grace=grace,
@@ -193,15 +195,13 @@ async def apply_plan(
         return run.so_far
 
 
-def _opened(
-    journal: str | os.PathLike[str] | Journal | None, plan: Plan, now: Callable[[], datetime]
-) -> Journal:
-    return journal if isinstance(journal, Journal) else Journal(plan.digest, journal, now=now)
-
-
 class _Application:
     """
-    One plan being applied: a look, an intent, a deletion and an outcome for each job.
+    The application of one plan: the work of a bulk run, which settles one job at a time.
+
+    For each job it takes a look at the job, writes the intent to delete it, deletes it, and writes
+    the outcome. An intent in the journal without an outcome leaves a doubt: the change may have
+    been made.
     """
 
     action: Action = "delete"
@@ -231,21 +231,22 @@ class _Application:
         return outcome
 
     def interrupted(self, job_id: str, job: AnyJob | None) -> Outcome:
-        return self._journal.standing(job_id) or self._not_attempted(job_id, job=job)
+        return self._journal.standing(job_id) or self._unsettled(job_id, job=job)
 
     def account(self, so_far: Report) -> Report:
         """
         Complete the report of a run that ended early with the jobs it never reached.
         """
-        told = {outcome.job_id for outcome in so_far.outcomes}
-        rest = [self.interrupted(job_id, None) for job_id in self._entries if job_id not in told]
+        known = {outcome.job_id for outcome in so_far.outcomes}
+        rest = [self.interrupted(job_id, None) for job_id in self._entries if job_id not in known]
         return Report(outcomes=(*so_far.outcomes, *rest))
 
-    def _not_attempted(
+    def _unsettled(
         self, job_id: str, *, error: DashScopeError | None = None, job: AnyJob | None = None
     ) -> Outcome:
         """
-        Report that the job was left alone, unless it may have been cancelled or deleted before.
+        Return the outcome of a job that a stopping run left: `not_attempted`, unless it may have
+        been cancelled or deleted by this run or an earlier one.
         """
         if doubt := self._doubt(job_id):
             return failed("delete", job_id, doubt, job=job)
@@ -257,15 +258,15 @@ class _Application:
         """
         if self._journal.may_have("delete", job_id):
             return _unwritten(job_id) if self._journal.broken else interruption(job_id)
-        return _only_cancelled(job_id) if self._journal.may_have("cancel", job_id) else None
+        return _maybe_cancelled(job_id) if self._journal.may_have("cancel", job_id) else None
 
     def _failed(
-        self, job_id: str, error: DashScopeError, job: AnyJob | None, *, has_looked: bool
+        self, job_id: str, error: DashScopeError, job: AnyJob | None, *, reached_deletion: bool
     ) -> Outcome:
         """
-        Report a failure. Without a look at the job, what was in doubt about it still is.
+        Return the outcome of a failure. If it came before the deletion, an earlier doubt remains.
         """
-        doubt = None if has_looked else self._doubt(job_id)
+        doubt = None if reached_deletion else self._doubt(job_id)
         if doubt is None or isinstance(error, NOTHING_WILL_WORK):  # which has to stop the run
             return failed("delete", job_id, error, job=job)
         unknown = OutcomeUnknown(
@@ -278,13 +279,16 @@ class _Application:
         return failed("delete", job_id, unknown, job=job)
 
     async def _outcome(self, entry: PlanEntry, stopping: Stopping) -> Outcome:
+        """
+        Look at a job, delete it if it is still as planned, and return what came of it.
+        """
         job_id = entry.job_id
         if stopping():
-            return self._not_attempted(job_id)
-        # An earlier run intended it, and did not record how it ended.
+            return self._unsettled(job_id)
+        # An earlier run intended to delete the job, and did not record how that ended.
         in_doubt = self._journal.may_have("delete", job_id)
         job: AnyJob | None = None
-        has_looked = False
+        reached_deletion = False
         try:
             job = await self._service.get(job_id, stopping)
             skip = self._skip_if_changed(entry, job) or await self._cancel_if_running(
@@ -293,12 +297,12 @@ class _Application:
             if skip is not None:
                 return skip
             if stopping():
-                return self._not_attempted(job_id, job=job)
-            has_looked = True
+                return self._unsettled(job_id, job=job)
+            reached_deletion = True
             receipt = await self._change("delete", self._service.delete, job_id, stopping)
         except NotFound as error:
             if not error.is_from_service:
-                return self._failed(job_id, error, job, has_looked=has_looked)
+                return self._failed(job_id, error, job, reached_deletion=reached_deletion)
             if in_doubt:
                 unconfirmed = Receipt(job_id=job_id, request_id=error.request_id, confirmed=False)
                 return done("delete", unconfirmed, job=job)
@@ -307,25 +311,28 @@ class _Application:
             return _skip(job_id, "state", error=error, job=job)
         except DashScopeError as error:
             if stopping() and isinstance(error, NOTHING_HAPPENED):
-                return self._not_attempted(job_id, error=error, job=job)
-            return self._failed(job_id, error, job, has_looked=has_looked)
+                return self._unsettled(job_id, error=error, job=job)
+            return self._failed(job_id, error, job, reached_deletion=reached_deletion)
         return done("delete", receipt, job=job)
 
     def _skip_if_changed(self, entry: PlanEntry, job: AnyJob) -> Outcome | None:
+        """
+        Return the outcome of a job that is not as planned any more, or is to stay; else None.
+        """
         fresh = Facts.of(job)
-        if _identity(fresh) == _identity(entry):
-            return self._skip_if_kept(entry, job)
-        if self._journal.may_have("cancel", entry.job_id) and _only_ended(entry, fresh):
+        if _identity(fresh) != _identity(entry):
+            if not (self._journal.may_have("cancel", entry.job_id) and _only_ended(entry, fresh)):
+                return _skip(entry.job_id, "changed", job=job)
             # An earlier run cancelled it; to go on with that takes the same consent.
             if not self._cancel_running:
                 return _skip(entry.job_id, "state", job=job)
-            return self._skip_if_kept(entry, job)
-        return _skip(entry.job_id, "changed", job=job)
+        return self._skip_if_kept(entry, job)
 
     def _skip_if_kept(self, entry: PlanEntry, job: AnyJob) -> Outcome | None:
         """
-        Ask the selection once more, about the job as it is now.
+        Ask the selection once more; return an outcome if the job is to stay now, else None.
         """
+        # With the status it was planned with, since it may have been cancelled in order to go.
         planned = evolve(Facts.of(job), status=entry.status, end_time=entry.end_time)
         why_not = self._plan.selection.why_not(planned, self._plan.created)
         if why_not and why_not[0] in ("protected", "undecidable"):
@@ -338,7 +345,10 @@ class _Application:
         self, entry: PlanEntry, job: AnyJob, stopping: Stopping
     ) -> Outcome | None:
         """
-        Cancel a job that has not ended; return an outcome if it must be skipped, else None.
+        Cancel a job that has not ended, and wait until it has.
+
+        Returns:
+            The outcome if the job must be skipped; None if it can be deleted now.
         """
         job_id = entry.job_id
         if job.status in FINISHED_STATUSES:
@@ -346,11 +356,11 @@ class _Application:
         if not self._cancel_running or isinstance(job, ImportJob):
             return _skip(job_id, "state", job=job)
         if stopping():
-            return self._not_attempted(job_id, job=job)
+            return self._unsettled(job_id, job=job)
         ends_at = self._patience.clock() + self._patience.deadline
         interval = min(_FIRST_INTERVAL, self._patience.poll_interval)
         if job.status != JobStatus.CANCELING:
-            with suppress(OutcomeUnknown):  # looking will tell
+            with suppress(OutcomeUnknown):  # the looks below show whether it was cancelled
                 await self._change("cancel", self._service.cancel, job_id, stopping)
         while True:
             job = await self._service.get(job_id, stopping)
@@ -364,7 +374,7 @@ class _Application:
             await self._patience.sleep(wait)
             interval = min(interval * 2, self._patience.poll_interval)
             if stopping():
-                return self._not_attempted(job_id, job=job)
+                return self._unsettled(job_id, job=job)
 
     async def _change(
         self,
@@ -374,14 +384,14 @@ class _Application:
         stopping: Stopping,
     ) -> Receipt:
         """
-        Make the change, after its intent is on disk.
+        Make a change once its intent is on disk; retract the intent if nothing can have changed.
         """
         in_doubt = self._journal.may_have(action, job_id)
         self._journal.intend(action, job_id)
         try:
             return await change(job_id, stopping)
         except _NOTHING_CHANGED as error:
-            # It says nothing of what an earlier run may have done.
+            # The error says nothing of what an earlier run may have done.
             if not in_doubt and not isinstance(error, ServiceError):
                 self._journal.retract(action, job_id)
             raise
@@ -400,7 +410,7 @@ def _unwritten(job_id: str) -> OutcomeUnknown:
     )
 
 
-def _only_cancelled(job_id: str) -> OutcomeUnknown:
+def _maybe_cancelled(job_id: str) -> OutcomeUnknown:
     return OutcomeUnknown(
         f"{job_id} was to be cancelled first, and may have been; it was not deleted.",
         hint="Apply the plan again, with running jobs cancelled, to go on with it.",
@@ -408,17 +418,24 @@ def _only_cancelled(job_id: str) -> OutcomeUnknown:
 
 
 def _identity(job: Facts | PlanEntry) -> tuple[object, ...]:
+    """
+    Return what must be as planned for a job to be deleted.
+    """
     return job.job_id, job.status, instant(job.create_time), instant(job.end_time), job.output
 
 
 def _title(entry: PlanEntry) -> tuple[str | None, str | None]:
-    # What a person saw in the plan; a new name may be a colleague's only way to say "keep it".
+    """
+    Return what a person saw of the job in the plan.
+
+    It must be as planned, too: a new name may be a colleague's only way to say "keep it".
+    """
     return entry.model, entry.name
 
 
 def _only_ended(entry: PlanEntry, fresh: Facts) -> bool:
     """
-    Whether a job that was unfinished differs from the plan only in that it was cancelled.
+    Return whether a job that was unfinished differs from the plan only in being cancelled by now.
     """
     return (
         entry.status not in FINISHED_STATUSES

@@ -90,10 +90,10 @@ class Facts:
 
 def instant(time: datetime | None) -> timedelta | None:
     """
-    Return what to compare a time by: how long after the beginning of the calendar in UTC it is.
+    Return a time as the span since the beginning of the calendar in UTC, for comparisons.
 
-    Times of different zones are never equal in an hour that comes twice, and the first and the
-    last hours of the calendar cannot be converted to UTC.
+    Times themselves do not always compare: in an hour that comes twice, those of different zones
+    are never equal; and the first and the last hours of the calendar cannot be converted to UTC.
     """
     offset = time.utcoffset() if time is not None else None
     if time is None or offset is None:

@@ -44,7 +44,7 @@ class Group:
 
 class Membership(NamedTuple):
     """
-    What decides the group of one job, and when that job was created.
+    The fields of one job that decide its group, and the job's creation time.
     """
 
     reason: str
@@ -56,7 +56,7 @@ class Membership(NamedTuple):
 
 def groups_of(members: Iterable[Membership]) -> tuple[Group, ...]:
     """
-    Count jobs by all but their time, the largest group first.
+    Group jobs that are alike in all but their creation time, the largest group first.
     """
     alike: defaultdict[Membership, list[Membership]] = defaultdict(list)
     for member in members:

@@ -1,5 +1,5 @@
 """
-What stops a plan from being applied before its first deletion.
+Checks that can refuse a plan before its first deletion.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def check_place(
     Refuse a plan that was made elsewhere, for the other noun, or too long ago.
 
     Raises:
-        PlanRefused: With what differs.
+        PlanRefused: It is such a plan; the message says what differs.
     """
     age = now - plan.created
     if plan.noun != noun:
@@ -61,22 +61,22 @@ def check_guards(plan: Plan, *, max_deletes: int, max_percent: float) -> None:
         max_percent: How many of a hundred listed jobs may go.
 
     Raises:
-        GuardExceeded: With the figures.
+        GuardExceeded: It would; the message has the figures.
         InvalidArgument: A bound is not a number from 0.
     """
     for name, bound in (("max_deletes", max_deletes), ("max_percent", max_percent)):
         if isinstance(bound, bool) or not isinstance(bound, Real) or not bound >= 0:
             raise InvalidArgument(f"{name} must be a number from 0, not {shown(bound)}.")
-    goes = len(plan.entries)
-    if goes > max_deletes:
+    deletes = len(plan.entries)
+    if deletes > max_deletes:
         raise GuardExceeded(
-            f"The plan deletes {goes} jobs, more than max_deletes={max_deletes}.",
+            f"The plan deletes {deletes} jobs, more than max_deletes={max_deletes}.",
             hint="Nothing was deleted; look at the plan, then raise max_deletes.",
         )
-    if goes * 100 > plan.listed * max_percent:
-        percent = goes * 100 / plan.listed if plan.listed else 100
+    if deletes * 100 > plan.listed * max_percent:
+        percent = deletes * 100 / plan.listed if plan.listed else 100
         raise GuardExceeded(
-            f"The plan deletes {goes} of {plan.listed} jobs ({percent:.0f}%),"
+            f"The plan deletes {deletes} of {plan.listed} jobs ({percent:.0f}%),"
             f" more than max_percent={max_percent:g}.",
             hint="Nothing was deleted; look at the plan, then raise max_percent.",
         )

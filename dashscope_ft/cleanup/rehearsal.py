@@ -29,8 +29,8 @@ async def rehearse(
     """
     Report what applying a plan would do, by the rules of `apply`; only reads are sent.
 
-    What would be deleted is `done` and `inferred` in the report, however many these are. A
-    deletion that the service would refuse cannot be foreseen.
+    Jobs that would be deleted are `done` and `inferred` in the report; the bounds on their number
+    are not checked. Deletions that the service would refuse cannot be foreseen.
 
     Args:
         plan: The plan.
@@ -61,7 +61,7 @@ async def rehearse(
 
 class _Stage:
     """
-    The service, as far as a listing shows it; what changes it is only noted.
+    The service as a listing shows it; changes are made to the copies of its jobs only.
     """
 
     def __init__(self, jobs: dict[str, AnyJob]) -> None:

@@ -28,7 +28,7 @@ WhyNot: TypeAlias = tuple[Reason, str]
 @frozen(kw_only=True)
 class Decision:
     """
-    What a selection says of one job.
+    Whether a selection lets one job go, and why.
     """
 
     job: Facts
@@ -38,7 +38,7 @@ class Decision:
     """`selected`, or the rule that keeps the job: `undecidable` where one cannot be evaluated."""
 
     detail: str = ""
-    """The same in a few words, such as `not older than 30 days`."""
+    """The reason in a few words, such as `status not selected`."""
 
     @property
     def job_id(self) -> str:
@@ -56,13 +56,16 @@ class Decision:
 
 
 def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    """
+    Return one text or several as a sorted tuple without duplicates; refuse what matches nothing.
+    """
     several = isinstance(value, Iterable) and not isinstance(value, str)
     texts: tuple[Any, ...] = () if value is None else tuple(value) if several else (value,)
     for text in texts:
         if not isinstance(text, str) or not text:
             raise InvalidArgument(f"A selection is made of non-empty words, not {shown(text)}.")
         if text != text.strip() or {*text} & {"\n", "\r"}:
-            # Lines of a file, say: none would match, and what they were to protect would go.
+            # Lines read from a file, say: they would match no job, and so would protect none.
             raise InvalidArgument(
                 f"{shown(text)} holds a line break, or a blank at an end, as no job's words do."
             )
@@ -71,12 +74,12 @@ def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
     return tuple(sorted(set(texts)))
 
 
-def _words(value: str | Iterable[str]) -> frozenset[str]:
-    words = frozenset(_texts(value))
-    if not words:
+def _statuses(value: str | Iterable[str]) -> frozenset[str]:
+    statuses = frozenset(_texts(value))
+    if not statuses:
         raise InvalidArgument("status names none; left out, it is FAILED and CANCELED.")
-    check_case(words, KNOWN_STATUSES)
-    return words
+    check_case(statuses, KNOWN_STATUSES)
+    return statuses
 
 
 def _check_bound(_: object, attribute: Any, value: object) -> None:
@@ -110,8 +113,8 @@ class Selection:
     Rules for which jobs go; a job must pass all of them.
 
     Patterns are those of file names (`*`, `?`, `[abc]`), and case counts. Whatever cannot be
-    evaluated keeps the job: an unknown status, a time that cannot be read, a model that is not
-    told where the rule needs it.
+    evaluated keeps the job: an unknown status, a time that cannot be read, a model that the rule
+    needs and the service does not give.
 
     Raises:
         InvalidArgument: A time without a zone, a negative age or number, an empty pattern, no
@@ -119,21 +122,21 @@ class Selection:
     """
 
     status: frozenset[str] = field(
-        default=frozenset({JobStatus.FAILED, JobStatus.CANCELED}), converter=_words
+        default=frozenset({JobStatus.FAILED, JobStatus.CANCELED}), converter=_statuses
     )
     """The statuses that may go, one or several; no job of another status ever does."""
 
     model: tuple[str, ...] = field(default=(), converter=_texts)
     """
-    Patterns, of which one must match the model tuned or its base; of an import the base model or
-    the whole generated name.
+    Patterns, of which one must match the model tuned or its base model; of an import, the base
+    model or the whole generated name.
     """
 
     name: tuple[str, ...] = field(default=(), converter=_texts)
     """Patterns, of which one must match the job's name or its result's display name."""
 
     creator: tuple[str, ...] = field(default=(), converter=_texts)
-    """Patterns, of which one must match the creator. Imports have none, so none of them matches."""
+    """Patterns, of which one must match the creator. No import has one, so each of them stays."""
 
     older_than: timedelta | datetime | None = field(default=None, validator=_check_bound)
     """Only jobs older than this age, or from before this moment."""
@@ -146,8 +149,8 @@ class Selection:
 
     keep_latest: int | None = field(default=None, converter=_count)
     """
-    How many of each model to keep, the newest, among the jobs that status, model, name and creator
-    let through, whatever their age. Jobs of one second are kept together.
+    How many jobs of each model to keep, the newest. Counted are those that the rules on status,
+    model, name and creator let go, whatever their age. Jobs of one second are kept together.
     """
 
     protect: tuple[str, ...] = field(default=(), converter=_texts)
@@ -159,7 +162,7 @@ class Selection:
 
         Args:
             jobs: All of them: `keep_latest` can only count what it sees.
-            now: The aware moment that ages are counted back from.
+            now: The moment, aware, that ages are counted back from.
 
         Raises:
             InvalidArgument: If `now` has no time zone.
@@ -183,8 +186,8 @@ class Selection:
         Return the rule that keeps a job, looking at it alone; None if no rule does.
 
         Args:
-            job: The job. `keep_latest` takes the others too, and is left to `decide`.
-            now: The aware moment that ages are counted back from.
+            job: The job. `keep_latest` depends on the other jobs, too, and is left to `decide`.
+            now: The moment, aware, that ages are counted back from.
         """
         if now.utcoffset() is None:
             raise InvalidArgument("A selection needs to know now with its time zone.")
@@ -196,19 +199,19 @@ class Selection:
         """
         lines = [f"status {', '.join(sorted(self.status))}"]
         lines += [
-            f"{word} {', '.join(patterns)}"
-            for word, patterns in (
+            f"{rule} {', '.join(patterns)}"
+            for rule, patterns in (
                 ("model", self.model),
                 ("name", self.name),
                 ("creator", self.creator),
             )
             if patterns
         ]
-        time = _WORDS[self.by]
+        verb = _VERBS[self.by]
         if self.older_than is not None:
-            lines.append(f"{time} {_bound(self.older_than, 'more than', 'before')}")
+            lines.append(f"{verb} {_bound(self.older_than, 'more than', 'before')}")
         if self.newer_than is not None:
-            lines.append(f"{time} {_bound(self.newer_than, 'less than', 'after')}")
+            lines.append(f"{verb} {_bound(self.newer_than, 'less than', 'after')}")
         if self.keep_latest:
             lines.append(f"not the latest {self.keep_latest} of each model")
         if self.protect:
@@ -237,7 +240,7 @@ class Selection:
         Read what `to_dict` gave.
 
         Raises:
-            InvalidArgument, KeyError, TypeError, ValueError: It is something else.
+            InvalidArgument, KeyError, TypeError, ValueError: The values are not such rules.
         """
         return cls(
             **{
@@ -248,7 +251,7 @@ class Selection:
         )
 
     def _why_protected(self, job: Facts) -> WhyNot | None:
-        if _match(self.protect, (job.job_id, *job.names, job.output)):
+        if _any_matches(self.protect, (job.job_id, *job.names, job.output)):
             return "protected", "protected by name or id"
         if self.protect and job.garbled:
             return "undecidable", "name not readable"
@@ -274,7 +277,7 @@ class Selection:
         time = self._time(job)
         if time is None:
             return "undecidable", _NOT_TOLD[self.by]
-        verb = _WORDS[self.by]
+        verb = _VERBS[self.by]
         if self.older_than is not None and not time < moment_of(self.older_than, now):
             return "age", f"not {verb} {_bound(self.older_than, 'more than', 'before')}"
         if self.newer_than is not None and not time > moment_of(self.newer_than, now):
@@ -283,7 +286,7 @@ class Selection:
 
     def _latest(self, jobs: list[Facts]) -> dict[str, datetime]:
         """
-        The time of the last job to be kept, by model.
+        Return, for each model, the time of the oldest job that `keep_latest` keeps.
         """
         if not self.keep_latest:
             return {}
@@ -292,7 +295,7 @@ class Selection:
             time = self._time(job)
             if job.model is None or time is None or self._why_out_of_scope(job):
                 continue
-            # A job listed twice must not take two places: the older of its times counts.
+            # A job that is listed twice takes one place only, by the older of its times.
             known = times[job.model].get(job.job_id, time)
             times[job.model][job.job_id] = min(known, time)
         return {
@@ -316,7 +319,7 @@ class Selection:
         return job.create_time if self.by == "create_time" else job.end_time
 
 
-_WORDS: Final = {"create_time": "created", "end_time": "ended"}
+_VERBS: Final = {"create_time": "created", "end_time": "ended"}
 
 _NOT_TOLD: Final = {
     "model": "model not given by the service",
@@ -328,7 +331,7 @@ _NOT_TOLD: Final = {
 """Why a rule cannot be evaluated, by the field that it needs."""
 
 
-def _match(patterns: tuple[str, ...], texts: tuple[str | None, ...]) -> bool:
+def _any_matches(patterns: tuple[str, ...], texts: tuple[str | None, ...]) -> bool:
     return any(
         text is not None and (text == pattern or fnmatchcase(text, pattern))
         for text in texts
@@ -341,7 +344,7 @@ def _why_unmatched(
     patterns: tuple[str, ...],
     texts: tuple[str | None, ...],
 ) -> WhyNot | None:
-    if not patterns or _match(patterns, texts):
+    if not patterns or _any_matches(patterns, texts):
         return None
     if not any(texts):
         return "undecidable", _NOT_TOLD[rule]
@@ -361,6 +364,9 @@ def moment_of(bound: timedelta | datetime, now: datetime) -> datetime:
 
 
 def _bound(bound: timedelta | datetime, age: str, moment: str) -> str:
+    """
+    Describe a bound: `age` leads in an age, such as `more than`, and `moment` a moment.
+    """
     if isinstance(bound, datetime):
         return f"{moment} {bound.isoformat(sep=' ', timespec='minutes')}"
     return f"{age} {_span(bound)} ago"

@@ -1,14 +1,15 @@
 """
-A plan in words and columns.
+The text of a plan, for a person to read.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from ..characters import printable
+from ..models import NOUN_IN_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,15 +17,13 @@ if TYPE_CHECKING:
     from .groups import Group
     from .plan import Plan, PlanEntry
 
-_NOUNS: Final = {"fine_tunes": "fine-tuning jobs", "imports": "import jobs"}
-
 
 def summary_of(plan: Plan, *, jobs: int) -> str:
     """
     Return what goes, what stays and why, by status, model and age, with totals.
     """
     workspace = f", workspace {plan.workspace}" if plan.workspace else ""
-    gone, noun = len(plan.entries), _NOUNS[plan.noun]
+    deletes, noun = len(plan.entries), NOUN_IN_WORDS[plan.noun]
     # In the zone of the jobs' times: in another, a job might seem newer than the plan.
     times = (group.newest for group in (*plan.goes, *plan.stays))
     zone = next((time.tzinfo for time in times if time), UTC)
@@ -33,7 +32,7 @@ def summary_of(plan: Plan, *, jobs: int) -> str:
         f"planned {plan.created.astimezone(zone):%Y-%m-%d %H:%M %Z}, digest {plan.digest[:12]}",
         "rules: " + "; ".join(plan.selection.describe()),
         "",
-        f"GOES: {gone} of {plan.listed} {noun}",
+        f"GOES: {deletes} of {plan.listed} {noun}",
     ]
     parts += _table(
         ("status", "model", "jobs", "oldest", "newest"),
@@ -42,7 +41,7 @@ def summary_of(plan: Plan, *, jobs: int) -> str:
             for group in plan.goes
         ],
     )
-    parts += ["", f"STAYS: {plan.listed - gone}"]
+    parts += ["", f"STAYS: {plan.listed - deletes}"]
     parts += _table(
         ("why", "status", "model", "jobs", "oldest", "newest"),
         [
@@ -58,13 +57,13 @@ def summary_of(plan: Plan, *, jobs: int) -> str:
     )
     shown = plan.entries[:jobs]
     if shown:
-        parts += ["", f"THE JOBS THAT GO{f', the {jobs} oldest' if gone > jobs else ''}:"]
+        parts += ["", f"THE JOBS THAT GO{f', the {jobs} oldest' if deletes > jobs else ''}:"]
         parts += _table(
             ("job", "status", "model", "name", "created", "result"),
             [_row(entry, plan.created) for entry in shown],
         )
-        if gone > jobs:
-            parts.append(f"  … and {gone - jobs} more")
+        if deletes > jobs:
+            parts.append(f"  … and {deletes - jobs} more")
     return "\n".join(map(printable, parts))
 
 

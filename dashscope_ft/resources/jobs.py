@@ -1,5 +1,5 @@
 """
-What fine-tuning jobs and import jobs have in common: how they are named, read and listed.
+What fine-tuning jobs and import jobs have in common: nearly all operations on them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from ..codec import Codec
 from ..creation import Creation, Fields, body, creation_of
 from ..envelope import Reply, Row, Rows, malformed, read_rows
 from ..errors import InvalidArgument, NotFound, OutcomeUnknown
-from ..models import KNOWN_STATUSES, FineTuneJob, ImportJob, Noun, Page
+from ..models import KNOWN_STATUSES, NOUN_IN_WORDS, FineTuneJob, ImportJob, Noun, Page
 from ..outcomes import Action, Outcome, Receipt, Report
 from ..pagination import AsyncPager, Listing
 from ..retry import Operation
 from ..transport import Transport
 from ..waiting import OnLook, Poll, wait_for_jobs
 
-if TYPE_CHECKING:  # who does not clean up does not wait for it to load
+if TYPE_CHECKING:  # imported at the first clean-up, since it takes long
     from ..cleanup import Plan, Selection
 
 Job = TypeVar("Job", FineTuneJob, ImportJob)
@@ -43,8 +43,7 @@ _BEFORE_DELETION: Mapping[Noun, str] = {
     "fine_tunes": "delete it once it has been cancelled or ended.",
     "imports": "wait until it has ended, then delete it.",
 }
-_IN_WORDS: Mapping[Noun, str] = {"fine_tunes": "fine-tuning jobs", "imports": "import jobs"}
-_SHORTEST = 0.001  # seconds: a bound of nothing would not be one
+_SHORTEST_DEADLINE = 0.001  # seconds; settings take none of 0 or less
 
 
 @frozen(kw_only=True)
@@ -66,13 +65,13 @@ class Jobs(Generic[Job]):
     """The class of its jobs."""
 
     decode: Callable[[list[Row]], list[Job]]
-    """Makes rows such jobs."""
+    """Turns rows into jobs of this class."""
 
     path: str
-    """Where they lie, below the base URL."""
+    """The path of the listing, below the base URL."""
 
     rows: str
-    """Where a listing keeps them, below `output`."""
+    """The field of a listing's `output` that holds the rows."""
 
     time_field: str
     """The name of the field that holds the creation time."""
@@ -153,7 +152,7 @@ class Jobs(Generic[Job]):
 
     async def candidates(self, creation: Creation | OutcomeUnknown) -> list[Job]:
         """
-        Return the jobs that a creation may have led to, the nearest in time first.
+        Return the jobs that a creation may have made, the nearest in time first.
         """
         asked = creation_of(creation)
         jobs = await self.pager({}, asked.could_be, None).collect()
@@ -190,7 +189,7 @@ class Jobs(Generic[Job]):
         """
         Return a view whose calls end in so many seconds from now at the latest.
         """
-        bound = min(self.transport.settings.deadline, max(seconds, _SHORTEST))
+        bound = min(self.transport.settings.deadline, max(seconds, _SHORTEST_DEADLINE))
         return evolve(self, transport=self.transport.ending_in(bound))
 
     async def cancel(self, job: str | Job, stopping: Stopping | None = None) -> Receipt:
@@ -204,7 +203,7 @@ class Jobs(Generic[Job]):
             request=self.request("POST", job_id, "/cancel"),
             read=lambda reply: acknowledged(self, job_id, reply),
             infer=lambda request_id: _unconfirmed(job_id, request_id),
-            # Without `stopping`: what was sent must be checked even after the run has stopped.
+            # The look ignores `stopping`: what was sent is checked even after the run has stopped.
             look=self.look(job_id, patient=stopping is not None),
             when_unknown="Get the job: if it is CANCELING or CANCELED, it was cancelled.",
             patient=stopping is not None,
@@ -284,7 +283,7 @@ class Jobs(Generic[Job]):
         on_outcome: Callable[[Outcome], object] | None,
     ) -> Report:
         """
-        Carry a plan out.
+        Apply a plan.
         """
         from ..cleanup import Patience, Plan, apply_plan
 
@@ -324,10 +323,10 @@ class Jobs(Generic[Job]):
 
     def read(self, reply: Reply, job_id: str | None = None) -> Job:
         """
-        Read one job, the one that was asked for where that is known.
+        Read one job; where `job_id` is given, it must be that one.
 
         Raises:
-            MalformedResponse: There is no job with an id, or it is another one.
+            MalformedResponse: There is no job, it has no id, or it is another one.
         """
         row = reply.output
         if not isinstance(row, dict):
@@ -367,7 +366,7 @@ class Jobs(Generic[Job]):
         self, query: Query, wanted: Callable[[Job], bool] | None, page_size: int | None
     ) -> AsyncPager[Job]:
         """
-        Return a walk over the jobs that pass the filters; over all, if there are none.
+        Return a pager over the jobs that pass the filters; over all jobs, if there are none.
         """
         settings = self.transport.settings
 
@@ -392,7 +391,7 @@ class Jobs(Generic[Job]):
         sent: dict[str, str | int] = {"page_no": page_no, "page_size": page_size}
         sent |= {name: value for name, value in query.items() if value is not None}
         call = Call(
-            what=f"Listing page {page_no} of {_IN_WORDS[self.noun]}",
+            what=f"Listing page {page_no} of {NOUN_IN_WORDS[self.noun]}",
             operation=Operation.READ,
             request=Request(method="GET", path=self.path, query=sent),
             read=lambda reply: read_rows(
@@ -406,11 +405,11 @@ class Jobs(Generic[Job]):
 @frozen
 class PolledJobs(Generic[Job]):
     """
-    Where jobs that are waited for can be seen.
+    The source of jobs that are waited for: a `JobSource`.
     """
 
     jobs: Jobs[Job]
-    """All jobs of their kind."""
+    """The jobs of their kind."""
 
     async def get(self, job_id: str, within: float) -> Job:
         """
@@ -420,7 +419,7 @@ class PolledJobs(Generic[Job]):
 
     async def page(self, page_no: int, within: float) -> Page[Job]:
         """
-        Read a page of the listing, of the largest size.
+        Read a page of the listing, with as many jobs as there may be on one.
         """
         return await self.jobs.within(within).page(
             page_no, _LARGEST_PAGE, {}, lambda _: True, patient=True
