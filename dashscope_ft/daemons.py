@@ -15,19 +15,19 @@ T = TypeVar("T")
 
 class DaemonExecutor(ThreadPoolExecutor):
     """
-    Runs each function in a daemon thread of its own: a DNS lookup may take long.
+    Runs each function in a daemon thread of its own, so that a slow DNS lookup delays no other.
     """
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """
-        Run it at once.
+        Run a function at once, and return a future for its result.
         """
         future: Future[T] = Future()
 
         def run() -> None:
             try:
                 future.set_result(function(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 - told to who asked
+            except BaseException as error:  # noqa: BLE001 - the future raises it
                 future.set_exception(error)
 
         future.set_running_or_notify_cancel()  # nobody can have cancelled it yet

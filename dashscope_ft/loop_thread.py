@@ -23,12 +23,24 @@ T = TypeVar("T")
 
 _WAKE_INTERVAL: Final = 0.5  # seconds between checks for an interrupt that did not end a wait
 _FINALIZER_TIME: Final = 0.01  # seconds in which a finalizer surely returns
-_MOST_SHOWN: Final = 500  # characters of what an interrupted call came to
+_MOST_SHOWN: Final = 500  # characters of the result of an interrupted call
 
 
 class LoopThread:
     """
     A daemon thread, the event loop that it runs, and the resource that is entered there.
+
+    Its life: `start` runs the loop, the first call has the resource entered, `request_stop` has
+    it exited again, all remaining calls end, and the loop is closed.
+
+    Attributes:
+        resource: The resource.
+        thread: The thread.
+        calls: The calls that were submitted and whose callers were not woken yet.
+        streams: The streams that were stepped and have not ended.
+        closing: Whether no further call may begin.
+        stopped: Whether the loop runs nothing any more, so that nothing can be submitted to it.
+        exiting: Whether the interpreter exits; callers are not woken then.
     """
 
     def __init__(self, resource: AbstractAsyncContextManager[Any]) -> None:
@@ -39,11 +51,11 @@ class LoopThread:
         self.closing = False
         self.stopped = False
         self.exiting = False
-        self._failure: BaseException | None = None
-        self._running: SimpleQueue[None] = SimpleQueue()
-        self._needed = asyncio.Event()
+        self._failure: BaseException | None = None  # of the thread's start, or of the resource
+        self._running: SimpleQueue[None] = SimpleQueue()  # a token once the loop runs, or cannot
+        self._needed = asyncio.Event()  # a call needs the resource, or the thread is to stop
         self._stop_requested = asyncio.Event()
-        self._entered = asyncio.Event()
+        self._entered = asyncio.Event()  # the resource is entered, or that failed
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
@@ -59,7 +71,7 @@ class LoopThread:
 
     async def wait_until_entered(self) -> None:
         """
-        Wait, on the loop, until the resource is entered; raise what kept it from that.
+        Wait, on the loop, until the resource is entered; raise the error if that failed.
         """
         if not self._entered.is_set():
             self._needed.set()
@@ -69,7 +81,7 @@ class LoopThread:
 
     def submit(self, call: PortalCall[Any], callback: Callable[[LoopThread], None]) -> bool:
         """
-        Run `callback` on the loop; return whether the call will be woken.
+        Run a callback of `call` on the loop; return False if the loop has stopped.
         """
         self.calls.add(call)
         if self.stopped:
@@ -85,7 +97,8 @@ class LoopThread:
         timeout: float | None = None,
     ) -> None:
         """
-        Run `callback` on the loop, and wait until the call is woken, at most `timeout` seconds.
+        Run a callback of `call` on the loop, and wait for the call to end, at most `timeout`
+        seconds.
         """
         if not self.submit(call, callback):
             return
@@ -109,7 +122,8 @@ class LoopThread:
             except KeyboardInterrupt as interrupt:
                 if not isinstance(interrupt.__context__, GeneratorExit):
                     raise
-                # After a `break` this runs in a finalizer, where it would be ignored: repeat it.
+                # After a `break` this runs in a finalizer, where Python ignores an interrupt: so
+                # interrupt the caller again, soon after.
                 _thread.start_new_thread(_interrupt_soon, ())
 
     def request_stop(self) -> None:
@@ -121,7 +135,7 @@ class LoopThread:
 
     def join(self) -> None:
         """
-        Wait for the thread to end; raise what went wrong as the resource exited.
+        Wait for the thread to end; raise the error if the resource failed.
         """
         if threading.current_thread() is not self.thread:
             while self.thread.is_alive():
@@ -131,13 +145,13 @@ class LoopThread:
 
     def disown(self) -> None:
         """
-        Forget the loop: it is the parent process's, which still polls these sockets.
+        Use the loop no more: it is the parent process's, which still polls its sockets.
         """
         self.stopped = self.closing = True
 
     def _post(self, callback: Callable[..., object], *args: object) -> None:
         if self._loop and not self.stopped:
-            with suppress(RuntimeError):  # the loop is closed: the last act wakes who waits
+            with suppress(RuntimeError):  # the loop was just closed; `_run` wakes all callers
                 self._loop.call_soon_threadsafe(callback, *args)
 
     def _stop(self) -> None:
@@ -147,7 +161,7 @@ class LoopThread:
     def _start_thread(self) -> None:
         try:
             self.thread.start()
-        except BaseException as error:  # noqa: BLE001 - told to the caller
+        except BaseException as error:  # noqa: BLE001 - `start` raises it in the caller
             self._failure = error
             self._running.put(None)
 
@@ -165,19 +179,25 @@ class LoopThread:
             self._running.put(None)
 
     async def _run_resource(self) -> None:
+        """
+        Enter the resource once it is needed, and exit it on request; keep what goes wrong.
+        """
         self._running.put(None)
         try:
             if not self.closing:  # else `request_stop` came before there was a loop to tell
                 await self._needed.wait()
             if not self.closing:
                 await self._serve()
-        except BaseException as error:  # noqa: BLE001 - told to whoever calls or closes
+        except BaseException as error:  # noqa: BLE001 - calls and `join` raise it
             self._failure = error
             self.closing = True
             self._entered.set()
-            await self._calls_end()
+            await self._wait_for_calls()
 
     async def _serve(self) -> None:
+        """
+        Keep the resource entered until a stop is requested; then end all streams and calls.
+        """
         try:
             async with self.resource:
                 self._entered.set()
@@ -186,18 +206,19 @@ class LoopThread:
                 closings = [stream.finish(self) for stream in self.streams]
                 await asyncio.gather(*closings, return_exceptions=True)
         finally:
-            # Only now: the resource ended some calls itself, with better errors, such as those of
-            # deletions that were sent. If it was never entered, `_run_resource` ends the calls.
+            # Not before: as the resource exits, it ends some calls itself, with better errors, such
+            # as those of deletions that were sent. If it was never entered, `_run_resource` ends
+            # the calls.
             if self._entered.is_set():
                 self._cancel(lambda call: call.is_callers)
-                await self._calls_end()
+                await self._wait_for_calls()
 
     def _cancel(self, is_meant: Callable[[PortalCall[Any]], bool]) -> None:
         for call in list(self.calls):
             if call.task and is_meant(call):
                 call.task.cancel()
 
-    async def _calls_end(self) -> None:
+    async def _wait_for_calls(self) -> None:
         tasks = [call.task for call in list(self.calls) if call.task]
         if tasks:
             await asyncio.wait(tasks)
@@ -205,8 +226,10 @@ class LoopThread:
 
 async def _wind_up() -> None:
     """
-    End what is left on the loop, as `asyncio.run` does; but that waits for the executor, too,
-    in a thread, which nobody can start while the interpreter ends.
+    End what is left on the loop, as `asyncio.run` does.
+
+    `asyncio.run` would also wait for the executor, in a new thread; but no thread can be started
+    while the interpreter exits.
     """
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
@@ -218,7 +241,14 @@ async def _wind_up() -> None:
 
 class PortalCall(Generic[T]):
     """
-    One call, shared by both threads. Its callbacks run on the loop, in the order of submission.
+    One call, shared by the caller's thread and the loop's.
+
+    `begin` and `cancel` run on the loop, in the order in which they were submitted.
+
+    Args:
+        function: What to call on the loop.
+        is_callers: Whether a caller waits for the result; False for a call that closes a stream.
+        is_step: Whether it is a step of a stream, which ends before the resource exits.
     """
 
     def __init__(
@@ -228,10 +258,10 @@ class PortalCall(Generic[T]):
         is_callers: bool = True,
         is_step: bool = False,
     ) -> None:
-        self.is_callers = is_callers  # a call of a caller, not one that closes a stream
-        self.is_step = is_step  # of a stream: it ends before the resource exits
+        self.is_callers = is_callers
+        self.is_step = is_step
         self.task: asyncio.Task[T] | None = None
-        self.woken: SimpleQueue[None] = SimpleQueue()
+        self.woken: SimpleQueue[None] = SimpleQueue()  # a token once the caller's wait may end
         self._cancellation_details: dict[str, Any] = {}  # such as a report
         self._function = function
         self._value: T
@@ -267,7 +297,8 @@ class PortalCall(Generic[T]):
 
     def annotate(self, interrupt: BaseException) -> None:
         """
-        Copy to an interrupt what the call's cancellation carried, or how the call had ended.
+        Give an interrupt the attributes of the call's cancellation; or, if the call had ended
+        before, its result or error as `ended_in`.
         """
         vars(interrupt).update(self._cancellation_details)
         if self._answered and not self.is_step:
@@ -291,7 +322,7 @@ class PortalCall(Generic[T]):
                 raise error
             return self._value
         finally:
-            del error  # an exception that its own traceback leads to would live until collected
+            del error  # else its traceback leads back to it, and it lives until it is collected
 
     def _end(self, task: asyncio.Task[T], loop_thread: LoopThread) -> None:
         # The task is dropped on its own thread: in the caller's, the callback of a weak
@@ -335,11 +366,16 @@ END: Final = End()
 class Stream(Generic[T]):
     """
     An asynchronous generator that is stepped and closed by one task at a time.
+
+    Attributes:
+        ended: Whether the generator has ended.
+        interrupted_twice: Whether the consumer was interrupted a second time, and so does not wait
+            for the generator to be closed.
     """
 
     def __init__(self, source: AsyncGenerator[T, None]) -> None:
         self.ended = False
-        self.interrupted_twice = False  # the consumer was interrupted twice
+        self.interrupted_twice = False
         self._source: AsyncGenerator[T, None] | None = source
         self._turn = asyncio.Lock()  # a cancelled step may still run when the close begins
 
@@ -377,6 +413,9 @@ class Stream(Generic[T]):
 
 
 def _interrupt_soon() -> None:
+    """
+    Interrupt the main thread once a finalizer that runs there has returned.
+    """
     time.sleep(_FINALIZER_TIME)
     main = threading.main_thread().ident
     if sys.platform != "win32" and main is not None:
@@ -386,8 +425,8 @@ def _interrupt_soon() -> None:
 
 
 def _wait_for(token: SimpleQueue[None]) -> None:
-    # A signal just before the wait begins, or in another thread, does not end the wait: so it
-    # wakes up now and then to let the interpreter raise.
+    # A signal does not end the wait if it comes just before it, or to another thread. So wake up
+    # now and then, and let the interpreter raise the interrupt.
     while True:
         with suppress(Empty):
             return token.get(timeout=_WAKE_INTERVAL)

@@ -2,8 +2,8 @@
 An event loop behind callers that block.
 
 A `Portal` runs a `resource`, any asynchronous context manager, on an event loop in a daemon
-thread. Callers stay in their own threads and submit calls. Three rules make every way of ending
-safe:
+thread. Callers stay in their own threads and submit calls. Three rules make it safe to end, in
+whatever way and at whatever moment:
 
 * Whatever belongs to the loop (tasks, generators, sessions) is created, used and dropped on
   the loop's thread. The two sides share one `PortalCall` per call, and exchange data by atomic
@@ -48,7 +48,8 @@ class Portal:
     def __init__(self, resource: AbstractAsyncContextManager[Any]) -> None:
         self._resource = resource
         self._closed = False
-        self._starting = threading.RLock()  # a signal's handler may close what its thread starts
+        # Reentrant: a signal handler may close the portal while its own thread starts the loop.
+        self._starting = threading.RLock()
         _portals.add(self)
 
     def call(
@@ -99,7 +100,7 @@ class Portal:
                     break
                 yield item
         finally:
-            # Also after an interrupt that came before its step began, or when that had answered.
+            # Reached also by an interrupt before a step began, or after it had ended.
             if not stream.ended:
                 loop_thread.close_stream(stream, 0.0 if stream.interrupted_twice else linger)
 
@@ -161,7 +162,8 @@ class Portal:
         try:
             loop_thread.submit_and_wait(call, call.begin)
         except BaseException as interrupt:
-            # Was the call begun, and did it end? Only the loop knows: all ways lead to an answer.
+            # Only the loop knows whether the call began or has ended; `cancel` wakes this thread in
+            # each case.
             try:
                 loop_thread.submit_and_wait(call, call.cancel)
             except BaseException as again:
