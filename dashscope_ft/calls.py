@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 class Request(NamedTuple):
     """
-    What is to be sent.
+    An HTTP request.
     """
 
     method: str
@@ -28,12 +28,12 @@ class Request(NamedTuple):
     """The query, not yet quoted."""
 
     body: bytes | None = None
-    """The body, JSON."""
+    """The body, as JSON."""
 
     fresh_connection: bool = False
     """
-    Whether to open a connection for it alone. One from the pool may just have been dropped
-    by the server, which looks the same as a lost answer.
+    Whether to open a connection for it alone. The server may just have dropped one of the pool,
+    which looks the same as a lost answer.
     """
 
 
@@ -55,7 +55,10 @@ class Call(NamedTuple, Generic[T]):
     """Reads a success; raises MalformedResponse where it has another shape."""
 
     infer: Callable[[str | None], T] | None = None
-    """Builds the result of a change that was inferred; takes the request id."""
+    """
+    Builds the result of a change that was inferred rather than confirmed, from the request id;
+    None for calls whose success cannot be inferred.
+    """
 
     look: Call[Sighting] | None = None
     """The call that reads the job's status, to learn what happened or why it was refused."""
@@ -70,7 +73,7 @@ class Call(NamedTuple, Generic[T]):
     """Whether rate limits cost no attempts, so that only the deadline ends the waiting."""
 
     stopping: Callable[[], bool] | None = None
-    """Called right before each attempt; if it returns True, nothing more is sent."""
+    """Called right before each attempt; if it returns True, the request is not sent."""
 
 
 class Sighting(NamedTuple):

@@ -1,9 +1,9 @@
 """
 One attempt: a request on the wire, at most once, and what came of it.
 
-The only module that uses aiohttp. aiohttp's exceptions do not tell whether a request was sent,
-and it resends some requests by itself: `_Connector` records the one, and `_Trip`, a middleware,
-prevents the other.
+The only module that uses aiohttp. From an exception of aiohttp's, nobody can tell whether the
+request was sent: `_Connector` records that. And aiohttp sends some requests again by itself:
+`_Trip`, a middleware, prevents that.
 """
 
 from __future__ import annotations
@@ -61,20 +61,21 @@ class Timeouts:
     """
 
     def __init__(self) -> None:
-        self._ended: dict[asyncio.Timeout, asyncio.Future[None]] = {}
+        # The timeouts whose bodies are running, and a future that is resolved at the body's end.
+        self._running: dict[asyncio.Timeout, asyncio.Future[None]] = {}
 
     def bounded(self, seconds: float | None = None) -> _Timeout:
         """
         Return a context that raises TimeoutError after that time, or when the client is closed.
         """
-        return _Timeout(self._ended, asyncio.timeout(seconds))
+        return _Timeout(self._running, asyncio.timeout(seconds))
 
     async def expire(self) -> None:
         """
-        Expire those of the running loop, and return when their bodies have ended.
+        Expire the timeouts of the running loop, and return when their bodies have ended.
         """
         loop = asyncio.get_running_loop()
-        here = {bound: end for bound, end in self._ended.items() if end.get_loop() is loop}
+        here = {bound: end for bound, end in self._running.items() if end.get_loop() is loop}
         for bound in here:
             if not bound.expired():
                 bound.reschedule(loop.time())
@@ -88,12 +89,12 @@ class _Timeout:
     A timeout that `Timeouts.expire` can expire.
     """
 
-    _others: dict[asyncio.Timeout, asyncio.Future[None]]
+    _running: dict[asyncio.Timeout, asyncio.Future[None]]
     _bound: asyncio.Timeout
 
     async def __aenter__(self) -> None:
         await self._bound.__aenter__()
-        self._others[self._bound] = asyncio.get_running_loop().create_future()
+        self._running[self._bound] = asyncio.get_running_loop().create_future()
 
     async def __aexit__(
         self,
@@ -101,7 +102,7 @@ class _Timeout:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._others.pop(self._bound).set_result(None)
+        self._running.pop(self._bound).set_result(None)
         await self._bound.__aexit__(kind, error, trace)
 
 
@@ -112,8 +113,8 @@ class Connections:
     A pool ends with its loop, or with `aclose()`.
 
     Args:
-        settings: Where to connect, as whom, and how often at once.
-        ssl_context: What to trust; the system's authorities where None.
+        settings: The endpoint, the key, and the most connections at once.
+        ssl_context: The TLS settings; None for the system's certificate authorities.
         trace_configs: The caller's own traces.
 
     Raises:
@@ -141,6 +142,9 @@ class Connections:
         Args:
             request: What to send.
             timeout: Seconds for all of it: connecting, sending, and reading the answer.
+
+        Returns:
+            The answer, or why there is none; network errors are not raised.
         """
         session = await self._session_here(request.fresh_connection)
         url = URL(self._settings.base_url + request.path, encoded=True)
@@ -209,7 +213,7 @@ async def _session(
     fresh_connection: bool,
 ) -> AsyncGenerator[ClientSession, None]:
     """
-    Yield a session, and close it when the generator is closed, at the latest by its loop's end.
+    Yield a session, and close it when the generator is closed, which its loop does at the latest.
 
     It has no reference to the client, so that a dropped client's sessions are collected too.
     """
@@ -273,18 +277,21 @@ class _NotReplayed(aiohttp.ClientError):
 @define(eq=False)
 class _Trip:
     """
-    One attempt on its way through aiohttp: a middleware that records how far it got.
+    One attempt on its way through aiohttp, as a middleware; `_Connector` records how far it got.
     """
 
     _key: str = field(repr=False)
     _path: str
     connecting: bool = False
+    """Whether it was given to the connector."""
+
     connected: bool = False
+    """Whether it has a connection, and so may have been sent."""
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         if request.url.raw_path != self._path:
             raise aiohttp.InvalidURL(request.url.raw_path, "not the path that was asked for")
-        # aiohttp hands the headers down to the caller's traces, through frames that wait for them.
+        # aiohttp passes the headers to the caller's traces; a traceback of theirs may show locals.
         request.headers["Authorization"] = Secret(f"Bearer {self._key}")
         try:
             return await handler(request)
@@ -295,6 +302,9 @@ class _Trip:
         raise _NotReplayed(reason)
 
     def without_reply(self, error: Exception, timeout: float) -> NoReply:
+        """
+        Conclude from an exception, and from how far the attempt got, what can have happened.
+        """
         unsent = self.connecting and not self.connected
         if isinstance(error, TimeoutError):
             doing = "connection" if unsent else "whole answer"
@@ -325,6 +335,9 @@ _PERMANENT = (
 
 
 async def _read(response: ClientResponse) -> bytes | None:
+    """
+    Read the body; None if it is larger than `LARGEST_BODY`.
+    """
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         size += len(chunk)

@@ -30,14 +30,14 @@ _SLACK = timedelta(minutes=10)  # by which this clock and the service's may diff
 @frozen(kw_only=True)
 class Creation:
     """
-    What was asked for, and when: enough to find the job, if there is one.
+    The request for a new job, and its time: enough to find the job, if there is one.
     """
 
     fields: Mapping[str, Any]
     """The fields that were sent."""
 
     begun: datetime
-    """When it was about to be sent, aware."""
+    """When the call began, aware."""
 
     ended: datetime
     """When the call ended, aware."""
@@ -48,9 +48,9 @@ class Creation:
         """
         created = job.create_time if isinstance(job, FineTuneJob) else job.gmt_create
         agrees = _fine_tune_agrees if isinstance(job, FineTuneJob) else _import_agrees
-        told = job.to_dict()
+        reported = job.to_dict()
         return self.distance(created) <= _SLACK and all(
-            agrees(name, asked, told) for name, asked in self.fields.items()
+            agrees(name, asked, reported) for name, asked in self.fields.items()
         )
 
     def distance(self, created: datetime | None) -> timedelta:
@@ -59,7 +59,8 @@ class Creation:
         """
         if created is None:
             return timedelta()
-        # Which zone some regions mean is not documented, so a time may mean one of these.
+        # Some times are sent without a zone, and not every region's is documented: so take each one
+        # as it was read, as UTC and as UTC+8.
         readings = {created, created.replace(tzinfo=UTC), created.replace(tzinfo=UTC_PLUS_8)}
         begun, ended = sorted((self.begun, self.ended))  # a clock may be set back meanwhile
         return min(max(begun - reading, reading - ended, timedelta()) for reading in readings)
@@ -67,10 +68,10 @@ class Creation:
 
 def creation_of(creation: Creation | OutcomeUnknown) -> Creation:
     """
-    Return what to look for.
+    Return the creation that an error is about, or the creation given.
 
     Raises:
-        InvalidArgument: The error is not one of a creation.
+        InvalidArgument: The error is about something else.
     """
     found = creation.creation if isinstance(creation, OutcomeUnknown) else creation
     if isinstance(found, Creation):
@@ -94,25 +95,27 @@ def fine_tune_fields(
     extra: Mapping[str, Any] | None,
 ) -> Fields:
     """
-    Check what a fine-tuning job is to be created from.
+    Check the fields of a new fine-tuning job, and return those that are to be sent.
 
     Raises:
-        InvalidArgument: Something is missing, empty, too long, said twice or not JSON.
+        InvalidArgument: A field is missing, empty, too long, given twice or of the wrong type.
     """
     fields = _fields(
         extra,
-        model=_needed("model", model),
-        training_file_ids=_some("training_file_ids", _ids("training_file_ids", training_file_ids)),
-        training_datasets=_some(
+        model=_required_text("model", model),
+        training_file_ids=_not_empty(
+            "training_file_ids", _file_ids("training_file_ids", training_file_ids)
+        ),
+        training_datasets=_not_empty(
             "training_datasets", _objects("training_datasets", training_datasets)
         ),
-        validation_file_ids=_ids("validation_file_ids", validation_file_ids) or None,
+        validation_file_ids=_file_ids("validation_file_ids", validation_file_ids) or None,
         validation_datasets=_objects("validation_datasets", validation_datasets) or None,
         hyper_parameters=_object("hyper_parameters", hyper_parameters),
         training_type=_text("training_type", training_type),
         job_name=_text("job_name", job_name),
         model_name=_text("model_name", model_name),
-        finetuned_output_suffix=_short(
+        finetuned_output_suffix=_short_text(
             "finetuned_output_suffix", finetuned_output_suffix, _LONGEST_SUFFIX
         ),
         priority=_text("priority", priority),
@@ -133,14 +136,14 @@ def import_fields(
     extra: Mapping[str, Any] | None,
 ) -> Fields:
     """
-    Check what an import job is to be created from.
+    Check the fields of a new import job, and return those that are to be sent.
 
     Raises:
-        InvalidArgument: Something is missing, too long, said twice or not as documented.
+        InvalidArgument: A field is missing, too long, given twice or not as documented.
     """
     if weight_type not in ("full", "lora"):
         raise InvalidArgument(f"weight_type is {weight_type!r}; it must be 'full' or 'lora'.")
-    folder = _needed("object_key", object_key, _LONGEST_KEY)
+    folder = _required_text("object_key", object_key, _LONGEST_KEY)
     if not folder.endswith("/") or not folder.strip("/"):
         raise InvalidArgument(
             f"object_key is {folder!r}; it must be a folder, ending in '/', and not the "
@@ -148,11 +151,14 @@ def import_fields(
         )
     return _fields(
         extra,
-        model_name=_needed("model_name", model_name),
-        display_name=_short("display_name", display_name, _LONGEST_DISPLAY_NAME),
-        source=_needed("source", source),
+        model_name=_required_text("model_name", model_name),
+        display_name=_short_text("display_name", display_name, _LONGEST_DISPLAY_NAME),
+        source=_required_text("source", source),
         weight_type=weight_type,
-        storage_info={"bucket_name": _needed("bucket_name", bucket_name), "object_key": folder},
+        storage_info={
+            "bucket_name": _required_text("bucket_name", bucket_name),
+            "object_key": folder,
+        },
         bucket_name=None,  # not beside `storage_info` either
         object_key=None,
     )
@@ -173,6 +179,9 @@ def body(fields: Fields) -> bytes:
 
 
 def _fields(extra: Mapping[str, Any] | None, /, **known: Any) -> Fields:
+    """
+    Join the known fields that are given with those of `extra`.
+    """
     others = _object("extra", extra) or {}
     if twice := [name for name in known if name in others]:
         raise InvalidArgument(
@@ -182,27 +191,27 @@ def _fields(extra: Mapping[str, Any] | None, /, **known: Any) -> Fields:
 
 
 def _text(name: str, value: object, most: int = LONGEST_TEXT) -> str | None:
-    # Of another type, it is as likely a slip in a file of fields as one in a program.
+    # Not a TypeError as elsewhere: the fields may have been read from a user's file.
     if value is not None and not isinstance(value, str):
         raise InvalidArgument(f"{name} must be a string, not {shown(value)}.")
     return check_text(name, value, most)
 
 
-def _needed(name: str, value: str, most: int = LONGEST_TEXT) -> str:
+def _required_text(name: str, value: str, most: int = LONGEST_TEXT) -> str:
     checked = _text(name, value, most)
     if checked is None:
         raise InvalidArgument(f"{name} is missing.")
     return checked
 
 
-def _short(name: str, value: str | None, most: int) -> str | None:
+def _short_text(name: str, value: str | None, most: int) -> str | None:
     checked = _text(name, value)
     if checked is not None and len(checked) > most:
         raise InvalidArgument(f"{name} is {checked!r}; it must have at most {most} characters.")
     return checked
 
 
-def _ids(name: str, values: Sequence[str] | None) -> list[str] | None:
+def _file_ids(name: str, values: Sequence[str] | None) -> list[str] | None:
     ids = _several(name, values, "a list of ids", lambda value: isinstance(value, str) and value)
     if path := next(filter(_PATH.search, ids or ()), None):
         raise InvalidArgument(
@@ -236,39 +245,40 @@ def _several(
     return listed
 
 
-def _some(name: str, values: list[T] | None) -> list[T] | None:
+def _not_empty(name: str, values: list[T] | None) -> list[T] | None:
     if values is not None and not values:
         raise InvalidArgument(f"{name} is empty; leave it out, or name at least one.")
     return values
 
 
-def _fine_tune_agrees(name: str, asked: Any, told: Fields) -> bool:
+def _fine_tune_agrees(name: str, asked: Any, reported: Fields) -> bool:
     if name == "model":
-        named = {told.get("model"), told.get("base_model")} - {None}
+        named = {reported.get("model"), reported.get("base_model")} - {None}
         return not named or asked in named
-    return _same(asked, told.get(name))
+    return _may_equal(asked, reported.get(name))
 
 
-def _import_agrees(name: str, asked: Any, told: Fields) -> bool:
-    value = told.get(name)
+def _import_agrees(name: str, asked: Any, reported: Fields) -> bool:
+    value = reported.get(name)
     if name == "model_name":  # the service makes a name of its own from it
         return not value or str(value).startswith(str(asked))
     if name == "source":
         return not value or str(value).casefold() == str(asked).casefold()
-    return _same(asked, value)
+    return _may_equal(asked, value)
 
 
-def _same(asked: Any, told: Any) -> bool:
+def _may_equal(asked: Any, reported: Any) -> bool:
     """
-    Compare a field as sent with the field as reported; one that is not reported may be equal.
+    Return whether a field as sent may be the same as reported: it is, but for its type, or the
+    service does not report it.
     """
-    if told in (None, "", [], {}) or asked == told or str(asked) == str(told):
+    if reported in (None, "", [], {}) or asked == reported or str(asked) == str(reported):
         return True
-    if isinstance(asked, Mapping) and isinstance(told, Mapping):
-        return all(_same(value, told.get(name)) for name, value in asked.items())
-    if isinstance(asked, list | tuple) and isinstance(told, list):
-        return len(asked) == len(told) and all(map(_same, asked, told))
+    if isinstance(asked, Mapping) and isinstance(reported, Mapping):
+        return all(_may_equal(value, reported.get(name)) for name, value in asked.items())
+    if isinstance(asked, list | tuple) and isinstance(reported, list):
+        return len(asked) == len(reported) and all(map(_may_equal, asked, reported))
     try:
-        return float(str(asked)) == float(str(told))
+        return float(str(asked)) == float(str(reported))
     except ValueError:
         return False

@@ -20,7 +20,7 @@ from .waiting import Poll
 MOST_LINES = 1000
 """Lines that one request may ask for."""
 
-_AGAIN = 2  # times that lines which should be there are looked for again: at once, and in looks
+_RETRIES = 2  # further reads, and further looks, for lines that the service counts but not sends
 
 
 class LogPage(NamedTuple):
@@ -32,7 +32,7 @@ class LogPage(NamedTuple):
     """The lines."""
 
     total: int | None
-    """How many the log has, as the service says; None where it said nothing of use."""
+    """How many lines the log has, as the service says; None if it sent no usable number."""
 
     request_id: str | None = None
     """The service's id of the request."""
@@ -41,7 +41,7 @@ class LogPage(NamedTuple):
 @frozen(kw_only=True)
 class Progress:
     """
-    How far a job has got.
+    A look at a job that is being watched.
     """
 
     job: FineTuneJob
@@ -99,20 +99,20 @@ class Tail:
     """
 
     read: Callable[[int], Awaitable[LogPage]]
-    """Reads as many lines as one request may, behind those that are skipped."""
+    """Reads the lines from an offset on, as many as one request may ask for."""
 
     offset: int = 0
     """How many lines were read."""
 
     short: MalformedResponse | None = None
-    """The error for a log that ended below its own total; None where it did not."""
+    """The error for a log that ended before its own total; None if it did not."""
 
     async def rest(self) -> AsyncGenerator[list[str], None]:
         """
         Read on to the end of the log, and yield lines as they come.
 
         Raises:
-            MalformedResponse: It ended below its own total.
+            MalformedResponse: It ended before its own total.
         """
         async with aclosing(self.more()) as pages:
             async for lines in pages:
@@ -122,22 +122,23 @@ class Tail:
 
     async def more(self) -> AsyncGenerator[list[str], None]:
         """
-        Read on as far as lines come at present; `short` says whether that was the end.
+        Read on as long as lines come, and yield them. If fewer came than the service counts,
+        `short` is the error for that.
         """
-        self.short, empty = None, 0
+        self.short, empty_pages = None, 0
         while True:
             page = await self.read(self.offset)
             self.offset += len(page.lines)
             if page.lines:
-                empty = 0
+                empty_pages = 0
                 yield page.lines
-                # A full page ends nowhere, and a total below what came says nothing.
+                # After a full page more may follow, and a total below what came is wrong.
                 if page.total == self.offset and len(page.lines) < MOST_LINES:
                     return
             elif page.total is None or self.offset >= page.total:
                 return
-            elif empty < _AGAIN:
-                empty += 1
+            elif empty_pages < _RETRIES:
+                empty_pages += 1
             else:
                 break
         self.short = MalformedResponse(
@@ -161,40 +162,40 @@ async def follow(
         poll: How often to look, and until when.
 
     Yields:
-        One progress a look, or several where a look finds many lines.
+        A progress for each look, or several if a look finds many lines.
 
     Raises:
         DeadlineExceeded: The job has not ended in time.
-        MalformedResponse: It has, and its log ended below its own total, look after look.
+        MalformedResponse: It has, and its log ended before its own total, look after look.
     """
     log = TrainingLog()
-    last_status, short, vain = None, None, 0
+    last_status, short, looks_in_vain = None, None, 0
     while poll.seconds_left > 0:
         with poll.tolerating_failures():
             job = await get()
             last_status = job.status or last_status
-            told = False
-            async with aclosing(_lines(tail)) as pages:
+            has_new_lines = False
+            async with aclosing(_new_lines(tail)) as pages:
                 async for lines in pages:
                     log = log.extended(lines)
-                    told = True
+                    has_new_lines = True
                     yield Progress(job=job, lines=tuple(lines), log=log)
-            if not told:
+            if not has_new_lines:
                 yield Progress(job=job, lines=(), log=log)
             if job.is_finished:
                 # The log was read after the job was seen to have ended: nothing follows.
                 if not tail.short:
                     return
-                short, vain = tail.short, 0 if told else vain + 1
-        if vain > _AGAIN:
+                short, looks_in_vain = tail.short, 0 if has_new_lines else looks_in_vain + 1
+        if looks_in_vain > _RETRIES:
             break
         await poll.pause()
     raise short or poll.timeout_error(f"{what} has not ended", last_status)
 
 
-async def _lines(tail: Tail) -> AsyncGenerator[list[str], None]:
+async def _new_lines(tail: Tail) -> AsyncGenerator[list[str], None]:
     """
-    Read on. A refusal before the first line means that there is no log yet; later it is an error.
+    Yield the lines that are new. A refusal before the first line means that there is no log yet.
     """
     try:
         async with aclosing(tail.more()) as pages:

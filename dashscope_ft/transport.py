@@ -60,8 +60,13 @@ class _Setback:
     """
 
     evidence: Evidence
+    """What it is evidence of, for `decide`."""
+
     error: DashScopeError
-    retry_after: float = 0.0
+    """The error to raise if there is no further attempt."""
+
+    wait: float = 0.0
+    """Seconds that the service asked to wait before the next request."""
 
 
 @define(eq=False)
@@ -180,7 +185,7 @@ class Transport:
 
     def ending_in(self, seconds: float) -> Transport:
         """
-        Return a view whose calls end in so many seconds from now, even if they have no turn yet.
+        Return a view whose calls end in so many seconds from now, even if their turn has not come.
         """
         view = self.with_settings(with_changes(self.settings, deadline=seconds))
         view.ends_at = self.clock() + seconds
@@ -189,7 +194,7 @@ class Transport:
     @property
     def asked(self) -> str:
         """
-        The region and host, for error messages.
+        The region and host that requests are sent to, in words for error messages.
         """
         return f"Region {self.settings.region!r} at {self.settings.host}"
 
@@ -200,14 +205,14 @@ class Transport:
         Make a call.
 
         Args:
-            call: What to ask.
-            within: Seconds for the whole call, from now on. If None, the settings' deadline,
-                from the call's turn at the limiter.
-            max_attempts: How often to send it at most; else the settings'.
+            call: The call.
+            within: Seconds for the whole call, from now on. If None, the settings' deadline counts,
+                and from the call's first turn at the limiter on.
+            max_attempts: The most attempts; if None, those of the settings.
 
         Raises:
             DashScopeError: Any of them except those about jobs, plans and listings.
-            CancelledError: With a note if the interrupted change may have happened.
+            CancelledError: The call was cancelled; a note says if its change may have happened.
         """
         __tracebackhide__ = True  # in notebooks and tests: the caller's own frames matter
         execution = _Execution(self, call, within, max_attempts or self.settings.max_attempts)
@@ -218,8 +223,8 @@ class Transport:
             raise
         except asyncio.CancelledError as interrupt:
             if execution.may_be_done:
-                told = f"{call.what}: interrupted, and it may have been received."
-                interrupt.add_note(f"{told} {call.when_unknown}")
+                doubt = f"{call.what}: interrupted, and it may have been received."
+                interrupt.add_note(f"{doubt} {call.when_unknown}")
             raise
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -250,7 +255,8 @@ class Transport:
 
 class _Execution(Generic[T]):
     """
-    The execution of one call: attempt, decide, pause, until it is settled or out of bounds.
+    The execution of one call: attempt, decide, pause, and again, until it is settled or attempts,
+    time or the retry budget run out.
     """
 
     def __init__(
@@ -264,20 +270,24 @@ class _Execution(Generic[T]):
         self._max_attempts = max_attempts
         self._history = History()
         self._delays = delays(transport.jitter)
+        # None until the first turn, if the deadline counts from there.
         self._ends_at = transport.ends_at if within is None else transport.clock() + within
-        self._had_turn = within is not None  # or belongs to a call that had one
+        self._had_turn = within is not None  # a look serves a call that had one
         self._tokens_spent = 0
         self._looked = False
-        self._last: DashScopeError | None = None
+        self._last_error: DashScopeError | None = None
 
     @property
     def may_be_done(self) -> bool:
         """
-        Whether it changes something and an attempt may have been received.
+        Whether the call changes something, and an attempt may have been received.
         """
         return self._call.operation is not Operation.READ and self._history.attempts > 0
 
     async def run(self) -> T:
+        """
+        Return the result of the call, or raise the error that it ends in.
+        """
         __tracebackhide__ = True
         call, history = self._call, self._history
         while True:
@@ -296,13 +306,13 @@ class _Execution(Generic[T]):
                 raise await self._explained(got.error)
             if verdict in (Verdict.UNKNOWN, Verdict.INFERRED):
                 raise self._outcome_unknown(got.error)
-            self._last = got.error
+            self._last_error = got.error
             if error := await self._pause(got):
                 raise self._final_error(error)
 
     async def _attempt(self) -> T | _Setback:
         """
-        Wait for a turn, send once, and say what came of it.
+        Wait for a turn and send the request once; return the result, or what went wrong.
         """
         await self._take_turn()
         self._had_turn = True
@@ -336,11 +346,13 @@ class _Execution(Generic[T]):
         return self._success(got) if evidence is None else self._refusal(evidence, got)
 
     async def _take_turn(self) -> None:
+        """
+        Wait for a turn at the limiter; raise the final error if none comes in time.
+        """
         if self._limiter.enter_at_once():
             return
         if self._shared.closed:
             raise self._final_error(_closed())
-        # Otherwise the deadline runs from the first turn.
         bound = None if self._ends_at is None else self._seconds_left()
         error: DashScopeError
         try:
@@ -356,13 +368,15 @@ class _Execution(Generic[T]):
 
     def _throttled(self, pause: Throttled) -> Throttled:
         """
-        Prefer the service's last refusal, which says more, with what is left of the pause.
+        Return the service's last refusal of this call, which says more than the limiter's error,
+        with what is left of the pause; the limiter's error if there was none.
         """
-        if not isinstance(self._last, Throttled):
+        refusal = self._last_error
+        if not isinstance(refusal, Throttled):
             return pause
-        self._last.retry_after = pause.retry_after
-        self._last.hint = f"Try again in {pause.retry_after:.0f} s."
-        return self._last
+        refusal.retry_after = pause.retry_after
+        refusal.hint = f"Try again in {pause.retry_after:.0f} s."
+        return refusal
 
     def _log_attempt(self, got: Reply | NoReply, seconds: float) -> None:
         if isinstance(got, NoReply):
@@ -408,14 +422,17 @@ class _Execution(Generic[T]):
 
     async def _look(self, setback: _Setback) -> tuple[Verdict, _Setback]:
         """
-        Ask for the job's status, and tell from it whether the attempt in doubt took effect.
+        Get the job's status, and conclude from it whether the attempt in doubt took effect.
+
+        Returns:
+            What to do next, and the setback to go on with.
         """
-        looked, self._looked = self._looked, True
-        pause, setback.retry_after = setback.retry_after, 0.0
-        if self._call.look is None or pause > LONGEST_PAUSE or pause >= self._seconds_left():
+        has_looked, self._looked = self._looked, True
+        wait, setback.wait = setback.wait, 0.0  # it comes before the look, and not once more after
+        if self._call.look is None or wait > LONGEST_PAUSE or wait >= self._seconds_left():
             return Verdict.UNKNOWN, setback
-        if pause:
-            await self._transport.sleep(pause)
+        if wait:
+            await self._transport.sleep(wait)
         try:
             seen = await self._transport.send(self._call.look, within=self._seconds_left())
         except DashScopeError as failure:
@@ -429,11 +446,12 @@ class _Execution(Generic[T]):
             error = StateConflict("the job has ended.", request_id=seen.request_id)
             error.job_status = seen.status
             return Verdict.RAISE, _Setback(Evidence.STATE, error)
-        return Verdict.UNKNOWN if looked else Verdict.AGAIN_UNSURE, setback
+        return Verdict.UNKNOWN if has_looked else Verdict.AGAIN_UNSURE, setback
 
     async def _explained(self, error: DashScopeError) -> DashScopeError:
         """
-        Add the job's status to a refusal for its state, as far as one look gives it.
+        Return the error to raise: a refusal for the job's state with that state, if one look at
+        the job succeeds; any other error as it is.
         """
         error.attempts = self._history.attempts
         if not isinstance(error, StateConflict) or self._call.look is None:
@@ -445,7 +463,7 @@ class _Execution(Generic[T]):
                 )
                 error.job_status = seen.status
             except NotFound as gone:
-                # Then a deletion in doubt may have happened after all.
+                # The job is gone, so a deletion in doubt may have happened after all.
                 is_unknown = self._history.in_doubt and gone.is_from_service
                 return self._outcome_unknown(error) if is_unknown else error
             except DashScopeError:
@@ -460,15 +478,16 @@ class _Execution(Generic[T]):
         """
         Wait before the next attempt; return the error to raise if there must not be one.
         """
-        error, wait = setback.error, setback.retry_after
-        if self._call.patient and setback.evidence is Evidence.THROTTLED:
-            self._max_attempts += 1  # only the deadline ends it, and the limiter does the waiting
-            rest, cost = 0.0, 0
+        error, wait = setback.error, setback.wait
+        limiter_waits = self._call.patient and setback.evidence is Evidence.THROTTLED
+        if limiter_waits:
+            self._max_attempts += 1  # only the deadline ends it
+            cost = 0
         else:
-            rest = wait = max(wait, next(self._delays))
+            wait = max(wait, next(self._delays))
             cost = COST_AFTER_TIMEOUT if isinstance(error, DeadlineExceeded) else COST
         is_last = self._history.attempts >= self._max_attempts or self._shared.closed
-        if is_last or setback.retry_after > LONGEST_PAUSE:
+        if is_last or setback.wait > LONGEST_PAUSE:
             return error
         if wait >= self._seconds_left():
             return self._late(error.message) if isinstance(error, ConnectionFailed) else error
@@ -476,7 +495,7 @@ class _Execution(Generic[T]):
             return error
         self._tokens_spent += cost
         _log.debug("%s: %s; again in %.2f s", self._call.what, setback.evidence.name, wait)
-        await self._transport.sleep(rest)
+        await self._transport.sleep(0.0 if limiter_waits else wait)
         return None
 
     def _seconds_left(self) -> float:
@@ -484,8 +503,8 @@ class _Execution(Generic[T]):
             return self._deadline
         return self._ends_at - self._transport.clock()
 
-    def _late(self, last: str) -> DeadlineExceeded:
-        return DeadlineExceeded(f"not done within {self._deadline:.3g} s: {last}")
+    def _late(self, reason: str) -> DeadlineExceeded:
+        return DeadlineExceeded(f"not done within {self._deadline:.3g} s: {reason}")
 
     def _final_error(self, error: DashScopeError) -> DashScopeError:
         """

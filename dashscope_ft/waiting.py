@@ -31,7 +31,8 @@ Job = TypeVar("Job", FineTuneJob, ImportJob)
 OnLook: TypeAlias = Callable[[Mapping[str, str | None]], object]
 
 _SUCCESS = frozenset({JobStatus.SUCCEEDED, ImportStatus.SUCCESSED})
-_KEPT = re.compile(r"succe|finish|成功|完成", re.IGNORECASE)
+# In the message of a quota: it counts stored jobs, which do not end by themselves.
+_STORED_JOBS = re.compile(r"succe|finish|成功|完成", re.IGNORECASE)
 
 
 class Poll:
@@ -73,12 +74,12 @@ class Poll:
     @contextmanager
     def tolerating_failures(self) -> Iterator[None]:
         """
-        Suppress an error that the next poll may not meet; `timeout_error` reports the last one.
+        Suppress an error that may be gone at the next poll; `timeout_error` reports the last one.
         """
         try:
             yield
         except DashScopeError as error:
-            # A gateway's page in place of an answer comes and goes as the gateway does.
+            # A malformed answer may be a passing gateway's page.
             if not (error.retryable or isinstance(error, MalformedResponse)):
                 raise
             self._last_failure = error
@@ -117,18 +118,18 @@ class Poll:
 
 class JobSource(Protocol[Job]):
     """
-    Where jobs can be seen.
+    What shows jobs as they are now.
     """
 
     async def get(self, job_id: str, within: float) -> Job:
         """
-        Get one job.
+        Get one job, within so many seconds.
         """
         ...
 
     async def page(self, page_no: int, within: float) -> Page[Job]:
         """
-        Read a page of the listing, as large as there are.
+        Read a page of the listing, of the largest size, within so many seconds.
         """
         ...
 
@@ -136,29 +137,29 @@ class JobSource(Protocol[Job]):
 @define(eq=False)
 class Watch(Generic[Job]):
     """
-    Jobs that are looked at together.
+    Jobs that are polled together.
 
-    The pages of a listing show them, as long as that takes no more requests than there are
-    jobs to look for. Those that no page showed are got one by one from then on.
+    They are looked up in the pages of the listing, of which no more are read than there are jobs
+    to look up. Jobs that were on none of these pages are got one by one from then on.
     """
 
     source: JobSource[Job]
-    """Where to look."""
+    """What shows the jobs."""
 
     poll: Poll
-    """How long that may take."""
+    """How often to look, and until when."""
 
     unfinished: dict[str, str | None]
-    """The last status of those that have not ended."""
+    """The jobs that have not ended, and their last status; None before it is known."""
 
     ended: dict[str, Job | NotFound] = field(factory=dict)
-    """Those that have, and those that are not there any more."""
+    """The jobs that have ended, and an error for those that do not exist."""
 
-    _unlisted: dict[str, None] = field(factory=dict)  # in the order in which they are polled
+    _unlisted: dict[str, None] = field(factory=dict)  # got one by one, in this order
 
     async def look(self) -> None:
         """
-        Look at each once. What was seen stays seen, where a request fails.
+        Look at each unfinished job once. If a request fails, what was seen before it is kept.
         """
         listed = [job_id for job_id in self.unfinished if job_id not in self._unlisted]
         if len(listed) > 1:
@@ -170,7 +171,7 @@ class Watch(Generic[Job]):
                 self._note(await self.source.get(job_id, self.poll.seconds_left))
             except DashScopeError as error:
                 if not isinstance(error, NotFound) or not error.is_from_service:
-                    # So that one that always fails keeps no other from being polled.
+                    # It goes last, so that a job that always fails does not hold up the others.
                     self._unlisted[job_id] = self._unlisted.pop(job_id)
                     raise
                 _log.info("%s is not there: %s", job_id, error.message)
@@ -209,10 +210,10 @@ async def wait_for_jobs(
 
     Args:
         job_ids: Their ids.
-        source: Where they can be seen.
+        source: What shows them.
         poll: How often to look, and until when.
-        check: Whether one that did not end in success is an error.
-        on_look: Called after each look with the last status of those that have not ended.
+        check: Whether a job that did not end in success is an error.
+        on_look: Called after each look with the last status of each job that has not ended.
 
     Returns:
         The finished jobs, in the order of their ids, each once.
@@ -220,7 +221,7 @@ async def wait_for_jobs(
     Raises:
         DeadlineExceeded: Some have not ended in time.
         JobFailed: One did not end in success.
-        NotFound: One is not there, or not any more.
+        NotFound: One does not exist, or no longer.
     """
     if not job_ids:
         return []
@@ -257,11 +258,11 @@ async def when_there_is_room(
     Args:
         create: Tries to create it.
         running: Gives the ids of the jobs that have not ended.
-        source: Where they can be seen.
+        source: What shows them.
         poll: How often to look, and until when.
 
     Raises:
-        QuotaExceeded: There was no room in time, or no running job stands in the way.
+        QuotaExceeded: There was no room in time, or waiting cannot help, as no job is running.
     """
     in_the_way: Watch[Job] | None = None
     while True:
@@ -269,7 +270,7 @@ async def when_there_is_room(
             return await create()
         except QuotaExceeded as refusal:
             full = refusal
-        if _KEPT.search(full.message):  # kept jobs do not end by themselves
+        if _STORED_JOBS.search(full.message):
             full.hint = "This is a quota on stored jobs: waiting does not help; delete some."
             raise full
         if in_the_way:
@@ -298,7 +299,7 @@ async def _watch_running(
     running: Callable[[], Awaitable[Collection[str]]], source: JobSource[Job], poll: Poll
 ) -> Watch[Job] | None:
     """
-    Watch the jobs that run by now; None if time was up before they could be listed.
+    Watch the jobs that are running now; None if time was up before they could be listed.
     """
     while poll.seconds_left > 0:
         with poll.tolerating_failures():

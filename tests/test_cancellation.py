@@ -365,7 +365,7 @@ async def held(scene: Scene, strike: Strike) -> Counter[str]:
             tasks=sum(not task.done() for task in strike.tasks) + len(shared.tasks),
             sockets=abs(scene.connections - scene.pooled),
             turns=limiter._in_flight + limiter._pacing_one,
-            bounds=len(shared.connections.timeouts._ended),
+            bounds=len(shared.connections.timeouts._running),
             locks=is_locked(scene.journal),
         )
 
