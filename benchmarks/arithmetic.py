@@ -1,5 +1,5 @@
 """
-What one core clears in an hour, from what was measured.
+How many workspaces one core clears in an hour, computed from the measurements.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ PACE = 10.0
 @frozen
 class Clearing:
     """
-    What clearing a workspace takes: list all jobs, look at each again, delete it.
+    The cost of clearing a workspace: to list all jobs, look at each again, and delete it.
     """
 
     requests: int
-    """Requests."""
+    """The number of requests."""
 
     cpu: float
-    """CPU seconds."""
+    """The CPU time in seconds."""
 
     @property
     def seconds(self) -> float:
         """
-        How long it takes at the service's pace.
+        The seconds that it takes at the service's pace.
         """
         return self.requests / PACE
 
     @property
     def an_hour(self) -> float:
         """
-        For how many workspaces an hour of one core is enough.
+        How many workspaces one core clears in an hour.
         """
         return 3600 / self.cpu
 
@@ -53,7 +53,7 @@ class Clearing:
 
 def clearing(figures: Mapping[str, Figure]) -> Clearing:
     """
-    Reckon it from the CPU of listing, of a get and of a deletion.
+    Compute the cost from the CPU time of a listing, of a get and of a deletion.
     """
     share = JOBS / figures["listing.jobs"].median
     listing = figures["contest.cpu.ours_8"].median / 1e3

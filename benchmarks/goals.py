@@ -1,5 +1,5 @@
 """
-What was promised of the speed, and whether it holds.
+The goals that were set for the speed, and whether they are met.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Goal:
     """The bound."""
 
     side: Literal["at most", "at least"] = "at most"
-    """On which side of the bound the figure is to be."""
+    """Whether the figure is to be at most or at least the bound."""
 
     def is_met(self, figures: Mapping[str, Figure]) -> bool:
         """
-        Whether the middle of the figure keeps the bound.
+        Return whether the figure's median keeps the bound.
         """
         value = figures[self.figure].median
         return value <= self.bound if self.side == "at most" else value >= self.bound

@@ -1,5 +1,5 @@
 """
-What every topic needs: the server, how thorough to be, and where figures go.
+What every topic needs: the server, how thoroughly to measure, and a place for the figures.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ LATENCY = 0.05
 @frozen
 class Lab:
     """
-    Where measurements are made.
+    The surroundings of all measurements.
     """
 
     server: Server
     """The service that is asked."""
 
     quick: bool
-    """Whether this is to see that all works, rather than to measure."""
+    """Whether to check that everything works, rather than to measure."""
 
     figures: dict[str, Figure] = field(factory=dict)
     """All figures by name: topic, what, who."""

@@ -1,9 +1,9 @@
 """
-Taking turns, and what to make of the numbers.
+Measurements in turns, and the figures made of them.
 
-On a machine that is shared, a figure by itself says little. So those that are compared run
-in turn, again and again, each time in another order; compared is round by round, and the
-middle of the ratios is what counts.
+On a shared machine, a figure by itself says little. So what is compared runs in turn, round after
+round, each time in another order. The ratio is taken in each round, and the median of the ratios
+counts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from attrs import frozen
 from .progress import progress
 
 Run = Callable[[], Awaitable[object]]
-"""Does what is measured; what it gives is kept until the clock was read."""
+"""Does what is measured; its result is freed only after the clock was read."""
 
 Unit = Literal["s", "ms", "µs", "KB", "MB", "times", ""]
 
@@ -26,11 +26,11 @@ Unit = Literal["s", "ms", "µs", "KB", "MB", "times", ""]
 @frozen
 class Figure:
     """
-    The middle of several measurements, and their spread.
+    The median of several measurements, and their spread.
     """
 
     median: float
-    """The middle one."""
+    """The median."""
 
     low: float
     """The lower quartile."""
@@ -39,10 +39,10 @@ class Figure:
     """The upper quartile."""
 
     count: int
-    """How many there were; 1 for what is counted rather than measured."""
+    """The number of measurements; 1 for what is counted rather than measured."""
 
     unit: Unit
-    """What it is in."""
+    """The unit of all of them."""
 
     @classmethod
     def of(cls, samples: Sequence[float], unit: Unit) -> Self:

@@ -1,5 +1,5 @@
 """
-What tests ask of a client, and the error that a call ends in.
+Calls that tests make on a client, and the errors that these end in.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def cancel(client: AsyncClient) -> Any:
 
 async def ended(asked: Awaitable[Any]) -> DashScopeError:
     """
-    Give the error that a call ends in.
+    Return the error that a call ends in.
     """
     with pytest.raises(DashScopeError) as caught:
         await asked

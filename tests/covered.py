@@ -49,8 +49,6 @@ REASONS = {
     r"loop_thread\.py: _thread\.interrupt_main": _ELSEWHERE,
     r"loop_thread\.py: return END$": "nothing asks a stream that has ended, which types cannot say",
     r"portal\.py: if hasattr\(os, .register_at_fork.\): → ": _ELSEWHERE,
-    r"resources/jobs\.py: raise InvalidArgument\(.*is an import": "no clean-up cancels an import, "
-    "but its `Service` has the method",
 }
 """What is not reached, as a pattern of `file: line of code`, and why that is right."""
 

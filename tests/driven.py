@@ -1,5 +1,5 @@
 """
-Time that a test drives: a loop whose seconds cost nothing, and a service that lives in it.
+An event loop on which time passes at once, and a service that counts requests by its clock.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Selector(selectors.SelectSelector):
 
 class DrivenLoop(asyncio.SelectorEventLoop):
     """
-    An event loop on which a sleep ends at once, an hour later by its own clock.
+    An event loop on which every sleep ends at once, though its clock advances by all of it.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class DrivenLoop(asyncio.SelectorEventLoop):
 
 def drive(work: Coroutine[Any, Any, T]) -> T:
     """
-    Run to the end in driven time; who waits for what cannot happen fails at once.
+    Run a coroutine to its end on such a loop; a wait for what cannot happen fails at once.
     """
     with asyncio.Runner(loop_factory=DrivenLoop) as runner:
         return runner.run(work)

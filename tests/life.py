@@ -1,5 +1,5 @@
 """
-A job's life in no time: an emulator whose clock moves only while the client sleeps.
+An emulator whose clock moves only while the client sleeps, so that waiting takes no time.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Life:
 @asynccontextmanager
 async def living(*, rules: Rules | None = None, **settings: Any) -> AsyncIterator[Life]:
     """
-    Give a life in which training takes ten minutes.
+    Run an emulator in which training takes ten minutes, and a client of it.
     """
     clock = ManualClock()
     pace = Pace(pending=20.0, queuing=40.0, running=600.0, exporting=120.0, import_running=300.0)

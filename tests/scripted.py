@@ -1,8 +1,8 @@
 """
-A server that follows a script: what each request meets is written down beforehand.
+A server that follows a script, which says beforehand what happens to each request.
 
-It speaks as much HTTP as it takes to find the end of a request, and keeps every byte that
-came, so that a test counts what was on the wire and not what somebody believes was sent.
+It speaks only enough HTTP to find the end of a request. It keeps every byte that it received, so
+that a test counts what was on the wire, not what the client believes it sent.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Answer:
     headers: Mapping[str, str] = field(factory=dict, kw_only=True)
 
     hangs_up: bool = field(default=False, kw_only=True)
-    """Whether the connection is closed right after it, unannounced."""
+    """Whether the connection is closed right after it, without a `Connection: close`."""
 
     torn: int | None = field(default=None, kw_only=True)
     """After how many bytes of the body the connection ends."""
@@ -52,7 +52,7 @@ class Answer:
     """Seconds between the bytes of the body."""
 
     when: asyncio.Event | None = field(default=None, kw_only=True)
-    """What it waits for."""
+    """An event that it waits for; None to answer at once."""
 
     @property
     def content(self) -> bytes:
@@ -95,7 +95,7 @@ class Noise:
     """Seconds between the bytes."""
 
     endlessly: bytes = field(default=b"", kw_only=True)
-    """What follows them over and over, until the client has enough."""
+    """Bytes that follow, over and over, until the client closes the connection."""
 
 
 @frozen(kw_only=True)
