@@ -1,5 +1,5 @@
 """
-Every check on what a caller passes to an operation.
+Checks of the arguments that a caller passes to an operation.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def check_text(name: str, value: object, most: int = LONGEST_TEXT) -> str | None
     if not 1 <= len(value) <= most:
         raise InvalidArgument(f"{name} must have 1 to {most} characters, not {len(value)}.")
     for character in value:
-        if not _is_seen(character, value):
+        if not _is_printable(character, value):
             known_as = name_of(character, "")
             named = f" ({known_as.lower()})" if known_as else ""
             raise InvalidArgument(
@@ -106,10 +106,10 @@ def check_text(name: str, value: object, most: int = LONGEST_TEXT) -> str | None
 
 def check_case(statuses: Iterable[str], known: Collection[str]) -> None:
     """
-    Refuse statuses that are known ones but for their case: no job would ever have them.
+    Refuse statuses that would be known ones in upper case: no job ever has them.
 
     Raises:
-        InvalidArgument: One of them is.
+        InvalidArgument: There is such a status.
     """
     for status in statuses:
         if status not in known and status.upper() in known:
@@ -128,10 +128,10 @@ def check_seconds(name: str, value: object) -> float:
 
 def check_callback(name: str, value: object) -> None:
     """
-    Refuse what cannot be called back; None stands for nothing to call.
+    Check a callback; None is one that is not wanted.
 
     Raises:
-        TypeError: Where it cannot be called, or where nobody would await what it gives.
+        TypeError: Where it cannot be called, or is async, so that nobody would await it.
     """
     if value is None:
         return
@@ -143,12 +143,13 @@ def check_callback(name: str, value: object) -> None:
 
 def check_regular_file(what: str, path: str | os.PathLike[str]) -> None:
     """
-    Refuse the path of what is there and no regular file, such as a directory or a device.
+    Refuse the path of anything but a regular file or a file that does not exist yet.
 
     Raises:
-        InvalidArgument: It is one; nothing was read or written.
+        InvalidArgument: It is the path of a directory or a device, say; nothing was read or
+            written.
     """
-    with suppress(OSError):  # opening tells
+    with suppress(OSError):  # to open the file will raise it, too
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise InvalidArgument(
                 f"The {what} {os.fspath(path)} is not a regular file.",
@@ -209,8 +210,8 @@ def _segment(kind: str, value: object) -> str:
     return match.group()
 
 
-def _is_seen(character: str, text: str) -> bool:
-    # Spaces of other scripts are no printable characters to Python.
+def _is_printable(character: str, text: str) -> bool:
+    # To Python, the spaces of other scripts are not printable.
     joins = character in _JOINERS and character not in (text[0], text[-1])
     return joins or character.isprintable() or category(character) == "Zs"
 

@@ -55,14 +55,17 @@ class _Kind:
     read: Callable[[Any], Any]
     """Gives the value for the model; raises ValueError or OverflowError where it cannot be read."""
 
-    quick: str = "True"
-    """A condition on the raw value, as source: where it does not hold, `read` must look."""
+    condition: str = "True"
+    """The source of a condition on the raw value; if it is false, the slower function reads it."""
 
     value: str = "{0}"
-    """The model's value, as source: where it raises ValueError or TypeError, `read` must look."""
+    """
+    The source of the model's value; if it raises ValueError or TypeError, the slower function
+    reads the row.
+    """
 
     names: Mapping[str, Any] = {}
-    """The names that these sources use."""
+    """The objects that these sources use, by name."""
 
 
 class _Readers(dict[tuple[str, ...], Callable[[Row], T]]):
@@ -104,7 +107,7 @@ class _Readers(dict[tuple[str, ...], Callable[[Row], T]]):
         conditions, values = ["True"], {name: repr(it) for name, it in self._defaults.items()}
         for name, kind in self._kinds.items():
             if name in local:
-                conditions.append(kind.quick.format(local[name]))
+                conditions.append(kind.condition.format(local[name]))
                 values[name] = kind.value.format(local[name])
                 names |= kind.names
         extra = [f"{name!r}: {place}" for name, place in local.items() if name not in self._kinds]

@@ -28,7 +28,7 @@ class Secret(str):
         return "'***'"
 
     def __getitem__(self, place: SupportsIndex | slice) -> Secret:
-        # Whatever shortens long strings before it shows them shows a piece of this one.
+        # A tool that shortens a long string before it shows it must get a masked piece.
         return Secret(super().__getitem__(place))
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -69,10 +69,10 @@ class Environment:
 
 def found_key(environ: Environment, home: Path | None) -> Secret:
     """
-    Look the key up: in its variable, in the file another names, in the usual file.
+    Look the key up: in its variable, in the file that another variable names, in the usual file.
 
     Raises:
-        ConfigurationError: There is none, or it cannot be one.
+        ConfigurationError: There is none, or what was found cannot be a key.
     """
     if environ.found("DASHSCOPE_API_KEY"):
         return checked_key(Secret(environ["DASHSCOPE_API_KEY"]), "DASHSCOPE_API_KEY")
@@ -114,23 +114,23 @@ def _file_content(path: Secret, source: str) -> Secret:
 
 def _read(path: Secret) -> tuple[Secret, str | None]:
     """
-    Read a file that is its owner's alone, without waiting for anybody.
+    Read a file that only its owner can read.
 
     Returns:
         The content without the space around it, and what is wrong with it or with the file.
     """
-    # To open a FIFO or a device can wake whoever waits at its other end, so look first.
+    # Look before opening: that affects a FIFO or a device, and whoever waits at its other end.
     if fault := _file_fault(os.lstat(path)):
         return Secret(), fault
-    with open(path, "rb", buffering=0, opener=_opened) as file:
-        # It may be another one by now.
+    with open(path, "rb", buffering=0, opener=_open_without_waiting) as file:
+        # By now, there may be another file at the path.
         if fault := _file_fault(os.fstat(file.fileno())):
             return Secret(), fault
         content = Secret((file.read(_KEY_SIZE + 3) or b"").decode("utf-8-sig", "replace").strip())
     return content, _content_fault(content)
 
 
-def _opened(path: str, flags: int) -> int:
+def _open_without_waiting(path: str, flags: int) -> int:
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY"):
         flags |= getattr(os, name, 0)
     return os.open(path, flags)

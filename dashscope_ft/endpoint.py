@@ -41,9 +41,10 @@ def find_endpoint(
     disagreements: list[str],
 ) -> tuple[str, str]:
     """
-    Return base URL and region, and note where variables disagree, with each other or with `region`.
+    Return the base URL and the region.
 
-    An argument is never replaced by the environment; a URL goes before a region.
+    An argument goes before the environment, and a URL before a region. Where variables disagree
+    with each other or with `region`, a sentence that says so is added to `disagreements`.
     """
     chosen = None if region is None else _region_name(region, "region")
     if base_url is not None:
@@ -139,7 +140,7 @@ def find_workspace(
     disagreements: list[str],
 ) -> str | None:
     """
-    Return the workspace's id, and note where variables disagree.
+    Return the workspace's id; where variables disagree, add a sentence to `disagreements`.
     """
     gateway = _GATEWAY.fullmatch(urlsplit(url).hostname or "")
     if workspace is not None:

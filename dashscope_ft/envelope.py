@@ -1,8 +1,8 @@
 """
-From bytes to an envelope: what the service said, before any of it is a model.
+From bytes to an envelope: what the service said, before it is turned into models.
 
-The content decides, never a header: gateways answer HTML, successes come with codes,
-and refusals come with HTTP 200.
+The body decides what an answer means, not the headers and not the HTTP status alone: gateways
+answer HTML, some successes have an error code, and some refusals have HTTP 200.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .errors import APIError, MalformedResponse, hint_for, refusal_class
 Row = dict[str, Any]
 
 _EXCERPT = 120  # characters of a strange answer that an error keeps
-_SHORTEST_SECRET = 6  # a shorter one is a test's, and hiding it would hide words like NotFound
-_LONGEST_INTEGER = 20  # characters; orjson makes floats of larger ones, as far as they go
+_SHORTEST_SECRET = 6  # only tests have shorter keys; to mask those would mask parts of words
+_LONGEST_INTEGER = 20  # characters; orjson reads larger integers as floats
 
 
 class Reply(NamedTuple):
@@ -53,7 +53,7 @@ class Reply(NamedTuple):
     """The envelope's error code; None for a success."""
 
     message: str = ""
-    """What the service said of its failure, or else the name of the HTTP status."""
+    """The message of a refusal, or the name of its HTTP status; empty for a success."""
 
     request_id: str | None = None
     """The service's id of the request: the body's, else the header's."""
@@ -77,7 +77,7 @@ def read_reply(
     secret: str | None = None,
 ) -> Reply:
     """
-    Take one answer apart, by its content and not by its headers.
+    Take one answer apart.
 
     Args:
         status: The HTTP status.
@@ -99,8 +99,8 @@ def read_reply(
     failed = status >= 300 or (code is not None and not _is_usable(output))
     is_strange = failed or not fields
     request_id = fields.get("request_id")
-    if not _is_word(request_id):
-        # A byte of a header that is no text would come back as what no file or terminal takes.
+    if type(request_id) is not str or not request_id:
+        # aiohttp decodes a byte that is not text to half a character, which no file takes.
         request_id = headers.get("x-request-id", "").encode("ascii", "replace").decode() or None
     request_id = request_id and _without(secret, request_id)
     if is_strange:
@@ -123,7 +123,7 @@ def read_reply(
 
 def refusal(reply: Reply, asked: str) -> APIError:
     """
-    Build the error for an answer that says no.
+    Build the error for a refusal.
 
     Args:
         reply: The answer.
@@ -139,7 +139,12 @@ def refusal(reply: Reply, asked: str) -> APIError:
 
 def malformed(path: str, reply: Reply, expected: str) -> MalformedResponse:
     """
-    Build the error for an answer that is not the documented one.
+    Build the error for an answer that is not as documented.
+
+    Args:
+        path: The JSON path of what is not as documented.
+        reply: The answer.
+        expected: What should be there.
     """
     error = MalformedResponse(
         f"The answer's {path} is not {expected}.",
@@ -153,7 +158,7 @@ def malformed(path: str, reply: Reply, expected: str) -> MalformedResponse:
 
 class Rows(NamedTuple):
     """
-    A page of a listing before its rows are models.
+    A page of a listing, whose rows are not yet models.
     """
 
     rows: list[Row]
@@ -172,7 +177,7 @@ class Rows(NamedTuple):
     """The page's size, likewise."""
 
     total: int | None
-    """How many jobs the service counts; None where it said nothing of use."""
+    """How many jobs the service counts; None if it sent no usable number."""
 
     request_id: str | None = None
     """The service's id of the request."""
@@ -255,6 +260,9 @@ def _number(text: str) -> float | str:
 
 
 def _failure(fields: Row) -> tuple[str | None, str]:
+    """
+    Return the error code of an envelope, None for a success, and its message.
+    """
     inner = fields.get("error")
     error: Row = inner if isinstance(inner, dict) else {}
     code = fields.get("code")
@@ -294,13 +302,10 @@ def _seconds(text: str | None, now: float) -> float | None:
     return max(0.0, seconds) if isfinite(seconds) else None
 
 
-def _is_word(value: object) -> bool:
-    return type(value) is str and bool(value)
-
-
 def _is_usable(output: object) -> bool:
     """
-    Return whether a payload holds more than counts: with an error code, these are no success.
+    Return whether a payload holds more than numbers; only then is an answer with an error code a
+    success.
     """
     if isinstance(output, dict):
         return any(value for value in output.values() if type(value) is not int)
@@ -319,7 +324,7 @@ def _without(secret: str | None, text: str) -> str:
 
 
 def _excerpt(body: bytes, secret: str | None) -> str:
-    # The secret goes first: what is cut in two is not found any more.
+    # Mask the secret before the body is cut: half of a secret would not be found.
     body = body.replace(secret.encode(), b"***") if secret else body
     text = body[: 4 * _EXCERPT].decode("utf-8", "replace")
     return "".join(char if char.isprintable() else " " for char in text)[:_EXCERPT]

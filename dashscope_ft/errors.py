@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 class DashScopeError(Exception):
     """
-    Anything that this library reports as failed.
+    The base class of all errors of this library.
 
     Attributes:
         message: What went wrong, in the service's words where it had some.
@@ -129,8 +129,8 @@ class OutcomeUnknown(DashScopeError):
     """
     A request was sent, and there is no way to know what came of it.
 
-    The facts are those of the last answer or failure; the hint says what to look at
-    before doing it again.
+    `code`, `status` and `request_id` are those of the last answer or failure; `hint` says what
+    to look at before doing it again.
 
     Attributes:
         creation: What was to be created, for `reconcile_create`; None for other operations.
@@ -144,7 +144,7 @@ class MalformedResponse(DashScopeError):
     The answer is not what the service documents.
 
     Attributes:
-        path: The JSON path of what was missing or unreadable, such as `output.jobs[3].job_id`.
+        path: The JSON path of the missing or unreadable value, such as `output.jobs[3].job_id`.
         excerpt: A short printable piece of the answer.
     """
 
@@ -275,8 +275,8 @@ class Throttled(APIError):
 
 class QuotaExceeded(APIError):
     """
-    Too many jobs are running or kept: refused until a running one has ended, or a kept one is
-    deleted.
+    Too many jobs are running or stored: a new one is refused until a running one has ended, or a
+    stored one is deleted.
     """
 
 
@@ -326,10 +326,10 @@ def refusal_class(status: int, code: str | None, message: str) -> type[APIError]
     """
     Return the class of the error for an answer: by its code if known, else by its HTTP status.
 
-    One code, `Throttling…`, means two things. The message tells a job quota from a request
-    rate; where it does not, a rate is meant, since waiting for it does no harm.
+    The code `Throttling…` stands for a request rate or a job quota, which only the message tells
+    apart. If it does not, a rate is assumed, since a retry after a pause does no harm.
 
-    A success by its HTTP status may carry the true one as its code.
+    The code of an answer with HTTP 200 may be the true HTTP status.
     """
     code = code or ""
     if status < 300 and _STATUS.fullmatch(code):

@@ -151,7 +151,8 @@ def done(
     job: AnyJob | None = None,
 ) -> Outcome:
     """
-    Build the outcome of a success, by the evidence for it; an error is one that was to be expected.
+    Build the outcome of a success: confirmed or inferred, as its receipt says. An `error` is one
+    that the caller allowed, such as `NotFound` by `missing_ok`.
     """
     return Outcome(
         job_id=receipt.job_id,
@@ -173,7 +174,7 @@ def skipped(
     job: AnyJob | None = None,
 ) -> Outcome:
     """
-    Build the outcome of a job that was left alone, and why.
+    Build the outcome of a job that was left alone, with the reason for that.
     """
     return Outcome(
         job_id=job_id,
@@ -221,19 +222,19 @@ def interruption(job_id: str) -> OutcomeUnknown:
 
 def attach_report(error: BaseException, report: Report, jobs: str) -> None:
     """
-    Attach a run's report to what interrupted it: as `report`, and its counts in a note.
+    Attach a run's report to the error that ended it: as `report`, and its counts in a note.
 
     Args:
-        error: What interrupted it.
-        report: What was known by then.
-        jobs: What the report counts, such as `jobs planned`.
+        error: The error, which may be a cancellation.
+        report: The report at that time.
+        jobs: The words for what it counts, such as `jobs planned`.
     """
     ends = Counter(
         outcome.reason if outcome.result == "skipped" else outcome.result
         for outcome in report.outcomes
     )
     counts = ", ".join(f"{number} {end}" for end, number in ends.items())
-    vars(error)["report"] = report
+    vars(error)["report"] = report  # type checkers know of no such attribute
     note = f"Of {report.selected} {jobs}: {counts or 'nothing to do'}."
     if note not in getattr(error, "__notes__", ()):  # it may be raised again
         error.add_note(note)

@@ -404,7 +404,7 @@ class _Walk(Generic[T]):
 
     async def _next_ahead(self) -> Window:
         """
-        Return the next window that was read ahead, once it has arrived; it stays in line.
+        Return the next window that was read ahead, once it has arrived; it stays in `_ahead`.
         """
         got = await self._ahead[0]  # without a shield: a wait that is cancelled ends the walk
         if isinstance(got, Exception):

@@ -31,22 +31,21 @@ _STYLE: Any = {
     "axes.edgecolor": _INK,
     "text.parse_math": False,  # a name with dollars in it is no formula
 }
-_MOST_INSIDE = 6  # entries of a legend that has room beside the curves
-_NOISY = 40  # values of a loss from which on it takes an average to see where it goes
+_MOST_INSIDE = 6  # entries of a legend that has room among the curves
+_NOISY = 40  # values of a loss from which on only its average shows where it goes
 
 
 def draw_figures(logs: Mapping[str, TrainingLog], metric: str = "loss") -> Figure:
     """
-    Draw one figure of one or several jobs, over their epochs where all logs tell them.
+    Draw one metric of one or several jobs, over their epochs if all logs have them.
 
-    The ground is transparent, and the colours are chosen for a light and for a dark one. A
-    long loss, being noisy, is drawn faintly, with its moving average on it; so are then all
-    losses of the picture, and its axis says so. The figure's validation, `eval_` before its
-    name, is dashed.
+    The background is transparent, and the colours suit a light and a dark one. A long loss is
+    noisy: if there is one, all are drawn faintly, with their moving averages on top, and the axis
+    says so. The same metric of the validation, with `eval_` before its name, is dashed.
 
     Args:
-        logs: The logs by what to call them, such as their jobs' ids.
-        metric: Which figure; a series of `TrainingLog`.
+        logs: The logs, by the names to show for them, such as their jobs' ids.
+        metric: The name of a series of `TrainingLog`.
 
     Returns:
         A matplotlib `Figure`: `figure.savefig("loss.svg")`, or the last line of a notebook's cell.
@@ -175,7 +174,8 @@ def _draw_job(
 
 def _places(series: MetricSeries, main: MetricSeries, *, by_epoch: bool) -> Sequence[float]:
     """
-    Return where on the axis values stand: at their epochs, or among the records of the main line.
+    Return the places of a series on the horizontal axis: its epochs, or its places among the
+    records of the main series.
     """
     if by_epoch and None not in series.epochs:
         return [epoch or 0.0 for epoch in series.epochs]
@@ -192,7 +192,8 @@ def _rises(epochs: Sequence[float | None]) -> bool:
 
 def _averages(values: Sequence[float]) -> list[float]:
     """
-    Average over a window of a twentieth of the line around each value, as far as there are any.
+    Return the average around each value, over a window of a twentieth of the series; nan for a
+    value that is not finite.
     """
     reach = max(1, len(values) // 40)
     averages = []

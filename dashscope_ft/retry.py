@@ -1,8 +1,8 @@
 """
 What to do after an attempt that did not succeed.
 
-The heart is `decide`, a pure function over one table: what was asked, what came of the
-attempt, and what came of those before it.
+The heart is `decide`, a pure function. It looks the verdict up in one table, by the operation and
+by the evidence of the attempt, and then takes the attempts before it into account.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ class Evidence(Enum):
     """A success that is not JSON."""
 
     OTHER_SHAPE = auto()
-    """A success that is JSON, but not the documented one."""
+    """A success that is JSON, but not of the documented shape."""
 
     SERVICE_ERROR = auto()
     """HTTP 408 or 5xx."""
 
     THROTTLED = auto()
-    """A request rate."""
+    """A limit on the request rate."""
 
     QUOTA = auto()
-    """A job quota."""
+    """A quota on jobs."""
 
     NOT_FOUND = auto()
-    """An envelope with that code, not any 404."""
+    """An envelope with this code; a bare 404 is `REFUSED`."""
 
     STATE = auto()
     """The job's state forbids it."""
@@ -103,17 +103,17 @@ class Verdict(Enum):
     """Look at the job, then decide."""
 
     UNKNOWN = auto()
-    """Stop: nobody can know what happened."""
+    """Stop, and raise that the outcome is unknown."""
 
     RAISE = auto()
-    """Stop: the evidence is the answer."""
+    """Stop, and raise the error of this attempt."""
 
     INFERRED = auto()
-    """Stop: it has happened."""
+    """Stop, and return success: it must have happened."""
 
 
-MOST_TOKENS = 50  # of the budget of retries
-COST, COST_AFTER_TIMEOUT = 5, 10  # tokens of the budget that a repetition takes
+MOST_TOKENS = 50  # in the budget of retries
+COST, COST_AFTER_TIMEOUT = 5, 10  # tokens that a retry takes from the budget
 
 
 def _table(text: str) -> dict[tuple[Operation, Evidence], Verdict]:
@@ -143,9 +143,9 @@ _TABLE = _table(
 )
 
 _AFTER_A_DOUBT = {
-    # Asked again, the service knows no such job: the attempt in doubt deleted it.
+    # The service knows no such job any more: the attempt in doubt deleted it.
     (Operation.DELETE, Evidence.NOT_FOUND): Verdict.INFERRED,
-    # A job that is there was not deleted.
+    # The job still exists, so the attempt in doubt did not delete it.
     (Operation.DELETE, Evidence.STATE): Verdict.RAISE,
     # The attempt in doubt may be the very reason why the job cannot be cancelled any more.
     (Operation.CANCEL, Evidence.STATE): Verdict.LOOK,
@@ -174,7 +174,7 @@ def decide(operation: Operation, evidence: Evidence, history: History) -> Verdic
     Decide what to do after an attempt.
 
     Args:
-        operation: What was asked.
+        operation: The kind of call.
         evidence: What came of this attempt.
         history: What came of the attempts before it.
     """

@@ -1,8 +1,8 @@
 """
 A client's settings: endpoint, credentials and limits.
 
-`resolve` is the one place that looks at the environment, and it does so once: what
-it gives back is plain values that no later change of a variable alters.
+`resolve` is the only function that looks at the environment. It does so once, so that a later
+change of a variable does not change the settings.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def _proxy_repr(proxy: str | None) -> str:
 @attrs.frozen(kw_only=True)
 class Settings:
     """
-    What a client works with, checked and complete.
+    The settings of a client, checked and complete.
 
-    A pickle holds no key: whoever loads it looks the key up again, in the environment
-    or the key file, and gets `ConfigurationError` where there is none.
+    A pickle holds no key: when it is loaded, the key is looked up again, in the environment or
+    the key file, and `ConfigurationError` is raised if there is none.
     """
 
     base_url: str
@@ -164,11 +164,11 @@ def resolve(
         region=region,
         workspace=find_workspace(variables, url, base_url, workspace, disagreements),
         api_key=key,
-        timeout=_bound("timeout", timeout),
-        deadline=_bound("deadline", deadline),
-        max_attempts=_bound("max_attempts", max_attempts),
-        concurrency=_bound("concurrency", concurrency),
-        page_size=_bound("page_size", page_size),
+        timeout=_number("timeout", timeout),
+        deadline=_number("deadline", deadline),
+        max_attempts=_number("max_attempts", max_attempts),
+        concurrency=_number("concurrency", concurrency),
+        page_size=_number("page_size", page_size),
         time_zone=_time_zone(time_zone),
         proxy=find_proxy(variables, urlsplit(url), proxy),
     )
@@ -179,19 +179,19 @@ def resolve(
 
 def with_changes(settings: Settings, **bounds: float | None) -> Settings:
     """
-    Return the settings with other bounds, checked as by `resolve`; None changes nothing.
+    Return the settings with other numbers, checked as by `resolve`; None changes nothing.
 
     Raises:
-        ConfigurationError: Where a bound is out of bounds.
+        ConfigurationError: Where a number is out of range.
     """
-    given = {name: _bound(name, value) for name, value in bounds.items() if value is not None}
+    given = {name: _number(name, value) for name, value in bounds.items() if value is not None}
     return attrs.evolve(settings, **given)
 
 
 _WHOLE: Final = {"max_attempts": (1, sys.maxsize), "concurrency": (1, 1000), "page_size": (20, 100)}
 
 
-def _bound(name: str, value: object) -> Any:
+def _number(name: str, value: object) -> Any:
     if name in _WHOLE:
         return whole_number(name, value, *_WHOLE[name], ConfigurationError)
     return positive_seconds(name, value, ConfigurationError)

@@ -1,9 +1,10 @@
 """
 How overlapping pages prove that nothing between them was missed.
 
-A reply is a contiguous slice of the list at one instant, and two jobs keep their order. So
-where two replies share a job, no job that existed throughout lies between them, and a chain
-of such links from the head of the list to its end holds every job that did.
+A reply is a contiguous slice of the list at one instant, and two jobs keep their order. So if
+two replies share a job, no job that existed throughout the walk lies between them. A chain of
+replies that are linked in this way, from the head of the list to its end, therefore holds every
+job that existed throughout.
 
 Everything here is pure; `pagination` does the reading.
 """
@@ -75,10 +76,10 @@ class Window(NamedTuple):
     """How many rows the same reply counts in all; 0 where it does not say."""
 
     ids: frozenset[str]
-    """The same as a set."""
+    """The same ids as a set."""
 
     sent_times: list[Any]
-    """Their creation times, whatever the service sent."""
+    """The creation times of its rows, whatever the service sent."""
 
     read_time: Callable[[str], datetime]
     """Reads such a time; raises ValueError where it cannot."""
@@ -150,8 +151,10 @@ def link(tail: Window, seen: set[str], window: Window) -> Link:
     """
     Return how a reply joins the chain.
 
-    A job that was there throughout and stands before the reply's first row is newer than each
-    of its rows. So it is enough that one of them, strictly older than the first, is in the chain.
+    Jobs of one second may change places, so a shared job alone is enough only where times cannot
+    be compared. Otherwise, let a job that existed throughout stand before the reply's first row:
+    it is as new as that row, or newer. If the chain has a row of the reply that is strictly older
+    than the first, then the job stands before that row in every reply, and so is in the chain.
 
     Args:
         tail: The chain's last window.
@@ -159,7 +162,8 @@ def link(tail: Window, seen: set[str], window: Window) -> Link:
         window: The reply.
     """
     for job_id, time in zip(window.job_ids, window.sent_times, strict=True):
-        # Another time than the first is an older one, or times say nothing and any job will do.
+        # A time that differs from the first is an older one; or times say nothing, and any shared
+        # job will do.
         if job_id in seen and time != window.sent_times[0]:
             return Link.PROVEN
     known = window.ids & seen
@@ -168,7 +172,8 @@ def link(tail: Window, seen: set[str], window: Window) -> Link:
     begins, ends = window.times, tail.times
     if not begins or not ends:
         return Link.PROVEN
-    # Or, where the chain ends with older jobs, that any of them is in its last window.
+    # It is as good if the reply begins strictly newer than the chain ends, and shares a job with
+    # the chain's last window.
     newer = window.read_time(begins[0]) > tail.read_time(ends[-1])
     if newer and not tail.ids.isdisjoint(known):
         return Link.PROVEN
@@ -196,8 +201,9 @@ def take_unseen(window: Window, seen: set[str], *, anchored: bool) -> list[str]:
     """
     Return the ids of a joined reply's rows that are new, and add them to `seen`.
 
-    Unless it is anchored at the head of the list, its rows before the first that the chain
-    has were not there throughout, but for those of the same second.
+    Unless the reply is anchored at the head of the list, its rows before the first one that the
+    chain has are left out, since they were not there throughout; except for rows of that one's
+    second, which may have changed places with it.
     """
     begin = 0
     if not anchored:
@@ -217,13 +223,13 @@ def next_span(covered: int, overlap: int, largest: int) -> Span:
     """
     Plan the page that begins at least `overlap` rows before `covered` and reaches furthest.
 
-    Pages are aligned to their size, so that the size is what can be chosen. Where none of
-    that overlap reaches past `covered`, a smaller overlap must do.
+    A page begins at a multiple of its size, so only the size can be chosen. If no page with that
+    overlap ends after `covered`, the overlap is halved until one does.
 
     Args:
-        covered: How many rows lie behind.
+        covered: The index up to which rows were read.
         overlap: How many of them to read again.
-        largest: The largest page there is.
+        largest: The largest page to ask for.
     """
     while True:
         span = _furthest(covered - overlap, largest)

@@ -33,20 +33,20 @@ _WORDS = frozenset({"None", "True", "False", "null", "true", "false"})
 @frozen
 class MetricSeries:
     """
-    The values of one figure, in the order in which they were logged.
+    The values of one metric, in the order in which they were logged.
     """
 
     name: str
-    """The figure's key, such as `loss`."""
+    """The metric's key, such as `loss`."""
 
     values: tuple[float, ...] = ()
-    """Its values. One that the service logged as `nan` or `inf` is so here too."""
+    """Its values; `nan` and `inf` stay as the service logged them."""
 
     epochs: tuple[float | None, ...] = ()
-    """The epoch told in the same record as each; None where none is."""
+    """The epoch in the same record as each value; None where the record has none."""
 
     lines: tuple[int, ...] = ()
-    """The line of the log that holds each, from 0."""
+    """The number of the line that holds each value, from 0."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -72,27 +72,27 @@ class MetricSeries:
 @frozen
 class MetricRecord:
     """
-    A line of figures.
+    A line of the log that holds metrics.
     """
 
     line: int
-    """Which line of the log it is, from 0."""
+    """The number of the line, from 0."""
 
     figures: Mapping[str, float]
-    """The figures in it by key."""
+    """The values in it, by the metrics' keys."""
 
 
 @frozen
 class TrainingLog:
     """
-    The log of a training run: every line, and the figures as typed series.
+    The log of a training run: every line, and the metrics as typed series.
     """
 
     lines: tuple[str, ...] = field(default=(), repr=lambda lines: f"<{len(lines):,} lines>")
     """Every line, first to last."""
 
     records: tuple[MetricRecord, ...] = field(default=(), repr=False)
-    """The lines that hold figures."""
+    """The lines that hold metrics."""
 
     @classmethod
     def read(cls, lines: Iterable[str]) -> TrainingLog:
@@ -103,7 +103,7 @@ class TrainingLog:
 
     def extended(self, lines: Iterable[str]) -> TrainingLog:
         """
-        Return a log that goes on with these lines; only they are read.
+        Return a log with these lines added; the records of the others are kept, not read again.
         """
         added = tuple(lines)
         if not added:
@@ -173,7 +173,7 @@ class TrainingLog:
     @property
     def final(self) -> Mapping[str, float]:
         """
-        The last value of every figure by key.
+        The last value of every metric, by key.
         """
         return {name: series.values[-1] for name, series in self.series.items()}
 
@@ -182,8 +182,8 @@ def read_figures(line: str) -> dict[str, float]:
     """
     Return the numbers of a record by key; empty for a line that is not a record.
 
-    A number in quotation marks counts as one. Other words and texts are passed over;
-    anything nested makes the line no record.
+    A number in quotation marks is read as one. Other values are left out, and a line with
+    nested values is not a record.
     """
     text = line.strip()
     if len(text) > _LONGEST_RECORD or not (text.startswith("{") and text.endswith("}")):

@@ -371,12 +371,12 @@ class _Execution(Generic[T]):
         Return the service's last refusal of this call, which says more than the limiter's error,
         with what is left of the pause; the limiter's error if there was none.
         """
-        refusal = self._last_error
-        if not isinstance(refusal, Throttled):
+        last = self._last_error
+        if not isinstance(last, Throttled):
             return pause
-        refusal.retry_after = pause.retry_after
-        refusal.hint = f"Try again in {pause.retry_after:.0f} s."
-        return refusal
+        last.retry_after = pause.retry_after
+        last.hint = f"Try again in {pause.retry_after:.0f} s."
+        return last
 
     def _log_attempt(self, got: Reply | NoReply, seconds: float) -> None:
         if isinstance(got, NoReply):

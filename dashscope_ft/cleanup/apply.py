@@ -60,7 +60,7 @@ from .journal import Journal
 from .plan import Plan, PlanEntry
 
 _JOB_CLASSES: Final[dict[Noun, type[AnyJob]]] = {"fine_tunes": FineTuneJob, "imports": ImportJob}
-_FIRST_INTERVAL: Final = 0.25  # seconds from a cancellation to the first look at the job
+_FIRST_INTERVAL: Final = 0.25  # seconds between the first two looks at a cancelled job
 
 # These errors prove that the request changed nothing, except for `ServiceError`, an `APIError`.
 _NOTHING_CHANGED: Final = (

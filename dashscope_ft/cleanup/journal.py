@@ -3,7 +3,7 @@ The intents and outcomes of a clean-up, each on disk before the next step.
 
 A journal is a file of JSON lines: first the digest of the plan that it belongs to, then an
 intent before each change and an outcome for each job. A line is on disk before anything else
-is done, so that only the last one can be torn, and a line without its end never happened.
+is done, so that only the last one can be torn; a torn line counts as never written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError)
 
 class JournalUnwritable(OSError):
     """
-    A line could not be written: the disk is full, say.
+    A line of the journal could not be written, for example since the disk is full.
     """
 
     def __str__(self) -> str:
@@ -48,10 +48,10 @@ class Journal:
     Args:
         plan_digest: The plan that the journal is for.
         path: The file, made if there is none.
-        now: The aware present time.
+        now: Returns the present time, aware.
 
     Raises:
-        InvalidArgument: The path is of no regular file but of a directory or a device, say.
+        InvalidArgument: The path is that of a directory or a device, say, not of a regular file.
         PlanRefused: The file is in use by another process, or is another plan's journal, damaged,
             or no journal.
         OSError: The file cannot be read or written.
@@ -99,8 +99,8 @@ class Journal:
         """
         Return the outcome of a job that is settled; None if it is to be tried, or tried again.
 
-        What was done stands, and so does what was skipped for a lasting reason. A failure, a
-        job skipped for its state and one that was never attempted are taken up again.
+        A job that was done is settled, and so is one that was skipped for a lasting reason. Jobs
+        that failed, were skipped for their state or were never attempted are tried again.
         """
         outcome = self._outcomes.get(job_id)
         if outcome is None or outcome.result == "failed":
@@ -151,9 +151,9 @@ class Journal:
         self._broken = False
 
     def _open(self, path: str, header: dict[str, Any]) -> None:
-        # Before it is opened, since that waits for another side of a pipe, and a device has no end.
+        # Before opening: to open a pipe waits for its other side, and a device may have no end.
         check_regular_file("journal", path)
-        # Else Windows ends lines in two bytes, and what is cut off by length is not what was torn.
+        # Without it, Windows would end lines in two bytes, and a torn line be cut off elsewhere.
         binary: int = getattr(os, "O_BINARY", 0)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o600)
         try:
@@ -162,7 +162,7 @@ class Journal:
             whole = text[: text.rfind(b"\n") + 1]
             first = orjson.dumps(header, option=orjson.OPT_APPEND_NEWLINE)
             if not whole and not first.startswith(text):
-                raise _refusal(path, "is not a journal")  # so it must not be shortened either
+                raise _refusal(path, "is not a journal")  # and must not be cut off as a torn line
             self._replay(whole, header, path)
             if hasattr(os, "fchmod"):  # Windows has it from Python 3.13
                 os.fchmod(file, 0o600)
@@ -218,7 +218,7 @@ def _refusal(path: str, text: str) -> PlanRefused:
 
 
 def _unlock(file: int) -> None:
-    # A process that was forked meanwhile holds the file open, and so would hold the lock.
+    # To close the file may not be enough: a child process that was forked has it open, too.
     if sys.platform != "win32":
         import fcntl
 

@@ -1,5 +1,5 @@
 """
-What a clean-up would delete, as plain data that can be shown, saved, sent and checked.
+The plan of a clean-up: plain data that can be shown, saved, sent and checked.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class PlanEntry:
     @classmethod
     def of(cls, job: Facts) -> PlanEntry:
         """
-        Keep what is needed to know the job again.
+        Return the entry of a job: what is needed to recognize it later.
         """
         return cls(
             job_id=job.job_id,
@@ -145,10 +145,11 @@ class Plan:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
-        Write it as JSON that only its owner can read; an older file is replaced in one step.
+        Write the plan as JSON that only its owner can read; an older file is replaced in one step.
 
         Raises:
-            InvalidArgument: The path is of no regular file but of a directory or a device, say.
+            InvalidArgument: The path is that of a directory or a device, say, not of a regular
+                file.
             OSError: The file cannot be written.
         """
         path = Path(path)
@@ -156,7 +157,7 @@ class Plan:
         text = orjson.dumps(self.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         temporary: Path | None = None
         try:
-            # Such a file is 0600 from its first moment.
+            # A temporary file is readable for its owner only from its first moment.
             with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
                 temporary = Path(file.name)
                 file.write(text)
@@ -167,7 +168,7 @@ class Plan:
             if temporary:
                 temporary.unlink(missing_ok=True)
             if isinstance(error, OSError) and error.errno:
-                error.filename = os.fspath(path)  # nobody knows the other
+                error.filename = os.fspath(path)  # the caller does not know the temporary one
             raise
 
     @classmethod
@@ -238,7 +239,7 @@ async def make_plan(
         selection: The rules.
         base_url: The endpoint that is asked.
         workspace: The workspace that is asked, None for the key's own.
-        now: The aware present time.
+        now: Returns the present time, aware.
 
     Raises:
         Exception: Whatever the walk raises, `ListingInconsistent` say.
@@ -282,7 +283,8 @@ def _to_dict(value: PlanEntry | Group) -> dict[str, Any]:
 
 
 def _reader() -> Converter:
-    # The converter coerces values (a number to a string, say); `load` sees that by comparing.
+    # The converter coerces values, a number to a string, say. `load` notices: it compares what was
+    # read with what the file says.
     reader = Converter(detailed_validation=False)
     reader.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
     reader.register_structure_hook(Selection, lambda values, _: Selection.from_dict(values))

@@ -25,7 +25,7 @@ _NOT_EXPORTED: Final = frozenset({"FAILED", "UNSUPPORTED"})
 @frozen
 class Checkpoints:
     """
-    What training keeps of each job, and its publication.
+    The checkpoints of all fine-tuning jobs, and their export.
     """
 
     jobs: Jobs[FineTuneJob]

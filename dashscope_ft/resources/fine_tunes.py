@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .checkpoints import Checkpoints
     from .logs import Logs
 
-_CAPACITY_INTERVAL = 15.0  # seconds between two looks at the jobs that are in the way
+_CAPACITY_INTERVAL = 15.0  # seconds between two looks at the running jobs
 
 
 class FineTunes:
@@ -190,7 +190,9 @@ class FineTunes:
         wait_for_capacity: float | None = None,
     ) -> FineTuneJob:
         """
-        Create a job, which is billed. Sent again only if provably not received the first time.
+        Create a job, which is billed.
+
+        The request is sent again only if the first one was provably not received.
 
         Args:
             model: The model to tune.
@@ -205,8 +207,8 @@ class FineTunes:
             finetuned_output_suffix: At most 8 characters of the result's name.
             priority: The job's place in the queue.
             extra: Fields that this library does not know; one that has a keyword is refused.
-            wait_for_capacity: Seconds to wait for running jobs to end if there are too many;
-                None: do not wait. A quota on stored jobs is never waited for.
+            wait_for_capacity: Seconds to wait for running jobs to end if there are too many; None
+                for no wait. If there are too many stored jobs, the call never waits.
 
         Returns:
             The job as the service describes it.
@@ -323,11 +325,11 @@ class FineTunes:
         Args:
             jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
             poll_interval: Seconds between two polls of all of them.
-            deadline: Seconds for all of it; a source that takes longer is read to its end first.
+            deadline: Seconds for all of it. A source that takes longer is still read to its end.
             check: Whether a job that failed or was cancelled is an error, once all have ended.
-            on_look: A plain function, called after each look with the last status of each job
-                that has not ended, None before it is known; on the client's own event loop, as
-                `on_outcome` is.
+            on_look: A plain function that is called after each look, with the last status of each
+                job that has not ended, None before it is known. It runs on the client's own
+                event loop, as `on_outcome` of `apply` does.
 
         Returns:
             The finished jobs in the order given, each once.
@@ -335,7 +337,7 @@ class FineTunes:
         Raises:
             JobFailed: One ended as `FAILED` or `CANCELED`; with its own code and message.
             DeadlineExceeded: Some have not ended in time; `last_status` is the first one's.
-            NotFound: One is not there, or not any more.
+            NotFound: One does not exist, or no longer.
             DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /fine-tunes`; `GET /fine-tunes/{job_id}` for jobs that no page shows.
@@ -408,8 +410,8 @@ class FineTunes:
         Raises:
             NotFound: No such job, or none that this key and workspace may see.
             DeadlineExceeded: It has not ended in time; `last_status` is the last one seen.
-            MalformedResponse: It has, but its log ended below the number of lines that the
-                service counts.
+            MalformedResponse: It has ended, but its log ended before the number of lines that the
+                service reported.
             DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /fine-tunes/{job_id}`, `GET /fine-tunes/{job_id}/logs`.
@@ -433,7 +435,9 @@ class FineTunes:
         self, job: str | FineTuneJob, checkpoint: str | Checkpoint, *, model_name: str
     ) -> Receipt:
         """
-        Publish a checkpoint as a model. Sent again only if provably not received the first time.
+        Publish a checkpoint as a model.
+
+        The request is sent again only if the first one was provably not received.
 
         Args:
             job: The job.
@@ -480,7 +484,7 @@ class FineTunes:
         Raises:
             InvalidArgument: A name is invalid, or the checkpoint is another job's.
             JobFailed: The export failed, or is not supported.
-            DeadlineExceeded: It is not there in time; `last_status` is the checkpoint's.
+            DeadlineExceeded: The export has not ended in time; `last_status` is its last status.
             NotFound: There is no such job or checkpoint.
             DashScopeError: A poll failed with an error that a retry would meet again.
 
@@ -568,15 +572,15 @@ class FineTunes:
 
         Args:
             plan: What `plan` gave, at this endpoint and workspace, within 24 hours.
-            journal: A file that a later call with the same plan takes up where this one ended.
+            journal: A file from which a later call with the same plan resumes this one.
             max_deletes: The most jobs that the plan may delete.
             max_percent: The largest share of the listed jobs that it may delete, in percent.
             cancel_running: Whether to cancel a planned job that still runs, and then delete it.
-            on_outcome: A plain function, called with each `Outcome` as it ends, on the client's
-                own event loop: in the blocking client on another thread, where a blocking call
-                to it is an error. What the journal has settled before is told again. A run that
-                ends early tells what comes of jobs that are under way, and not of all that
-                were never begun: those are in the report alone.
+            on_outcome: A plain function that is called with each `Outcome`, those that stand in
+                the journal included. It runs on the client's own event loop: in the blocking
+                client, that is another thread, on which blocking calls of the client are errors.
+                When a run ends early, it is called for the jobs that were under way, but not for
+                all that were never begun; the report has all of them.
 
         Returns:
             A report with exactly one outcome for each planned job.
@@ -590,7 +594,7 @@ class FineTunes:
                 own, damaged or in use; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
             OSError: The journal cannot be opened; nothing was deleted. Or a line of it cannot be
-                written; then `report` has what was done by then.
+                written; the error's `report` has what was done by then.
 
         Wire: `GET`, `DELETE /fine-tunes/{job_id}`, and `POST …/cancel` where asked for.
         """

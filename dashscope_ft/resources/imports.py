@@ -167,7 +167,9 @@ class Imports:
         extra: Mapping[str, Any] | None = None,
     ) -> ImportJob:
         """
-        Import weights from an OSS bucket. Sent again only if provably not received at first.
+        Import weights from an OSS bucket.
+
+        The request is sent again only if the first one was provably not received.
 
         Args:
             model_name: The base model that the weights are of.
@@ -274,11 +276,11 @@ class Imports:
         Args:
             jobs: Ids and jobs, from any iterable or async iterable, such as a pager.
             poll_interval: Seconds between two polls of all of them.
-            deadline: Seconds for all of it; a source that takes longer is read to its end first.
+            deadline: Seconds for all of it. A source that takes longer is still read to its end.
             check: Whether a job that failed is an error, once all have ended.
-            on_look: A plain function, called after each look with the last status of each job
-                that has not ended, None before it is known; on the client's own event loop, as
-                `on_outcome` is.
+            on_look: A plain function that is called after each look, with the last status of each
+                job that has not ended, None before it is known. It runs on the client's own
+                event loop, as `on_outcome` of `apply` does.
 
         Returns:
             The finished jobs in the order given, each once.
@@ -286,7 +288,7 @@ class Imports:
         Raises:
             JobFailed: One ended as `FAILED`; with its own message.
             DeadlineExceeded: Some have not ended in time; `last_status` is the first one's.
-            NotFound: One is not there, or not any more.
+            NotFound: One does not exist, or no longer.
             DashScopeError: A poll failed with an error that a retry would meet again.
 
         Wire: `GET /custom_models/import`; `GET /custom_models/import/{job_id}` for jobs that
@@ -356,15 +358,15 @@ class Imports:
 
         Args:
             plan: What `plan` gave, at this endpoint and workspace, within 24 hours.
-            journal: A file that a later call with the same plan takes up where this one ended.
+            journal: A file from which a later call with the same plan resumes this one.
             max_deletes: The most jobs that the plan may delete.
             max_percent: The largest share of the listed jobs that it may delete, in percent.
             cancel_running: Takes no effect: the service cannot cancel an import.
-            on_outcome: A plain function, called with each `Outcome` as it ends, on the client's
-                own event loop: in the blocking client on another thread, where a blocking call
-                to it is an error. What the journal has settled before is told again. A run that
-                ends early tells what comes of jobs that are under way, and not of all that
-                were never begun: those are in the report alone.
+            on_outcome: A plain function that is called with each `Outcome`, those that stand in
+                the journal included. It runs on the client's own event loop: in the blocking
+                client, that is another thread, on which blocking calls of the client are errors.
+                When a run ends early, it is called for the jobs that were under way, but not for
+                all that were never begun; the report has all of them.
 
         Returns:
             A report with exactly one outcome for each planned job.
@@ -378,7 +380,7 @@ class Imports:
                 own, damaged or in use; nothing was deleted.
             GuardExceeded: It would delete more than its bounds allow; nothing was deleted.
             OSError: The journal cannot be opened; nothing was deleted. Or a line of it cannot be
-                written; then `report` has what was done by then.
+                written; the error's `report` has what was done by then.
 
         Wire: `GET`, `DELETE /custom_models/import/{job_id}`.
         """

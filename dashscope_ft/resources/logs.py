@@ -21,7 +21,7 @@ from .jobs import Jobs
 @frozen
 class Logs:
     """
-    What training writes of each job.
+    The logs of all fine-tuning jobs.
     """
 
     jobs: Jobs[FineTuneJob]
@@ -29,7 +29,7 @@ class Logs:
 
     async def lines(self, job_id: str) -> AsyncGenerator[str, None]:
         """
-        Yield a log's lines as far as there are any.
+        Yield the lines that a log has now.
         """
         tail = Tail(lambda offset: _page(self.jobs, job_id, offset))
         async with aclosing(tail.rest()) as batches:
@@ -39,7 +39,7 @@ class Logs:
 
     async def read(self, job_id: str) -> TrainingLog:
         """
-        Return the log so far.
+        Return a log as it is now.
         """
         return TrainingLog.read([line async for line in self.lines(job_id)])
 
