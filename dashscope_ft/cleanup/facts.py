@@ -64,7 +64,8 @@ class Facts:
             return cls(
                 job_id=job.job_id,
                 status=job.status,
-                model=job.model or job.base_model,
+                # The base says nothing of a model that is told but cannot be read.
+                model=job.model or (None if "model" in job.extra else job.base_model),
                 other_model=job.base_model,
                 names=tuple(name for name in (job.job_name, job.model_name) if name),
                 output=job.finetuned_output,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, TypeAlias
 
@@ -358,9 +358,10 @@ def moment_of(bound: timedelta | datetime, now: datetime) -> datetime:
     if isinstance(bound, datetime):
         return bound
     try:
-        return now - bound
+        # In UTC: where clocks are put forward or back, a day of the calendar is no 24 hours.
+        return now.astimezone(UTC) - bound
     except OverflowError:
-        return datetime.min.replace(tzinfo=now.tzinfo)
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _bound(bound: timedelta | datetime, age: str, moment: str) -> str:

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from attrs import evolve
@@ -239,6 +240,18 @@ def test_what_cannot_be_ranked_stays() -> None:
     assert reason(selection, imported(model_name="odd"), imported("i-b")) == "undecidable"
 
 
+def test_a_model_that_cannot_be_read_is_ranked_nowhere() -> None:
+    """
+    A job whose model was sent but is not readable stays, and takes no place of its base model's.
+    """
+    base, unread = "qwen3-14b", {"model": {"name": "mine"}}
+    odd = [job(f"ft-odd-{n}", days=n, model=None, base_model=base, extra=unread) for n in (0.5, 9)]
+    jobs = [*odd, job("ft-1", days=1, model=base), job("ft-2", days=2, model=base)]
+
+    assert selected(Selection(keep_latest=1), jobs) == {"ft-2"}
+    assert {reason(Selection(keep_latest=1), one, *jobs) for one in odd} == {"undecidable"}
+
+
 def test_imports_are_ranked_by_their_base_model() -> None:
     """
     The generated names of imports all differ; the latest are counted by base model.
@@ -372,6 +385,27 @@ def test_now_needs_a_zone() -> None:
     """
     with pytest.raises(InvalidArgument):
         Selection().decide([job()], datetime(2026, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("noon", "rules", "hours", "expected"),
+    [
+        (datetime(2026, 3, 29, 12), {"older_than": timedelta(hours=12)}, 11.5, "age"),
+        (datetime(2026, 10, 25, 12), {"newer_than": timedelta(hours=12)}, 12.5, "age"),
+    ],
+)
+def test_an_age_is_not_counted_by_a_clock_that_is_changed(
+    noon: datetime, rules: dict[str, Any], hours: float, expected: str
+) -> None:
+    """
+    An age is the time that has passed, also on the days when clocks are put forward or back.
+    """
+    now = noon.replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    one = job(create_time=now.astimezone(UTC) - timedelta(hours=hours))
+
+    [decision] = Selection(**rules).decide([one], now)
+
+    assert decision.reason == expected
 
 
 def test_the_design_example() -> None:
