@@ -103,7 +103,7 @@ def apply(
         show_lines(lines, sys.stderr)
         say("")
     if terms.dry_run:
-        return _rehearse(session, client, plan, terms, journal, settled)
+        return _rehearse(session, client, plan, terms, journal)
     check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     if left:
         _confirm(_question(plan, terms, settled, place), terms)
@@ -240,7 +240,6 @@ async def _rehearse(
     plan: Plan,
     terms: Terms,
     journal: Journal,
-    settled: frozenset[str],
 ) -> int:
     noun = noun_of(plan)
     with spinner(f"Listing {noun.word}s"):
@@ -254,6 +253,12 @@ async def _rehearse(
                 cancel_running=terms.cancel_running,
                 journal=journal,
             )
+    # What an earlier run deleted, as recorded or inferred, has not been seen by this one.
+    settled = frozenset(
+        outcome.job_id
+        for outcome in report.outcomes
+        if outcome.result == "done" and outcome.job is None
+    )
     account = Account(
         session, plan, dry_run=True, settled=settled, cancel_running=terms.cancel_running
     )

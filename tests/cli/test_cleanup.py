@@ -907,6 +907,27 @@ def test_a_dry_run_after_an_interruption(
     assert done.stderr == f"{rest}, all in an earlier run{skipped}.\n"
 
 
+def test_a_dry_run_after_a_run_that_was_killed(
+    studio: Emulator, planned: Callable[..., Plan], applied: Callable[..., Ran], plan_file: Path
+) -> None:
+    """
+    A job that an earlier run may have deleted, and that is gone, is not one that would be deleted.
+    """
+    gone, _ = studio.seed(jobs=2, statuses=["FAILED"])
+    plan = planned()
+    file = plan_file.with_suffix(".journal")
+    with Journal(plan.digest, file, now=lambda: datetime.now(UTC)) as journal:
+        journal.intend("delete", gone)
+    studio.account().remove(gone)
+
+    done = applied("--dry-run", "--output", "json", "--journal", str(file))
+    report = json.loads(done.stdout)
+
+    assert (report["planned"], report["done"]) == (1, 1)
+    assert report["reasons"] == {"inferred": 1, "dry_run": 1}
+    assert done.stderr == "1 would be deleted, 1 deleted, all in an earlier run.\n"
+
+
 def half_applied(plan: Plan, plan_file: Path, deleted: str, cancelled: str) -> Path:
     """
     Write the journal of a run that deleted one job, and stopped as it had cancelled another.
