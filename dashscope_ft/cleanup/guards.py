@@ -76,7 +76,7 @@ def check_guards(plan: Plan, *, max_deletes: int, max_percent: float) -> None:
     if deletes * 100 > plan.listed * max_percent:
         percent = deletes * 100 / plan.listed if plan.listed else 100
         raise GuardExceeded(
-            f"The plan deletes {deletes} of {plan.listed} jobs ({percent:.0f}%),"
+            f"The plan deletes {deletes} of {plan.listed} jobs ({percent:g}%),"
             f" more than max_percent={max_percent:g}.",
             hint="Nothing was deleted; look at the plan, then raise max_percent.",
         )

@@ -85,7 +85,8 @@ def _ages(group: Group, now: datetime) -> tuple[str, str]:
 def _age(time: datetime | None, now: datetime) -> str:
     if time is None:
         return "unknown"
-    return f"{time.date().isoformat()} ({(now - time).days} d)"
+    days = max((now - time).days, 0)  # created meanwhile, or by a clock that is ahead
+    return f"{time.date().isoformat()} ({days} d)"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -198,7 +198,8 @@ def _why(group: Group) -> str:
 def _age(group: Group, now: datetime) -> str:
     if group.oldest is None or group.newest is None:
         return "unknown"
-    newest, oldest = ((now - time).days for time in (group.newest, group.oldest))
+    # A job may have been created meanwhile, or by a clock that is ahead.
+    newest, oldest = (max((now - time).days, 0) for time in (group.newest, group.oldest))
     return f"{newest} d" if newest == oldest else f"{newest}–{oldest} d"
 
 

@@ -416,6 +416,17 @@ async def test_guards_bound_a_plan() -> None:
     check_guards(await planned(0), max_deletes=0, max_percent=0)
 
 
+async def test_a_share_just_above_its_bound() -> None:
+    """
+    The share is told as exactly as it takes to see that it is too large.
+    """
+    plan = await planned()
+    plan = evolve(plan, listed=2_000, entries=plan.entries[:1] * 1_001)
+
+    with pytest.raises(GuardExceeded, match=r"2000 jobs \(50.05%\), more than max_percent=50\."):
+        check_guards(plan, max_deletes=1_001, max_percent=50)
+
+
 @pytest.mark.parametrize("bound", [-1, True, "20", float("nan"), None])
 async def test_bounds_that_are_none(bound: Any) -> None:
     """

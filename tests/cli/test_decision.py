@@ -91,6 +91,17 @@ def test_what_goes_and_what_stays(width: int | None) -> None:
         assert max(map(cell_len, tables)) <= width
 
 
+def test_a_job_that_is_newer_than_the_plan() -> None:
+    """
+    No job is less than no days old, even if it was created while the others were listed.
+    """
+    newest = evolve(job(2, "RUNNING", "m", 0), create_time=NOW + timedelta(seconds=3))
+    plan = plan_of([job(1, "RUNNING", "m", 40), newest])
+
+    assert any(line.endswith("RUNNING  0–40 d  m") for line in shown(plan, 80))
+    assert "2026-03-01 (0 d)" in plan.summary()
+
+
 def test_a_narrow_terminal_does_not_repeat_itself() -> None:
     """
     Where models have no room, jobs that stay are counted without them.
