@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from ssl import SSLContext, SSLError
 from types import TracebackType
 from typing import NamedTuple
+from weakref import finalize
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, TraceConfig
@@ -134,6 +135,10 @@ class Connections:
         self._proxy, self._proxy_headers = _proxy(settings.proxy)
         self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
         self.timeouts = Timeouts()
+        if not self._trace_configs:  # they may lead back to the client, which would never go then
+            # A session that is collected together with its client complains that it was not
+            # closed: so pools are kept until the client is gone.
+            finalize(self, self._pools.clear).atexit = False
 
     async def attempt(self, request: Request, *, timeout: float) -> Reply | NoReply:
         """
@@ -253,6 +258,10 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Connection:
         trip = _under_way.get()
         trip.connecting = True
+        if req.method != "GET":
+            # Let the loop read what came while it was busy: a change could take it for its answer.
+            for _ in range(2):
+                await asyncio.sleep(0)
         connection = await super().connect(req, traces, timeout)
         for _ in range(self.limit):  # there cannot be more idle ones
             if connection.protocol is None or not connection.protocol.should_close:
@@ -369,6 +378,8 @@ def _description(error: BaseException) -> str:
         return "the answer was not HTTP"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower() if error.errno > 0 else "the host has no address"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "no connection came about"
     return type(error).__name__
 
 

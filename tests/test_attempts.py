@@ -20,6 +20,7 @@ from dashscope_ft import (
     ConnectionFailed,
     DeadlineExceeded,
     OutcomeUnknown,
+    StateConflict,
 )
 
 from .asks import (
@@ -43,6 +44,7 @@ from .scripted import (
     ScriptedServer,
     Silence,
     job,
+    refusal,
     scripted,
 )
 
@@ -136,6 +138,36 @@ async def test_attempts_and_requests_are_counted_alike() -> None:
 
         assert error.attempts == len(server.requests) == 4
         assert "4 attempts" in str(error)
+
+
+async def test_an_answer_that_nobody_asked_for_while_the_loop_was_busy() -> None:
+    """
+    It is not taken for the answer to the next request, which goes out on another connection.
+    """
+    async with scripted(job(), refusal(400, "UnsupportedOperation"), job()) as server:
+        client = server.client()
+        await get(client)
+        [connection] = server._writers
+        connection.write(ACKNOWLEDGED.head + ACKNOWLEDGED.content)
+        error = await ended(delete(client))
+
+        assert type(error) is StateConflict
+        assert [request.connection for request in server.requests] == [1, 2, 2]
+
+
+async def test_a_connection_that_ended_while_the_loop_was_busy() -> None:
+    """
+    No request goes out on it, so that no answer is lost.
+    """
+    async with scripted(job(), ACKNOWLEDGED) as server:
+        client = server.client(max_attempts=1)
+        await get(client)
+        [connection] = server._writers
+        connection.write_eof()
+        receipt = await delete(client)
+
+        assert receipt.confirmed
+        assert [request.connection for request in server.requests] == [1, 2]
 
 
 async def test_a_dropped_pooled_connection_is_no_ambiguity_for_a_creation() -> None:
@@ -263,14 +295,22 @@ async def test_a_tls_handshake_that_breaks_off(ask: Ask) -> None:
         assert error.attempts == server.connections == 4
 
 
-async def test_a_server_that_does_not_speak_tls() -> None:
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no TLS connection came about"),
+        (b"", "no connection came about"),
+    ],
+)
+async def test_a_server_that_does_not_speak_tls(answer: bytes, reason: str) -> None:
     """
-    The error names TLS, and not what the system would call an error of that number.
+    The error names TLS, and not what the system would call an error of that number; and it is in
+    words where the server says nothing at all.
     """
 
     async def plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read(2**16)
+        writer.write(answer)
         writer.close()
 
     async with await asyncio.start_server(plainly, "127.0.0.1", 0) as server:
@@ -280,7 +320,7 @@ async def test_a_server_that_does_not_speak_tls() -> None:
             error = await ended(get(client))
 
     assert type(error) is ConnectionFailed
-    assert "no TLS connection came about" in str(error)
+    assert reason in str(error)
     assert error.retryable
 
 

@@ -21,6 +21,7 @@ from .interpreter import run_script
 from .scripted import (
     EMPTY_PAGE,
     KEY,
+    NOT_FOUND,
     Answer,
     ScriptedServer,
     Silence,
@@ -553,6 +554,73 @@ async def test_a_client_that_is_never_closed() -> None:
         )
 
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+async def test_a_client_that_is_dropped_after_an_error() -> None:
+    """
+    Only the garbage collector finds it, since the error leads to frames that lead to the error;
+    that says nothing either.
+    """
+    async with scripted(NOT_FOUND) as server:
+        ended = await undisturbed(
+            """
+            import asyncio, gc, sys
+            from dashscope_ft import AsyncClient, NotFound
+
+            async def use():
+                client = AsyncClient(base_url=sys.argv[1], api_key="sk-1")
+                try:
+                    await client.fine_tunes.get("ft-1")
+                except NotFound:
+                    pass
+                del client
+                gc.collect()
+                await asyncio.sleep(0.01)
+
+            asyncio.run(use())
+            print("done")
+            """,
+            server.url,
+        )
+
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+async def test_a_client_that_is_dropped_and_that_its_traces_know() -> None:
+    """
+    The garbage collector finds it all the same.
+    """
+    async with scripted(job()) as server:
+        ended = await undisturbed(
+            """
+            import asyncio, gc, sys, weakref
+            from aiohttp import TraceConfig
+            from dashscope_ft import AsyncClient
+
+            class Traced:
+                def __init__(self):
+                    trace = TraceConfig()
+                    trace.on_request_start.append(self.begin)
+                    self.client = AsyncClient(
+                        base_url=sys.argv[1], api_key="sk-1", trace_configs=[trace]
+                    )
+
+                async def begin(self, *_):
+                    pass
+
+            async def use():
+                traced = Traced()
+                await traced.client.fine_tunes.get("ft-1")
+                return weakref.ref(traced)
+
+            dropped = asyncio.run(use())
+            gc.collect()
+            print(dropped())
+            """,
+            server.url,
+        )
+
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "None\n", "")
 
 
 async def test_a_loop_that_ends_during_calls() -> None:
