@@ -235,7 +235,9 @@ class Limiter:
         self._give_turns()
         may_go = False
         try:
-            if await turn:
+            # The first refusal may come between the turn and here: often, it is that of the very
+            # request whose turn this was.
+            if await turn or self._pace is not None:
                 await self._wait_for_pace(patience)
             may_go = True
         finally:

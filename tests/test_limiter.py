@@ -433,6 +433,38 @@ def test_a_pause_that_outlasts_the_caller(retry_after: float, patience: float) -
     assert caught.value.retry_after == (retry_after or 0.5)
 
 
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_first_refusal_while_calls_wait(concurrency: int) -> None:
+    """
+    Nobody in line gets the turns of refused requests before the time that the service named, and
+    then they go one at a time.
+    """
+
+    async def run() -> list[float]:
+        limiter = limiter_of(concurrency)
+        starts = []
+
+        async def call() -> None:
+            async with turn(limiter):
+                starts.append(now())
+
+        for _ in range(concurrency):
+            await limiter.enter(PATIENCE)
+        calls = [asyncio.create_task(call()) for _ in range(5)]
+        await asyncio.sleep(1)
+        for _ in range(concurrency):
+            limiter.leave()
+        throttle(limiter, 7.5)
+        await asyncio.wait(calls)
+        return starts
+
+    starts = drive(run())
+
+    assert starts[0] == 1 + 7.5
+    assert all(later > earlier for earlier, later in pairwise(starts))
+    assert len(starts) == 5
+
+
 def test_a_long_pause_that_begins_while_calls_wait() -> None:
     """
     Those in line are told at once, and only those who cannot wait so long.
