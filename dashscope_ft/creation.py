@@ -270,9 +270,11 @@ def _import_agrees(name: str, asked: Any, reported: Fields) -> bool:
 def _may_equal(asked: Any, reported: Any) -> bool:
     """
     Return whether a field as sent may be the same as reported: it is, but for its type, or the
-    service does not report it.
+    service does not report it, or its value was left to the service.
     """
-    if reported in (None, "", [], {}) or asked == reported or str(asked) == str(reported):
+    if asked is None or reported in (None, "", [], {}):
+        return True
+    if asked == reported or str(asked) == str(reported):
         return True
     if isinstance(asked, Mapping) and isinstance(reported, Mapping):
         return all(_may_equal(value, reported.get(name)) for name, value in asked.items())

@@ -404,6 +404,8 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         ({"training_file_ids": ["file-1", "file-2"]}, False),
         ({"hyper_parameters": {"learning_rate": 1.6e-05, "added": 1}}, True),
         ({"hyper_parameters": {"learning_rate": 2e-05}}, False),
+        # A value that was sent as null is the service's choice.
+        ({"hyper_parameters": {"learning_rate": 1.6e-05, "seed": 42}}, True),
         ({"job_name": "autumn"}, False),
         ({"create_time": None}, True),
         ({"create_time": NOON + timedelta(minutes=9)}, True),
@@ -424,7 +426,7 @@ def test_what_speaks_against_a_candidate(job: dict[str, Any], could_be: bool) ->
         fields={
             "model": "qwen3-8b",
             "training_file_ids": ["file-1"],
-            "hyper_parameters": {"learning_rate": "1.6e-5"},
+            "hyper_parameters": {"learning_rate": "1.6e-5", "seed": None},
             "job_name": "spring",
         },
         begun=NOON,
