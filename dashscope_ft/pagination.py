@@ -68,6 +68,23 @@ class Listing(NamedTuple, Generic[T]):
     """The most pages to read at once, and to keep ready ahead of the consumer."""
 
 
+class _Unproven(Exception):
+    """
+    The listing cannot be proven complete.
+
+    A read ahead may notice this long before the chain gets there. So the walk builds
+    `ListingInconsistent` only when it tells the caller, with the counts of that time.
+
+    Args:
+        total: How many jobs the service counted.
+        unlinked: Jobs that were read and did not join the chain.
+    """
+
+    def __init__(self, total: int, unlinked: frozenset[str] = frozenset()) -> None:
+        self.total = total
+        self.unlinked = unlinked
+
+
 class AsyncPager(Generic[T]):
     """
     The jobs of a listing, newest first.
@@ -204,6 +221,13 @@ class _Walk(Generic[T]):
         """
         Return the next jobs that the caller wants: those of one window; empty at the end.
         """
+        try:
+            return await self._next()
+        except _Unproven as unproven:
+            total, unlinked = unproven.total, unproven.unlinked
+        raise self._inconsistent(total, unlinked)
+
+    async def _next(self) -> list[T]:
         while not self._ended:
             job_ids = await self._advance() if self._started else await self._begin()
             self._ended = self._tail.is_short
@@ -317,7 +341,7 @@ class _Walk(Generic[T]):
                 return
             if not beyond.ids <= self._seen:
                 break
-        raise self._inconsistent(beyond.total, beyond.ids)
+        raise _Unproven(beyond.total, beyond.ids)
 
     def _end_of_tail(self) -> int:
         """
@@ -428,7 +452,7 @@ class _Walk(Generic[T]):
         self._reads += 1
         # Windows that were read ahead count as useful until the chain reaches them.
         if self._reads > 4 * (self._useful_reads + len(self._ahead)) + 20:
-            raise self._inconsistent(self._total)
+            raise _Unproven(self._total)
 
     async def _read_uncounted(self, span: Span) -> Window:
         """
@@ -449,7 +473,7 @@ class _Walk(Generic[T]):
             truncated = window.is_short and window.covered < window.total
             if misplaced or truncated:
                 if again == _READ_AGAIN:
-                    raise self._inconsistent(window.total, window.ids)
+                    raise _Unproven(window.total, window.ids)
             elif again or not window.repeats_itself:  # a repeated id is read again only once
                 self._decode(reply)
                 return window
@@ -466,9 +490,7 @@ class _Walk(Generic[T]):
         begin = next((index for index, is_known in enumerate(known) if not is_known), len(job_ids))
         jobs.update(zip(job_ids[begin:], self._listing.decode(reply.rows[begin:]), strict=True))
 
-    def _inconsistent(
-        self, total: int, unlinked: frozenset[str] = frozenset()
-    ) -> ListingInconsistent:
+    def _inconsistent(self, total: int, unlinked: frozenset[str]) -> ListingInconsistent:
         seen = len(self._seen | unlinked)
         claim = f"counts {total}" if total else "does not say how many there are"
         hint = "List again when fewer jobs come and go."

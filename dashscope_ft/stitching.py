@@ -191,7 +191,8 @@ def same_order(tail: Window, window: Window) -> bool:
         tail.job_ids.index(job_id) if job_id in tail.ids else None for job_id in window.job_ids
     ]
     shared = [place for place in places if place is not None]
-    if len(shared) < min(_ENOUGH_IN_ORDER, len(tail.job_ids), len(window.job_ids)):
+    enough = min(_ENOUGH_IN_ORDER, len(tail.job_ids), len(window.job_ids))
+    if not shared or len(shared) < enough:
         return False
     among = places[places.index(shared[0]) :][: len(shared)]
     return among == sorted(shared)

@@ -143,6 +143,22 @@ def test_many_jobs_of_one_second_in_a_steady_order(second: int) -> None:
     assert sorted(asyncio.run(steady.walk())) == list(range(600))
 
 
+def test_many_jobs_of_one_second_that_are_deleted_as_their_order_is_tested() -> None:
+    """
+    Whenever that happens, the walk ends, or says that it is not complete.
+    """
+    for last in range(1, 20):
+        emptied = ChangingList(600, random=Random(1), second=1000)
+
+        def change(last: int = last, emptied: ChangingList = emptied) -> None:
+            if len(emptied.reads) > last:
+                emptied.jobs.clear()
+
+        emptied.change = change  # type: ignore[method-assign]
+        with suppress(ListingInconsistent):
+            asyncio.run(emptied.walk(concurrency=1))
+
+
 def test_many_jobs_of_one_second_shuffled_at_every_read() -> None:
     """
     Where the order of jobs of one second changes at every read, a walk is complete, or it says
@@ -498,6 +514,25 @@ async def test_a_short_page_below_its_own_total() -> None:
 
     assert len(await short.walk()) == 150
     assert len(spoiled) == 2
+
+
+async def test_a_torn_page_that_arrives_before_its_turn() -> None:
+    """
+    The error counts what the walk had seen when it was raised, at least all jobs that it gave.
+    """
+    torn = ChangingList(1_000, random=Random(1))
+    torn.pick = lambda several: several.pop()  # type: ignore[method-assign]
+    torn.distort = lambda rows: with_rows(rows, [row for row in rows.rows if row["job_id"] != "50"])
+    answering = asyncio.create_task(torn.answer())
+    jobs: list[int] = []
+    with pytest.raises(ListingInconsistent) as caught:
+        async for job in torn.pager(concurrency=16):
+            jobs.append(job)
+    answering.cancel()
+
+    assert len(jobs) <= caught.value.seen < 1_000
+    assert f"{caught.value.seen} jobs were seen" in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 async def test_times_that_cannot_be_read() -> None:

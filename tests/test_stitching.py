@@ -203,6 +203,7 @@ def test_replies_without_times(timeless: str) -> None:
         ([9, 8, 7, 6], [6], True),
         ([9, 8, 7, 6, 5], [8, 7, 6, 5], True),
         ([9, 8, 7, 6], [5, 4, 3], False),
+        ([9, 8, 7, 6], [], False),
     ],
 )
 def test_one_order_in_both(tail: list[int], reply: list[int], same: bool) -> None:
