@@ -165,7 +165,7 @@ async def follow(
         A progress for each look, or several if a look finds many lines.
 
     Raises:
-        DeadlineExceeded: The job has not ended in time.
+        DeadlineExceeded: The job has not ended in time, or its log was not read to its end.
         MalformedResponse: It has, and its log ended before its own total, look after look.
     """
     log = TrainingLog()
@@ -190,7 +190,13 @@ async def follow(
         if looks_in_vain > _RETRIES:
             break
         await poll.pause()
-    raise short or poll.timeout_error(f"{what} has not ended", last_status)
+    if short:
+        raise short
+    if last_status not in JobStatus.FINISHED:
+        raise poll.timeout_error(f"{what} has not ended", last_status)
+    late = poll.timeout_error(f"The log of {what} was not read to its end", last_status)
+    late.hint = "The job has ended; read its log again."
+    raise late
 
 
 async def _new_lines(tail: Tail) -> AsyncGenerator[list[str], None]:

@@ -140,7 +140,8 @@ class Watch(Generic[Job]):
     Jobs that are polled together.
 
     They are looked up in the pages of the listing, of which no more are read than there are jobs
-    to look up. Jobs that were on none of these pages are got one by one from then on.
+    to look up. Jobs that were on none of these pages, or behind one that cannot be read, are got
+    one by one from then on.
     """
 
     source: JobSource[Job]
@@ -180,7 +181,13 @@ class Watch(Generic[Job]):
 
     async def _look_through_pages(self, wanted: set[str]) -> None:
         for page_no in range(1, len(wanted) + 1):
-            page = await self.source.page(page_no, self.poll.seconds_left)
+            try:
+                page = await self.source.page(page_no, self.poll.seconds_left)
+            except MalformedResponse as error:
+                if error.path == "body":  # a gateway's page in place of the listing's
+                    raise
+                _log.debug("%s", error.message)
+                break  # a row that cannot be read is there at the next look as well
             for job in page:
                 if job.job_id in wanted:
                     wanted.remove(job.job_id)

@@ -175,6 +175,22 @@ async def test_following_has_a_deadline() -> None:
     assert sum(life.slept) == 60.0
 
 
+async def test_a_log_that_cannot_be_read_once_the_job_has_ended() -> None:
+    """
+    Out of time, a job that was seen to have ended is not said to go on.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+        life.emulator.inject(Fault(operation="fine_tunes.logs", status=500, times=None))
+
+        with pytest.raises(DeadlineExceeded, match=r"^The log of .* was not read") as caught:
+            async for _ in life.client.fine_tunes.logs(job_id, follow=True, deadline=60.0):
+                pass
+
+    assert caught.value.last_status == "SUCCEEDED"
+    assert caught.value.hint == "The job has ended; read its log again."
+
+
 async def test_a_job_that_is_not_there() -> None:
     """
     A job that does not exist has no log, followed or not.

@@ -337,6 +337,22 @@ async def test_a_page_fails_and_what_was_seen_stays_seen() -> None:
     assert len(ended) == 5
 
 
+async def test_a_row_of_the_listing_that_can_never_be_read() -> None:
+    """
+    Jobs behind a page that stays unreadable are got one by one; a gateway's page is no reason to.
+    """
+    rows = {"output": {"page_no": 1, "page_size": 100, "total": 3, "jobs": [{"status": "RUNNING"}]}}
+    async with living() as life:
+        jobs = [await life.job() for _ in range(3)]
+        life.emulator.inject(Fault(operation="fine_tunes.list", body="<html>", times=2))
+        life.emulator.inject(Fault(operation="fine_tunes.list", status=200, body=rows, times=None))
+
+        ended = await life.client.fine_tunes.wait_many(jobs)
+
+    assert [job.status for job in ended] == [JobStatus.SUCCEEDED] * 3
+    assert life.asked["fine_tunes.list"] == 3
+
+
 async def test_a_gateways_404_among_many() -> None:
     """
     A gateway's 404 says nothing of the job, which may be running, and ends the wait at once.

@@ -365,7 +365,7 @@ class FineTunes:
 
         Raises:
             NotFound: No such job, or none that this key and workspace may see.
-            DeadlineExceeded: It was followed, and has not ended in time.
+            DeadlineExceeded: It was followed, and its end was not reached in time.
             MalformedResponse: The log ended before the number of lines that the service reported.
             DashScopeError: A request failed.
 
@@ -409,7 +409,8 @@ class FineTunes:
 
         Raises:
             NotFound: No such job, or none that this key and workspace may see.
-            DeadlineExceeded: It has not ended in time; `last_status` is the last one seen.
+            DeadlineExceeded: It has not ended in time, or its log was not read to its end;
+                `last_status` is the last one seen.
             MalformedResponse: It has ended, but its log ended before the number of lines that the
                 service reported.
             DashScopeError: A poll failed with an error that a retry would meet again.
