@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .account import Account as Account
+    from .books import Books as Books
+    from .books import Entry as Entry
     from .clock import Clock as Clock
     from .clock import ManualClock as ManualClock
     from .clock import RealClock as RealClock
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from .faults import Faults as Faults
     from .journal import Journal as Journal
     from .journal import Request as Request
-    from .records import Books as Books
-    from .records import Entry as Entry
     from .refusals import Refusal as Refusal
     from .rules import Pace as Pace
     from .rules import Rules as Rules
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 _MODULE = {
     "REGIONS": "emulator",
     "Account": "account",
-    "Books": "records",
+    "Books": "books",
     "Clock": "clock",
     "Emulator": "emulator",
-    "Entry": "records",
+    "Entry": "books",
     "Fault": "faults",
     "Faults": "faults",
     "Journal": "journal",

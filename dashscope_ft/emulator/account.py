@@ -13,33 +13,53 @@ from functools import wraps
 from random import Random
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from attrs import frozen
+
 from ..models import ImportStatus, JobStatus, Noun
 from . import factory, refusals, seeding, training
-from .archive import Archive
+from .books import Books
+from .bucket import Bucket
 from .clock import Clock
 from .factory import JobFactory
-from .records import DEFAULT_CALLER, Books, Caller, Record
-from .rules import Bucket, Pace, Rules
+from .records import Record
+from .rules import Pace, Rules
+from .store import Store
 from .wire import ASSIGNED
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
+@frozen(kw_only=True)
+class Caller:
+    """
+    Who calls an operation.
+    """
+
+    workspace: str | None = None
+    """The caller's workspace; None for the account's own."""
+
+    request_id: str | None = None
+    """The id of the request, for the books."""
+
+
+DEFAULT_CALLER = Caller()
+
+
 def _up_to_date(
     operation: Callable[Concatenate[Account, P], T],
 ) -> Callable[Concatenate[Account, P], T]:
     """
-    Wrap an operation, so that it holds the lock and sees up-to-date jobs.
+    Wrap an operation, so that it holds the lock, and sees jobs with their present statuses.
     """
 
     @wraps(operation)
-    def settled(self: Account, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._archive.lock:
-            self._archive.settle()
+    def up_to_date(self: Account, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._store.lock:
+            self._store.catch_up()
             return operation(self, *args, **kwargs)
 
-    return settled
+    return up_to_date
 
 
 class Account:
@@ -65,7 +85,7 @@ class Account:
         self._clock = clock
         self._random = random
         self._bucket = Bucket()
-        self._archive = Archive(clock)
+        self._store = Store(clock)
         self._factory = JobFactory(random)
 
     @property
@@ -73,7 +93,7 @@ class Account:
         """
         Every change, in order.
         """
-        return self._archive.books
+        return self._store.books
 
     @property
     def jobs(self) -> dict[str, dict[str, Any]]:
@@ -97,7 +117,7 @@ class Account:
         if rules.rate is None:
             return
         burst = max(1.0, rules.rate) if rules.burst is None else rules.burst
-        with self._archive.lock:
+        with self._store.lock:
             admitted = self._bucket.take(self._clock.time(), rate=rules.rate, burst=burst)
         if not admitted:
             raise refusals.too_fast(rules.retry_after)
@@ -156,11 +176,11 @@ class Account:
         if record.status in JobStatus.FINISHED:
             raise refusals.unsupported("canceled", record.status)
         if record.status != JobStatus.CANCELING:
-            self._archive.note("canceled", record, caller.request_id)
+            self._store.note("canceled", record, caller.request_id)
             record.enter(JobStatus.CANCELING, self._clock.time())
             due = self._clock.time() + self.pace.canceling
-            record.plan = deque([(due, JobStatus.CANCELED)])
-            self._archive.watch(record)
+            record.planned = deque([(due, JobStatus.CANCELED)])
+            self._store.schedule(record)
         return {"status": "success"}
 
     @_up_to_date
@@ -171,7 +191,7 @@ class Account:
         record = self._job(job_id, caller)
         if record.status not in self.rules.deletable_jobs:
             raise refusals.unsupported("deleted", record.status)
-        self._archive.remove(record, caller.request_id)
+        self._store.remove(record, caller.request_id)
         return {"status": "success"}
 
     @_up_to_date
@@ -216,7 +236,7 @@ class Account:
         if checkpoint in record.exports:
             raise refusals.unsupported("exported", "being exported already")
         record.exports[checkpoint] = (self._clock.time() + self.pace.exporting, model_name)
-        self._archive.note("exported", record, caller.request_id)
+        self._store.note("exported", record, caller.request_id)
         return True
 
     # Import jobs
@@ -272,7 +292,7 @@ class Account:
         record = self._import(job_id, caller)
         if record.status not in self.rules.deletable_imports:
             raise refusals.denied(self.rules.import_denied_status)
-        self._archive.remove(record, caller.request_id)
+        self._store.remove(record, caller.request_id)
         return record.wire
 
     # Control by tests
@@ -305,26 +325,21 @@ class Account:
             The ids of the jobs, oldest first, then those of the imports.
         """
         random, now, workspace = self._random, self._clock.time(), workspace or self.workspace
-        records = []
-        words = seeding.statuses(random, jobs, statuses)
-        for status, created in zip(
-            words, seeding.times(random, jobs, now, same_second), strict=True
-        ):
-            fields = seeding.job_fields(random, status, models)
-            records.append(
-                self._factory.job(fields, status=status, created=created, workspace=workspace)
+        records = [
+            self._factory.job(fields, status=status, created=created, workspace=workspace)
+            for fields, status, created in seeding.jobs(
+                random, jobs, now, statuses=statuses, models=models, same_second=same_second
             )
-        words = seeding.import_statuses(random, imports, import_statuses)
-        for status, created in zip(words, seeding.times(random, imports, now), strict=True):
-            fields = seeding.import_fields(random, status, models)
-            records.append(
-                self._factory.model_import(
-                    fields, status=status, created=created, workspace=workspace
-                )
+        ]
+        records += [
+            self._factory.model_import(fields, status=status, created=created, workspace=workspace)
+            for fields, status, created in seeding.imports(
+                random, imports, now, statuses=import_statuses, models=models
             )
+        ]
         for record in records:
             factory.add_history(record, self.pace, random, now)
-            self._archive.add(record, None)
+            self._store.add(record, None)
         return [record.job_id for record in records]
 
     @_up_to_date
@@ -335,12 +350,12 @@ class Account:
         The rest of it, such as its end and its log, becomes that of a job with this status; a log
         that was set stays.
         """
-        record, now = self._archive.find_any(job_id), self._clock.time()
-        record.plan.clear()
+        record, now = self._store.find_any(job_id), self._clock.time()
+        record.planned.clear()
         record.enter(status, now)
         if record.noun == "fine_tunes":
             factory.fit_training(record, self.pace, now)
-        self._archive.watch(record)
+        self._store.schedule(record)
         return record.wire
 
     @_up_to_date
@@ -348,26 +363,26 @@ class Account:
         """
         Replace a job's log.
         """
-        self._archive.find_any(job_id).log = list(lines)
+        self._store.find_any(job_id).log = list(lines)
 
     @_up_to_date
     def remove(self, job_id: str) -> None:
         """
         Delete a job of either kind in any state, as another user might.
         """
-        self._archive.remove(self._archive.find_any(job_id), None)
+        self._store.remove(self._store.find_any(job_id), None)
 
     # Internals
 
     def _job(self, job_id: str, caller: Caller) -> Record:
-        return self._archive.find("fine_tunes", job_id, caller.workspace or self.workspace)
+        return self._store.find("fine_tunes", job_id, caller.workspace or self.workspace)
 
     def _import(self, job_id: str, caller: Caller) -> Record:
-        return self._archive.find("imports", job_id, caller.workspace or self.workspace)
+        return self._store.find("imports", job_id, caller.workspace or self.workspace)
 
     @_up_to_date
     def _all_jobs(self, noun: Noun) -> dict[str, dict[str, Any]]:
-        return {record.job_id: record.wire for record in self._archive.records(noun)}
+        return {record.job_id: record.wire for record in self._store.records(noun)}
 
     def _page(
         self,
@@ -378,13 +393,16 @@ class Account:
         caller: Caller,
         matches: Callable[[Mapping[str, Any]], bool],
     ) -> dict[str, Any]:
+        """
+        Return a page of the jobs that a caller sees and that match, in a field named `rows`.
+        """
         rules, workspace = self.rules, caller.workspace or self.workspace
         refusals.check_range("page_no", page_no, 1, None)
         refusals.check_range("page_size", page_size, 1, rules.max_page_size)
         size = min(page_size, rules.page_size_cap or page_size)
         found = [
             record
-            for record in self._archive.records(noun)
+            for record in self._store.records(noun)
             if record.workspace == workspace and (rules.ignores_filters or matches(record.wire))
         ]
         if rules.shuffles_ties:
@@ -393,12 +411,18 @@ class Account:
         return {"page_no": page_no, "page_size": size, "total": len(found), rows: shown}
 
     def _start(self, record: Record, caller: Caller) -> None:
+        """
+        Add a job that a request created, and plan its statuses.
+        """
         fails = self._random.random() < self.rules.failure_rate
-        factory.plan_changes(record, self.pace, created=self._clock.time(), fails=fails)
-        self._archive.add(record, caller.request_id)
+        factory.plan_statuses(record, self.pace, created=self._clock.time(), fails=fails)
+        self._store.add(record, caller.request_id)
 
     def _check_quotas(self) -> None:
-        words = [record.status for record in self._archive.records("fine_tunes")]
+        """
+        Raise a `Refusal` if a quota does not allow one more fine-tuning job.
+        """
+        words = [record.status for record in self._store.records("fine_tunes")]
         unfinished = sum(word not in JobStatus.FINISHED for word in words)
         if self.rules.running_quota is not None and unfinished >= self.rules.running_quota:
             raise refusals.too_many_running()

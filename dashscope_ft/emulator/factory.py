@@ -1,5 +1,5 @@
 """
-New jobs of an account, created by a request or seeded: their records, plans and training.
+The records of new jobs, and the times at which their statuses change and training takes place.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class JobFactory:
         self, fields: Mapping[str, Any], *, status: str, created: float, workspace: str
     ) -> Record:
         """
-        Return a fine-tuning job without planned changes.
+        Return the record of a fine-tuning job; its statuses are still to be planned.
         """
         job = wire.fine_tune(
             fields,
@@ -44,7 +44,7 @@ class JobFactory:
         self, fields: Mapping[str, Any], *, status: str, created: float, workspace: str
     ) -> Record:
         """
-        Return an import job without planned changes.
+        Return the record of an import job; its statuses are still to be planned.
         """
         job = wire.model_import(fields, random=self._random, status=status, created=created)
         return self._record("imports", job, created, workspace)
@@ -63,22 +63,22 @@ class JobFactory:
             digits += 1
 
 
-def plan_changes(record: Record, pace: Pace, *, created: float, fails: bool) -> None:
+def plan_statuses(record: Record, pace: Pace, *, created: float, fails: bool) -> None:
     """
-    Plan the changes of a new job.
+    Plan the statuses of a new job, and when its training begins and ends.
     """
     if record.noun == "fine_tunes":
         last = JobStatus.FAILED if fails else JobStatus.SUCCEEDED
-        record.plan = deque(pace.job_plan(created, last))
-        _, (record.begins, _), (record.ends, _) = record.plan
+        record.planned = deque(pace.job_plan(created, last))
+        _, (record.begins, _), (record.ends, _) = record.planned
     else:
         last = ImportStatus.FAILED if fails else ImportStatus.SUCCESSED
-        record.plan = deque(pace.import_plan(created, last))
+        record.planned = deque(pace.import_plan(created, last))
 
 
 def add_history(record: Record, pace: Pace, random: Random, now: float) -> None:
     """
-    Add to a seeded job the past and the planned changes that match its status.
+    Give a seeded job the past and the planned statuses that fit its status.
     """
     status = record.status
     ages = {
@@ -89,11 +89,11 @@ def add_history(record: Record, pace: Pace, random: Random, now: float) -> None:
     if record.noun == "imports":
         ages = {ImportStatus.PENDING: 0.0, ImportStatus.RUNNING: pace.import_pending}
     if status in ages:
-        plan_changes(record, pace, created=now - ages[status], fails=False)
-        while record.plan[0][0] <= now:
-            record.plan.popleft()
+        plan_statuses(record, pace, created=now - ages[status], fails=False)
+        while record.planned[0][0] <= now:
+            record.planned.popleft()
     elif status == JobStatus.CANCELING:
-        record.plan.append((now + pace.canceling, JobStatus.CANCELED))
+        record.planned.append((now + pace.canceling, JobStatus.CANCELED))
     elif record.noun == "fine_tunes" and status in JobStatus.FINISHED:
         # A job too young for all of this went through it faster, so that it has ended by now.
         scale = min(1.0, (now - record.created) / 7_200)

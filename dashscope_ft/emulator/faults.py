@@ -96,8 +96,8 @@ class Fault:
 @define(eq=False)
 class _Pending:
     fault: Fault
-    seen: int = 0
-    struck: int = 0
+    matched: int = 0  # requests
+    used: int = 0  # times
 
 
 class Faults:
@@ -138,11 +138,11 @@ class Faults:
                 fault = pending.fault
                 if not fault.matches(operation=operation, method=method, path=path, region=region):
                     continue
-                pending.seen += 1
-                if pending.seen % fault.every:
+                pending.matched += 1
+                if pending.matched % fault.every:
                     continue
-                pending.struck += 1
-                if pending.struck == fault.times:
+                pending.used += 1
+                if pending.used == fault.times:
                     self._pending.remove(pending)
                 return fault
         return None

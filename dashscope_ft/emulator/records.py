@@ -1,5 +1,5 @@
 """
-Records of jobs, the collections that hold them, and the books of all changes.
+The record that is kept of a job, and the collection of such records.
 """
 
 from __future__ import annotations
@@ -7,14 +7,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..models import ImportStatus, JobStatus, Noun
 from .wire import local_time
-
-Action = Literal["created", "canceled", "deleted", "exported"]
 
 
 @define(eq=False, kw_only=True)
@@ -38,8 +36,8 @@ class Record:
     workspace: str
     """The workspace it belongs to."""
 
-    plan: deque[tuple[float, str]] = field(factory=deque)
-    """Its future statuses, and when it enters them."""
+    planned: deque[tuple[float, str]] = field(factory=deque)
+    """The statuses that it will have, each with the time at which it enters it."""
 
     begins: float | None = None
     """When training begins, or began."""
@@ -71,18 +69,18 @@ class Record:
         return str(self.wire["status"])
 
     @property
-    def place(self) -> tuple[float, int]:
+    def sort_key(self) -> tuple[float, int]:
         """
-        The sort key of a listing, which begins with the highest.
+        The key by which a listing is sorted, the highest first.
         """
         return self.created, self.number
 
-    def live(self, now: float) -> None:
+    def catch_up(self, now: float) -> None:
         """
-        Apply the planned changes that are due.
+        Enter the planned statuses that are due.
         """
-        while self.plan and self.plan[0][0] <= now:
-            time, status = self.plan.popleft()
+        while self.planned and self.planned[0][0] <= now:
+            time, status = self.planned.popleft()
             self.enter(status, time)
 
     def enter(self, status: str, time: float) -> None:
@@ -132,93 +130,12 @@ class Records:
         Insert a record in the order of creation.
         """
         self._by_id[record.job_id] = record
-        insort(self._oldest_first, record, key=lambda other: other.place)
+        insort(self._oldest_first, record, key=lambda other: other.sort_key)
 
     def remove(self, record: Record) -> None:
         """
         Remove a record.
         """
         del self._by_id[record.job_id]
-        index = bisect_left(self._oldest_first, record.place, key=lambda other: other.place)
+        index = bisect_left(self._oldest_first, record.sort_key, key=lambda other: other.sort_key)
         del self._oldest_first[index]
-
-
-@frozen(kw_only=True)
-class Caller:
-    """
-    The caller of an operation.
-    """
-
-    workspace: str | None = None
-    """The caller's workspace; None for the account's own."""
-
-    request_id: str | None = None
-    """The id of the request, for the books."""
-
-
-DEFAULT_CALLER = Caller()
-
-
-@frozen(kw_only=True)
-class Entry:
-    """
-    One change to an account.
-    """
-
-    action: Action
-    """What was done."""
-
-    noun: Noun
-    """The kind of job."""
-
-    job_id: str
-    """The job's id."""
-
-    time: float
-    """When it was done, on the emulator's clock."""
-
-    request_id: str | None
-    """The id of the request that did it; None if a test or a seed did."""
-
-    job: dict[str, Any]
-    """The job just before the change, or as it was created."""
-
-
-class Books:
-    """
-    Every change to an account, in order, to audit a client's reports against.
-    """
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    @property
-    def created(self) -> list[str]:
-        """
-        The ids of all jobs that were ever added, in that order.
-        """
-        return self._ids("created")
-
-    @property
-    def canceled(self) -> list[str]:
-        """
-        The ids of the jobs whose cancellation was accepted.
-        """
-        return self._ids("canceled")
-
-    @property
-    def deleted(self) -> list[str]:
-        """
-        The ids of the jobs that were deleted.
-        """
-        return self._ids("deleted")
-
-    @property
-    def exported(self) -> list[str]:
-        """
-        The ids of the jobs whose checkpoints were published, once for each checkpoint.
-        """
-        return self._ids("exported")
-
-    def _ids(self, action: Action) -> list[str]:
-        return [entry.job_id for entry in list(self.entries) if entry.action == action]

@@ -10,9 +10,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .account import Account
+from .account import Account, Caller
 from .journal import Request
-from .records import Caller
 from .refusals import invalid
 
 _NUMBERS = frozenset({"page_no", "page_size", "offset", "line"})
@@ -32,10 +31,10 @@ class Route:
     """The HTTP method."""
 
     template: str
-    """The path below the base URL, with an asterisk for each segment that varies."""
+    """The path below the base URL, with an asterisk for each segment that is a value."""
 
     operation: Callable[..., Any]
-    """The account's method, which takes the varying segments first."""
+    """The account's method, which takes the values in the path first."""
 
     query: tuple[str, ...] = ()
     """The parameters that it takes from the query."""
@@ -52,7 +51,7 @@ class Route:
 
     def match(self, segments: tuple[str, ...]) -> tuple[str, ...] | None:
         """
-        Return the segments that vary, or None for another path.
+        Return the values in a path, or None if it is another route's.
         """
         if len(segments) != len(self.segments):
             return None
@@ -61,15 +60,15 @@ class Route:
             return None
         return tuple(given for own, given in pairs if own == "*")
 
-    def perform(self, account: Account, path: tuple[str, ...], request: Request) -> Any:
+    def perform(self, account: Account, path_values: tuple[str, ...], request: Request) -> Any:
         """
         Perform the operation for a request, and return the `output` of its answer.
         """
         given = {name: request.query[name] for name in self.query if name in request.query}
-        options = {name: _value(name, text) for name, text in given.items()}
+        options = {name: _parsed(name, text) for name, text in given.items()}
         caller = Caller(workspace=request.workspace, request_id=request.request_id)
         if not self.takes_body:
-            return self.operation(account, *path, caller=caller, **options)
+            return self.operation(account, *path_values, caller=caller, **options)
         if not isinstance(request.body, dict):
             raise invalid("The body must be a JSON object.")
         return self.operation(account, request.body, caller=caller, **options)
@@ -107,15 +106,18 @@ ROUTES = (
 
 def find(method: str, segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]] | None:
     """
-    Return the route of a request and the segments that vary, or None.
+    Return the route of a request and the values in its path, or None.
     """
     for route in ROUTES:
-        if route.method == method and (path := route.match(segments)) is not None:
-            return route, path
+        if route.method == method and (path_values := route.match(segments)) is not None:
+            return route, path_values
     return None
 
 
-def _value(name: str, text: str) -> int | str:
+def _parsed(name: str, text: str) -> int | str:
+    """
+    Return the value of a parameter of the query.
+    """
     if name not in _NUMBERS:
         return text
     digits = text.removeprefix("-")

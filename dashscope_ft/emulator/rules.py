@@ -4,8 +4,6 @@ How the emulated service behaves where sources disagree, or where a test needs i
 
 from __future__ import annotations
 
-import math
-
 from attrs import asdict, define, frozen
 
 from ..models import ImportStatus, JobStatus
@@ -88,22 +86,30 @@ class Pace:
     exporting: float = 5.0
     """From the export of a checkpoint to `SUCCEEDED`."""
 
-    def job_plan(self, born: float, last: str) -> list[tuple[float, str]]:
+    def job_plan(self, created: float, last: str) -> list[tuple[float, str]]:
         """
-        Return when a fine-tuning job created at a time enters which status, up to the last one.
+        Return the statuses of a fine-tuning job after `PENDING`, each with its time.
+
+        Args:
+            created: When the job was created.
+            last: The status in which it ends.
         """
-        begins = born + self.pending + self.queuing
+        begins = created + self.pending + self.queuing
         return [
-            (born + self.pending, JobStatus.QUEUING),
+            (created + self.pending, JobStatus.QUEUING),
             (begins, JobStatus.RUNNING),
             (begins + self.running, last),
         ]
 
-    def import_plan(self, born: float, last: str) -> list[tuple[float, str]]:
+    def import_plan(self, created: float, last: str) -> list[tuple[float, str]]:
         """
-        Return when an import job created at a time enters which status, up to the last one.
+        Return the statuses of an import job after `PENDING`, each with its time.
+
+        Args:
+            created: When the job was created.
+            last: The status in which it ends.
         """
-        begins = born + self.import_pending
+        begins = created + self.import_pending
         return [(begins, ImportStatus.RUNNING), (begins + self.import_running, last)]
 
     def faster(self, factor: float) -> Pace:
@@ -111,25 +117,3 @@ class Pace:
         Return a pace with all durations divided by a factor.
         """
         return Pace(**{name: span / factor for name, span in asdict(self).items()})
-
-
-class Bucket:
-    """
-    A token bucket: tokens refill with time, and each request takes one.
-    """
-
-    def __init__(self) -> None:
-        self._tokens = 0.0
-        self._filled: float | None = None
-
-    def take(self, now: float, *, rate: float, burst: float) -> bool:
-        """
-        Take a token, and return whether there was one.
-        """
-        elapsed = math.inf if self._filled is None else now - self._filled
-        self._filled = now
-        self._tokens = min(burst, self._tokens + elapsed * rate)
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True

@@ -1,12 +1,12 @@
 """
-Jobs like those of an account after months of use, reproducible from the random generator.
+Jobs like those of an account after months of use; equal random numbers make equal jobs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..models import ImportStatus, JobStatus
 from .wire import uuid_text
@@ -19,7 +19,56 @@ _FINISHED_IMPORTS = (ImportStatus.SUCCESSED,) * 3 + (ImportStatus.FAILED,)
 _USERS = ("1396993924585947", "1396993924585101", "1396993924585202")
 
 
-def statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[str]:
+class Seed(NamedTuple):
+    """
+    A job to be added.
+    """
+
+    fields: dict[str, Any]
+    """Its fields."""
+
+    status: str
+    """Its status."""
+
+    created: float
+    """When it was created."""
+
+
+def jobs(
+    random: Random,
+    count: int,
+    now: float,
+    *,
+    statuses: Sequence[str] | None,
+    models: Sequence[str],
+    same_second: int,
+) -> Iterator[Seed]:
+    """
+    Yield plausible fine-tuning jobs, oldest first; the arguments are those of `Account.seed`.
+    """
+    words = _statuses(random, count, statuses)
+    times = _times(random, count, now, same_second)
+    for status, created in zip(words, times, strict=True):
+        yield Seed(_job_fields(random, status, models), status, created)
+
+
+def imports(
+    random: Random,
+    count: int,
+    now: float,
+    *,
+    statuses: Sequence[str] | None,
+    models: Sequence[str],
+) -> Iterator[Seed]:
+    """
+    Yield plausible import jobs, oldest first; the arguments are those of `Account.seed`.
+    """
+    words = _import_statuses(random, count, statuses)
+    for status, created in zip(words, _times(random, count, now), strict=True):
+        yield Seed(_import_fields(random, status, models), status, created)
+
+
+def _statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[str]:
     """
     Return a status for each job, oldest first: by default, the newest tenth is unfinished.
     """
@@ -30,7 +79,7 @@ def statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[s
     return finished + [random.choice(_UNFINISHED) for _ in range(unfinished)]
 
 
-def import_statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[str]:
+def _import_statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[str]:
     """
     Return a status for each import, oldest first: by default, the newest is running.
     """
@@ -40,7 +89,7 @@ def import_statuses(random: Random, count: int, chosen: Sequence[str] | None) ->
     return [*finished[:-1], ImportStatus.RUNNING] if count > 1 else finished
 
 
-def times(random: Random, count: int, now: float, same_second: int = 0) -> list[float]:
+def _times(random: Random, count: int, now: float, same_second: int = 0) -> list[float]:
     """
     Return times before now, oldest first.
 
@@ -57,7 +106,7 @@ def times(random: Random, count: int, now: float, same_second: int = 0) -> list[
     return newest_first[::-1]
 
 
-def job_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, Any]:
+def _job_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, Any]:
     """
     Return the fields of a plausible fine-tuning job, including its result.
     """
@@ -87,7 +136,7 @@ def job_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, 
     return fields
 
 
-def import_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, Any]:
+def _import_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, Any]:
     """
     Return the fields of a plausible import job, including its error.
     """

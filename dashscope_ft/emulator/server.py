@@ -1,5 +1,5 @@
 """
-HTTP on a real socket, implemented here so that an answer can be cut, slowed or lost at any byte.
+The server: it takes requests on a real socket, and answers them, or spoils the answer by a fault.
 """
 
 from __future__ import annotations
@@ -14,59 +14,25 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 import orjson
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from . import routes
 from .account import Account
 from .clock import Clock
 from .faults import Fault, Faults
+from .http import LARGEST_HEAD, Answer, Message, read_message
 from .journal import Journal, Request
 from .refusals import Refusal, unknown_key, usual
 from .wire import uuid_text
 
 _HANDOVER = 3  # iterations of the loop until asyncio has reported all connections it accepted
-_LARGEST_HEAD = 64 * 1024
-_LARGEST_BODY = 16 * 1024 * 1024
 _BASE = "/api/v1"
 _NO_FAULT = Fault()
-_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
-
-
-@frozen
-class Message:
-    """
-    A request, as received.
-    """
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@frozen
-class Answer:
-    """
-    A response.
-    """
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(factory=dict)
-
-    def head(self) -> bytes:
-        """
-        Return the status line and the headers.
-        """
-        lines = [f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Status')}"]
-        headers = {"content-length": str(len(self.body))} | self.headers
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 class Server:
     """
-    A server for accounts, at `/intl/api/v1` and `/cn/api/v1`; `/api/v1` is the same as the former.
+    The server of all accounts: `/intl/api/v1` and `/cn/api/v1`; `/api/v1` is that of `intl`, too.
     """
 
     def __init__(
@@ -92,7 +58,7 @@ class Server:
         Start to listen, and return the port.
         """
         self._server = await asyncio.start_server(
-            self._accept, host, port, limit=_LARGEST_HEAD, backlog=1024
+            self._accept, host, port, limit=LARGEST_HEAD, backlog=1024
         )
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -123,7 +89,7 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = self._journal.connect()
         try:
-            while (message := await _read(reader)) is not None:
+            while (message := await read_message(reader)) is not None:
                 if not await self._exchange(message, writer, connection):
                     break
         except (OSError, EOFError, ValueError, asyncio.CancelledError):
@@ -137,7 +103,7 @@ class Server:
         """
         Serve one request, and return whether the connection stays open.
         """
-        request, route, path = self._new_request(message, connection)
+        request, route, path_values = self._new_request(message, connection)
         self._journal.arrive(request)
         try:
             fault = self._next_fault(request)
@@ -146,7 +112,7 @@ class Server:
             await (self._clock.sleep(delay) if delay else asyncio.sleep(0))
             answer = Answer(fault.status or 200, b"{}")
             if fault.takes_effect:
-                answer = self._perform(request, route, path)
+                answer = self._perform(request, route, path_values)
             answer = _altered(answer, fault, request.request_id)
             if fault.answer_delay:
                 await self._clock.sleep(fault.answer_delay)
@@ -175,12 +141,15 @@ class Server:
     def _new_request(
         self, message: Message, connection: int
     ) -> tuple[Request, routes.Route | None, tuple[str, ...]]:
+        """
+        Return the request that a message makes, its route, and the values in its path.
+        """
         raw_path, _, raw_query = message.target.partition("?")
         region, path = _below_base(raw_path, self._accounts)
         found = routes.find(
             message.method, tuple(unquote(segment) for segment in path.split("/")[1:])
         )
-        route, variable = found or (None, ())
+        route, path_values = found or (None, ())
         headers = dict(message.headers)
         given = headers.pop("authorization", None)
         key: Literal["known", "unknown", "missing"] = "missing"
@@ -192,7 +161,7 @@ class Server:
             target=message.target,
             path=path,
             operation=route.name if route else "",
-            job_id=variable[0] if variable else None,
+            job_id=path_values[0] if path_values else None,
             region=region,
             key=key,
             workspace=headers.get("x-dashscope-workspace"),
@@ -204,11 +173,14 @@ class Server:
             time=self._clock.time(),
             in_flight=0,
         )
-        return request, route, variable
+        return request, route, path_values
 
     def _perform(
-        self, request: Request, route: routes.Route | None, path: tuple[str, ...]
+        self, request: Request, route: routes.Route | None, path_values: tuple[str, ...]
     ) -> Answer:
+        """
+        Perform a request's operation, if there is one and it is admitted, and return the answer.
+        """
         if route is None:
             return _no_such_path(request)
         account = self._accounts[request.region]
@@ -216,7 +188,7 @@ class Server:
             if request.key != "known":
                 raise unknown_key()
             account.admit()
-            output = route.perform(account, path, request)
+            output = route.perform(account, path_values, request)
         except Refusal as refusal:
             return _refused(refusal, request.request_id)
         return _json(200, {"request_id": request.request_id, "output": output})
@@ -240,35 +212,6 @@ class Server:
                 writer.write(bytes((byte,)))
             self._end_request(request, answer.status)
         await writer.drain()
-
-
-async def _read(reader: asyncio.StreamReader) -> Message | None:
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        return None
-    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
-    method, target, _ = first.split(" ", 2)
-    headers = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    if "chunked" in headers.get("transfer-encoding", ""):
-        return Message(method, target, headers, await _read_chunks(reader))
-    length = int(headers.get("content-length", "0"))
-    if length > _LARGEST_BODY:
-        return None
-    return Message(method, target, headers, await reader.readexactly(length) if length else b"")
-
-
-async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
-    chunks = []
-    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-        chunks.append(await reader.readexactly(size))
-        await reader.readexactly(2)
-    while await reader.readuntil(b"\r\n") != b"\r\n":
-        pass
-    return b"".join(chunks)
 
 
 def _below_base(path: str, regions: Iterable[str]) -> tuple[str, str]:
@@ -309,7 +252,7 @@ def _refused(refusal: Refusal, request_id: str) -> Answer:
 
 def _no_such_path(request: Request) -> Answer:
     """
-    Return the answer of a gateway, which does not use envelopes.
+    Return the answer to an unknown path or method, which a gateway gives, without an envelope.
     """
     methods = {route.method for route in routes.ROUTES} - {request.method}
     segments = tuple(request.path.split("/")[1:])
@@ -320,6 +263,9 @@ def _no_such_path(request: Request) -> Answer:
 
 
 def _altered(answer: Answer, fault: Fault, request_id: str) -> Answer:
+    """
+    Return an answer with the status, headers and body that a fault has it send instead.
+    """
     status = fault.status or answer.status
     if isinstance(fault.body, (bytes, str)):
         body = fault.body if isinstance(fault.body, bytes) else fault.body.encode()

@@ -23,7 +23,7 @@ def log_lines(record: Record, now: float) -> list[str]:
         return record.log
     if record.begins is None or record.ends is None or now < record.begins:
         return []
-    reached = now if record.ended is None else min(now, record.ended)
+    reached = _reached(record, now)
     return [text for time, text in _full_log(record, record.begins, record.ends) if time <= reached]
 
 
@@ -33,7 +33,7 @@ def checkpoints(record: Record, now: float) -> list[dict[str, Any]]:
     """
     if record.begins is None or record.ends is None:
         return []
-    reached = now if record.ended is None else min(now, record.ended)
+    reached = _reached(record, now)
     epochs, job_id = _epochs(record.wire), record.job_id
     kept = []
     for epoch in range(1, epochs + 1):
@@ -61,7 +61,17 @@ def checkpoints(record: Record, now: float) -> list[dict[str, Any]]:
     return kept
 
 
+def _reached(record: Record, now: float) -> float:
+    """
+    Return the time up to which a job has trained.
+    """
+    return now if record.ended is None else min(now, record.ended)
+
+
 def _full_log(record: Record, begins: float, ends: float) -> list[tuple[float, str]]:
+    """
+    Return the lines of the whole training, each with its time.
+    """
     job, random = record.wire, Random(record.job_id)  # noqa: S311
     steps = _epochs(job) * _STEPS_PER_EPOCH
     peak = _number((job.get("hyper_parameters") or {}).get("learning_rate"), 1.6e-5)

@@ -1,5 +1,5 @@
 """
-The jobs of one account, whose statuses change with the clock.
+The jobs of one account, whose statuses change with time.
 """
 
 from __future__ import annotations
@@ -8,14 +8,15 @@ import math
 import threading
 
 from ..models import Noun
+from .books import Action, Books, Entry
 from .clock import Clock
-from .records import Action, Books, Entry, Record, Records
+from .records import Record, Records
 from .refusals import not_found
 
 
-class Archive:
+class Store:
     """
-    Jobs of both kinds, their planned changes, and the books.
+    Jobs of both kinds, the times at which their statuses change, and the books.
 
     Attributes:
         books: Every change, in order.
@@ -36,27 +37,27 @@ class Archive:
         """
         return self._records[noun]
 
-    def settle(self) -> None:
+    def catch_up(self) -> None:
         """
-        Apply all changes that are due.
+        Let all jobs enter the planned statuses that are due.
         """
         now = self._clock.time()
         if now < self._next_change:
             return
         for record in list(self._scheduled.values()):
-            record.live(now)
-            if not record.plan:
+            record.catch_up(now)
+            if not record.planned:
                 del self._scheduled[record.job_id]
-        changes = (record.plan[0][0] for record in self._scheduled.values())
+        changes = (record.planned[0][0] for record in self._scheduled.values())
         self._next_change = min(changes, default=math.inf)
 
-    def watch(self, record: Record) -> None:
+    def schedule(self, record: Record) -> None:
         """
-        Register the changed plan of a job.
+        Take note of the planned statuses of a job; to be called whenever they were set.
         """
-        if record.plan:
+        if record.planned:
             self._scheduled[record.job_id] = record
-            self._next_change = min(self._next_change, record.plan[0][0])
+            self._next_change = min(self._next_change, record.planned[0][0])
         else:
             self._scheduled.pop(record.job_id, None)
 
@@ -65,7 +66,7 @@ class Archive:
         Add a new job.
         """
         self._records[record.noun].add(record)
-        self.watch(record)
+        self.schedule(record)
         self.note("created", record, request_id)
 
     def remove(self, record: Record, request_id: str | None) -> None:
