@@ -62,7 +62,7 @@ class Request:
     time: float
     """When it arrived, on the emulator's clock."""
 
-    in_flight: int
+    in_flight: int = 0
     """How many requests were being served when it arrived, including itself."""
 
     fault: Fault | None = None

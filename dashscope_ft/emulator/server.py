@@ -66,10 +66,12 @@ class Server:
         """
         End the connections, and stop listening.
         """
+        # To close would break connections that asyncio has accepted and not reported yet: so first
+        # accept no more, then wait for those.
         with suppress(NotImplementedError):  # Windows
             for listening in self._server.sockets:
                 asyncio.get_running_loop().remove_reader(listening.fileno())
-        for _ in range(_HANDOVER):  # closing would break connections not handed over yet
+        for _ in range(_HANDOVER):
             await asyncio.sleep(0)
         self._server.close()
         for task in self._tasks:
@@ -108,7 +110,7 @@ class Server:
         try:
             fault = self._next_fault(request)
             delay = self._latency + fault.delay
-            # Without a delay, still yield to the loop, so that concurrent requests count as such.
+            # Without a delay, still yield to the loop, so that requests can overlap.
             await (self._clock.sleep(delay) if delay else asyncio.sleep(0))
             answer = Answer(fault.status or 200, b"{}")
             if fault.takes_effect:
@@ -126,6 +128,9 @@ class Server:
         return message.headers.get("connection", "").lower() != "close"
 
     def _next_fault(self, request: Request) -> Fault:
+        """
+        Return the fault that affects a request, or one that does nothing.
+        """
         request.fault = self._faults.strike(
             operation=request.operation,
             method=request.method,
@@ -135,6 +140,9 @@ class Server:
         return request.fault or _NO_FAULT
 
     def _end_request(self, request: Request, status: int | None) -> None:
+        """
+        Record the end of a request, unless that was done before.
+        """
         if request.ended is None:
             self._journal.depart(request, status, self._clock.time())
 
@@ -171,7 +179,6 @@ class Server:
             request_id=uuid_text(self._random),
             connection=connection,
             time=self._clock.time(),
-            in_flight=0,
         )
         return request, route, path_values
 
@@ -226,8 +233,6 @@ def _below_base(path: str, regions: Iterable[str]) -> tuple[str, str]:
 
 
 def _parsed(body: bytes) -> Any:
-    if not body:
-        return None
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
