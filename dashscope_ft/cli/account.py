@@ -12,8 +12,8 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from .changes import OUTCOME_FIELDS, outcome_row
-from .command import Output, Session
 from .noun import Column
+from .session import Output, Session
 from .table import noted_table
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_line

@@ -22,7 +22,7 @@ from . import (
     waits,
     watch,
 )
-from .command import command, end, group
+from .command import command, execute, group
 from .terminal import prepare_streams, say, write
 
 _EPILOG = """
@@ -81,7 +81,7 @@ def run() -> NoReturn:
         completion_init()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")
-        sys.exit(end(_dispatch))
+        sys.exit(execute(_dispatch))
 
 
 def _dispatch() -> None:

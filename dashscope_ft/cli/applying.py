@@ -18,11 +18,12 @@ from dashscope_ft.cleanup.journal import Journal, JournalUnwritable
 from dashscope_ft.cleanup.rehearsal import rehearse
 
 from .account import Account
-from .command import Refused, Session, agree
 from .decision import decision, noun_of, unfinished
 from .exits import exit_code
 from .gauge import gauge, spinner
-from .terminal import can_ask, say, show_lines, width_of
+from .questions import Refused, agree, can_ask
+from .session import Session, place_of
+from .terminal import say, show_lines, width_of
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan
@@ -79,7 +80,7 @@ def apply(
         GuardExceeded: It names too many jobs.
         Refused: It was not confirmed.
     """
-    place = session.place(client)
+    place = place_of(client)
     check_place(
         plan,
         noun=plan.noun,

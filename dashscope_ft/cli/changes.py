@@ -4,16 +4,17 @@ Cancelling and deleting jobs by id: confirmation, execution and report.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Context, Exit, Option
+from typer import Option
 
-from .command import STDIN_TAKEN, Output, Session, confirm
+from .command import Work
 from .exits import exit_code
 from .faults import told
+from .questions import confirm
+from .session import Output, Session, place_of
 from .terminal import counter, say, write
 from .text import csv_line, json_line
 
@@ -24,37 +25,9 @@ if TYPE_CHECKING:
     from .noun import Noun
 
 
-def _ids(context: Context, given: Sequence[str]) -> list[str]:
-    """
-    Replace `-` with the ids on stdin; exit if there are no ids at all.
-    """
-    ids = [
-        job_id for each in given for job_id in (sys.stdin.read().split() if each == "-" else [each])
-    ]
-    if not ids:
-        say("No ids on stdin: nothing to do.")
-        raise Exit
-    context.meta[STDIN_TAKEN] = "-" in given
-    return ids
-
-
-JobId = Annotated[str, Argument(metavar="JOB_ID", help="The id of the job.")]
-JobIds = Annotated[
-    list[str],
-    Argument(
-        metavar="JOB_ID",
-        help="The ids of the jobs; - reads them from stdin.",
-        callback=_ids,
-        show_default=False,
-    ),
-]
-Confirmed = Annotated[bool, Option("--yes", "-y", help="Do not ask for confirmation.")]
 MissingOk = Annotated[
     bool, Option("--missing-ok", help="Do not fail for jobs that are gone already.")
 ]
-
-Work = Coroutine[Any, Any, int]
-"""What a command runs after its questions have been answered."""
 
 _WORDS = {
     ("cancel", "confirmed"): "cancelling",
@@ -90,8 +63,7 @@ def change(
     from dashscope_ft.arguments import check_job_id
 
     ids = [check_job_id(job_id) for job_id in dict.fromkeys(job_ids)]
-    place = session.place(client)
-    question = f"{action.capitalize()} {noun.count(len(ids))} in {place}?"
+    question = f"{action.capitalize()} {noun.count(len(ids))} in {place_of(client)}?"
     confirm(question, ids, yes=yes, stdin_taken=session.stdin_taken)
     tolerant = "" if missing_ok else " with --missing-ok"
     resume = f"The same command{tolerant} goes on with what is left." if action == "delete" else ""

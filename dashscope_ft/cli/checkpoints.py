@@ -8,10 +8,10 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from .changes import JobId
-from .command import Output, Session
+from .job_ids import JobId
 from .listing import write_table
 from .noun import Column, Noun, minute
+from .session import Output, Session
 from .terminal import say, write
 from .text import csv_line, json_line
 from .waits import (

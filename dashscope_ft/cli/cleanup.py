@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Exit, Option
 
-from .changes import Confirmed, Work
-from .command import Output, Refused, Session, check_writable, command, group
+from .command import Work, command, group
+from .files import check_writable
+from .questions import Confirmed, Refused, can_ask
 from .rules import (
     By,
     ByTime,
@@ -27,7 +28,8 @@ from .rules import (
     WhatJobs,
     selection_of,
 )
-from .terminal import can_ask, say, show_lines, width_of, write
+from .session import Output, Session, place_of
+from .terminal import say, show_lines, width_of, write
 from .text import csv_line, json_line
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ def plan_cleanup(
     )
     client = session.client()
     plan = _make_plan(client, what, selection, save)
-    _write(session, plan, session.place(client))
+    _write(session, plan, place_of(client))
     if save is not None and plan.entries:
         say(f"Within 24 hours: `{_apply_command(session, plan, save)}`")
 
@@ -250,7 +252,7 @@ def run_cleanup(
     from .applying import Terms, apply, check_bounds
 
     if dry_run:
-        _write(session, plan, session.place(client))
+        _write(session, plan, place_of(client))
         check_bounds(plan, max_deletes=max_deletes, max_percent=max_percent)
         return None
     terms = Terms(

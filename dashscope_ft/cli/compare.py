@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from dashscope_ft.characters import printable
 
-from .changes import JobIds
-from .command import Output, Session
+from .job_ids import JobIds
 from .noun import Column
+from .session import Output, Session
 from .terminal import counter, say, spelled, width_of, write, write_lines
 from .text import csv_line, finite, json_line, plain
 

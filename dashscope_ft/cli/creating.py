@@ -15,11 +15,11 @@ from typer import Exit, Option
 from dashscope_ft import DashScopeError, InvalidArgument, OutcomeUnknown
 from dashscope_ft.characters import printable
 
-from .command import Output, Session
 from .exits import exit_code
 from .imports import IMPORT
 from .jobs import JOB
 from .listing import show_one
+from .session import Output, Session
 from .terminal import say, write
 from .waits import (
     Deadline,

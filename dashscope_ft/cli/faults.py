@@ -7,12 +7,11 @@ from __future__ import annotations
 import errno
 import re
 from copy import copy
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dashscope_ft import ConfigurationError, DashScopeError, InvalidArgument, NotFound
 
-if TYPE_CHECKING:
-    from .command import Session
+from .session import Session, place_of
 
 _ARGUMENTS: Final = ("base_url", "model", "model_name", "region", "status", "workspace")
 """Arguments of the library that are options of the command line."""
@@ -38,7 +37,7 @@ def told(error: DashScopeError, session: Session) -> str:
         error.message = _as_typed(error.message)
     asked = _ABOUT_ONE_JOB.fullmatch(error.what or "")
     if asked and session.noun and isinstance(error, NotFound) and error.is_from_service:
-        job_id, place = asked["job_id"], session.place(session.client())
+        job_id, place = asked["job_id"], place_of(session.client())
         or_none = f", or it has no {asked['checkpoint']}" if asked["checkpoint"] else ""
         error.what = None
         error.message = f"There is no {_NOUNS[session.noun]} {job_id} in {place}{or_none}."

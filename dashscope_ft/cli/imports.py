@@ -8,11 +8,14 @@ from typing import Annotated
 
 from typer import Option
 
-from .changes import Confirmed, JobId, JobIds, MissingOk, Work, change
-from .command import Session, command, group
+from .changes import MissingOk, change
+from .command import Work, command, group
+from .job_ids import JobId, JobIds
 from .listing import Limit, ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
+from .questions import Confirmed
 from .rules import Name, NewerThan, OlderThan, What, matcher_of, note_pattern, statuses_of
+from .session import Session, place_of
 
 IMPORT = Noun(
     word="import job",
@@ -79,7 +82,7 @@ async def list_imports(
             limit=limit,
             output=output,
             wanted=wanted,
-            filtered_in=session.place(client) if model_name or status or wanted else None,
+            filtered_in=place_of(client) if model_name or status or wanted else None,
         )
 
 

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from .changes import Confirmed, JobId, JobIds, MissingOk, Work, change
-from .command import Session, command, group
+from .changes import MissingOk, change
+from .command import Work, command, group
+from .job_ids import JobId, JobIds
 from .listing import Limit, ListingForm, show_listing, show_one
 from .noun import Column, Noun, minute
+from .questions import Confirmed
 from .rules import (
     Creator,
     Name,
@@ -23,6 +25,7 @@ from .rules import (
     note_pattern,
     statuses_of,
 )
+from .session import Session, place_of
 
 
 def _given_name(row: Mapping[str, Any]) -> Any:
@@ -109,7 +112,7 @@ async def list_jobs(
             limit=limit,
             output=output,
             wanted=wanted,
-            filtered_in=session.place(client) if model or status or wanted else None,
+            filtered_in=place_of(client) if model or status or wanted else None,
         )
 
 

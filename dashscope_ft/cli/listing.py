@@ -12,7 +12,7 @@ from typer import Option
 
 from dashscope_ft.characters import printable
 
-from .command import Output, Session
+from .session import Output, Session
 from .terminal import counter, say, width_of, write, write_lines
 from .text import csv_line, json_line
 

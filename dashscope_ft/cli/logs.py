@@ -11,8 +11,8 @@ from typer import Option
 
 from dashscope_ft.characters import printable
 
-from .changes import JobId
-from .command import Output, Session
+from .job_ids import JobId
+from .session import Output, Session
 from .terminal import write
 from .text import csv_line, json_line
 from .waits import Deadline, PollInterval, telling_failed_looks

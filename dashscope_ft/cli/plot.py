@@ -11,8 +11,9 @@ from typer import Option
 
 from dashscope_ft import DashScopeError, InvalidArgument
 
-from .changes import JobIds
-from .command import Session, check_writable
+from .files import check_writable
+from .job_ids import JobIds
+from .session import Session
 from .terminal import counter, say
 
 _KINDS = (".svg", ".png")

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import select
 import sys
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -214,27 +213,6 @@ def say(words: str, *, style: str = "", end: str = "\n") -> None:
 
 def _is_command(line: str) -> bool:
     return line.startswith("dashscope-ft ")
-
-
-def can_ask() -> bool:
-    """
-    Return whether questions can be asked on a terminal.
-    """
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def ask(question: str) -> bool:
-    """
-    Ask a question on stderr, and return whether the answer is a clear yes.
-    """
-    say(f"{question} [y/N]", end=" ")
-    # A Ctrl-C just before a blocking read would take effect only after it: poll instead.
-    while os.name == "posix" and not select.select([sys.stdin], [], [], 0.2)[0]:
-        pass
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        say("")
-    return answer.strip().lower() in {"y", "yes"}
 
 
 def can_animate(stream: TextIO | None = None) -> bool:

@@ -12,7 +12,7 @@ from typer import Option
 
 from dashscope_ft.emulator.options import OPTIONS
 
-from .command import Session
+from .session import Session
 
 
 def emulator(session: Session, /, **options: Any) -> int:

@@ -15,10 +15,10 @@ from dashscope_ft import DashScopeError, DeadlineExceeded, NotFound
 from dashscope_ft.arguments import check_seconds
 from dashscope_ft.characters import printable
 
-from .changes import JobIds
-from .command import Output, Session
 from .exits import ExitCode
 from .faults import told
+from .job_ids import JobIds
+from .session import Output, Session
 from .terminal import say, write
 from .text import csv_line, json_line
 

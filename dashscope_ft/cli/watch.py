@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from dashscope_ft.characters import printable
 
-from .changes import JobId
-from .command import Output, Session
+from .job_ids import JobId
+from .session import Output, Session
 from .terminal import can_animate, console, say, show_lines, spelled, write
 from .text import csv_line, finite, json_line
 from .waits import Deadline, PollInterval, leaving, tell_ends, telling_failed_looks

@@ -16,7 +16,7 @@ from dashscope_ft import (
     Report,
     errors,
 )
-from dashscope_ft.cli.command import end
+from dashscope_ft.cli.command import execute
 from dashscope_ft.cli.exits import exit_code
 from dashscope_ft.outcomes import Result
 
@@ -161,7 +161,7 @@ def test_ctrl_c_before_a_command_is_run(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delitem(sys.modules, "dashscope_ft.cli.interrupts", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
 
-    assert end(work) == 130
+    assert execute(work) == 130
     gc.collect()
 
 
@@ -184,5 +184,5 @@ def test_an_argument_is_called_as_it_is_typed(
     def work() -> None:
         raise kind(message)
 
-    assert end(work) == 2
+    assert execute(work) == 2
     assert capsys.readouterr().err == told
