@@ -20,10 +20,10 @@ from dashscope_ft.cleanup.rehearsal import rehearse
 from .account import Account
 from .decision import decision, noun_of, unfinished
 from .exits import exit_code
-from .gauge import gauge, spinner
+from .progress import outcome_bar, spinner
 from .questions import Refused, agree, can_ask
 from .session import Session, place_of
-from .terminal import say, show_lines, width_of
+from .terminal import say, width_of, write_lines
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan
@@ -101,7 +101,7 @@ def apply(
             brief=terms.brief,
             naming_all="--dry-run --output jsonl",
         )
-        show_lines(lines, sys.stderr)
+        write_lines(lines, sys.stderr, wrapped=True)
         say("")
     if terms.dry_run:
         return _rehearse(session, client, plan, terms, journal)
@@ -184,13 +184,13 @@ async def _carry_out(
     resource = client.fine_tunes if plan.noun == "fine_tunes" else client.imports
     async with client:
         try:
-            with gauge(
+            with outcome_bar(
                 "Deleting", total=len(plan.entries), settled=len(settled), hidden=rows_suffice
-            ) as meter:
+            ) as count:
 
                 def on_outcome(outcome: Outcome) -> None:
                     if outcome.job_id not in settled and outcome.reason != "not_attempted":
-                        meter.count(failed=outcome.result == "failed")
+                        count(outcome.result == "failed")
                     account.add(outcome)
 
                 report = await _stoppable(

@@ -13,9 +13,10 @@ from typer import Option
 from .command import Work
 from .exits import exit_code
 from .faults import told
+from .progress import counter
 from .questions import confirm
 from .session import Output, Session, place_of
-from .terminal import counter, say, write
+from .terminal import say, write
 from .text import csv_line, json_line
 
 if TYPE_CHECKING:
@@ -86,12 +87,12 @@ async def _carry_out(
         write(csv_line(OUTCOME_FIELDS))
     word = "Cancelling" if action == "cancel" else "Deleting"
     try:
-        with counter(word, total=len(ids), streams=session.form is not Output.JSON) as progress:
+        with counter(word, total=len(ids), streams=session.form is not Output.JSON) as advance:
             async with client, run:
                 async for outcome in run:
                     written.append(outcome)
                     _write_outcome(session, outcome)
-                    progress.advance()
+                    advance(1)
     finally:
         # After an interrupt: the outcomes of calls in flight, and the jobs not attempted.
         rest = list(run.so_far.outcomes[len(written) :])

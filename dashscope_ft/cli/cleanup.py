@@ -29,7 +29,7 @@ from .rules import (
     selection_of,
 )
 from .session import Output, Session, place_of
-from .terminal import say, show_lines, width_of, write
+from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_line
 
 if TYPE_CHECKING:
@@ -270,8 +270,8 @@ def _make_plan(client: AsyncClient, what: What, selection: Selection, save: Path
     """
     Make a plan, and save it if requested; exit on SIGTERM.
     """
-    from .gauge import spinner
     from .interrupts import run
+    from .progress import spinner
 
     made: list[Plan] = []
 
@@ -339,7 +339,7 @@ def _write(session: Session, plan: Plan, place: str) -> None:
     if session.form is Output.TABLE:
         from .decision import decision
 
-        show_lines(decision(plan, place, width=width_of(sys.stdout)), sys.stdout)
+        write_lines(decision(plan, place, width=width_of(sys.stdout)), wrapped=True)
         return
     values = plan.to_dict()
     if session.form is Output.JSON:

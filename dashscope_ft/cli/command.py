@@ -20,7 +20,7 @@ from .grammar import Command, Group, first_sentence
 from .job_ids import STDIN_TAKEN
 from .questions import Refused
 from .session import Output, Session
-from .terminal import say, unread, write
+from .terminal import reader_left, say, write
 
 P = ParamSpec("P")
 
@@ -227,4 +227,4 @@ def execute(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
             style="red",
         )
         return ExitCode.FAILED
-    return ExitCode.READER_LEFT if unread() else int(result or 0)
+    return ExitCode.READER_LEFT if reader_left() else int(result or 0)

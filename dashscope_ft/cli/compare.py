@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dashscope_ft.characters import printable
-
 from .job_ids import JobIds
 from .noun import Column
+from .progress import counter
 from .session import Output, Session
-from .terminal import counter, say, spelled, width_of, write, write_lines
+from .terminal import displayed, encodable, say, width_of, write, write_lines
 from .text import csv_line, finite, json_line, plain
 
 if TYPE_CHECKING:
@@ -37,11 +36,11 @@ async def compare_jobs(session: Session, job_ids: JobIds) -> None:
     ids = list(dict.fromkeys(job_ids))
     sides: list[dict[str, Any]] = []
     async with session.client() as client:
-        with counter("Reading jobs", total=len(ids)) as progress:
+        with counter("Reading jobs", total=len(ids)) as advance:
             for job_id in ids:
                 job = await client.fine_tunes.get(job_id)
                 sides.append(_side(job, await client.fine_tunes.training_log(job)))
-                progress.advance()
+                advance(1)
     match session.form:
         case Output.JSON:
             write(json_line(sides, indent=2))
@@ -101,12 +100,12 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
             rows.append({"name": _HEADINGS[part], "mark": "", "values": [""] * len(sides)})
         rows.append(
             {
-                "name": spelled(printable(f"  {name}")),
+                "name": displayed(f"  {name}"),
                 "mark": "*" if len({plain(value) for value in values}) > 1 else "",
-                "values": [spelled(printable(_short(value))) for value in values],
+                "values": [displayed(_short(value)) for value in values],
             }
         )
-    ids = [spelled(printable(side["job_id"])) for side in sides]
+    ids = [displayed(side["job_id"]) for side in sides]
     min_widths = list(map(cell_len, ids))
     natural = [
         max(min_widths[n], *(cell_len(row["values"][n]) for row in rows)) for n in range(len(sides))
@@ -174,7 +173,7 @@ def _cut(text: str, size: int, *, front: int | None = None) -> str:
     if cell_len(text) <= size:
         return text
     front = size // 2 if front is None else front
-    ellipsis = spelled("…")
+    ellipsis = encodable("…")
     end = set_cell_size(text[::-1], max(0, size - cell_len(ellipsis) - front))[::-1]
     return f"{set_cell_size(text, front)}{ellipsis}{end}"
 

@@ -17,7 +17,8 @@ from dashscope_ft.emulator import Account, Emulator, Fault
 
 from .exits import ExitCode
 from .findings import Book, Findings, verdict
-from .terminal import Steps, say, steps, write_lines
+from .steps import Steps, steps
+from .terminal import say, write_lines
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncOutcomes, FineTuneJob, Report

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from .terminal import spelled
+from .terminal import encodable
 
 if TYPE_CHECKING:
     from dashscope_ft import Report
@@ -191,7 +191,7 @@ def verdict(findings: Sequence[Findings]) -> tuple[list[Text], bool]:
         for found in findings:
             good = line.holds is None or line.holds(found)
             all_good = all_good and good
-            mark = " " if line.holds is None else spelled("✓" if good else "✗")
+            mark = " " if line.holds is None else encodable("✓" if good else "✗")
             text.append(f"  {line.figure(found):>{width},} ")
             text.append(mark, "bold green" if good else "bold red")
         lines.append(text)

@@ -12,8 +12,9 @@ from typer import Option
 
 from dashscope_ft.characters import printable
 
+from .progress import counter
 from .session import Output, Session
-from .terminal import counter, say, width_of, write, write_lines
+from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_line
 
 if TYPE_CHECKING:
@@ -81,19 +82,19 @@ async def show_listing(
     """
     form = output or Form(session.form)
     streams = form in {Form.JSONL, Form.CSV, Form.IDS}
-    with counter(f"Listing {noun.word}s", streams=streams) as progress:
+    with counter(f"Listing {noun.word}s", streams=streams) as advance:
         if streams:
             if form is Form.CSV:
                 write(csv_line(noun.fields))
             async for batch in _wire_batches(pager, limit, wanted):
                 write("".join(_record(form, row, noun) for row in batch))
-                progress.advance(len(batch))
+                advance(len(batch))
             return
         rows: list[dict[str, Any]] = []
         try:
             async for batch in _wire_batches(pager, limit, wanted):
                 rows += batch
-                progress.advance(len(batch))
+                advance(len(batch))
         except Exception:
             if rows and form is Form.TABLE:
                 write_table(noun, rows)

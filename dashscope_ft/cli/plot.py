@@ -13,8 +13,9 @@ from dashscope_ft import DashScopeError, InvalidArgument
 
 from .files import check_writable
 from .job_ids import JobIds
+from .progress import counter
 from .session import Session
-from .terminal import counter, say
+from .terminal import say
 
 _KINDS = (".svg", ".png")
 
@@ -52,10 +53,10 @@ async def plot_jobs(
     logs: dict[str, TrainingLog] = {}
     ids = list(dict.fromkeys(job_ids))
     async with session.client() as client:
-        with counter("Reading logs", total=len(ids)) as progress:
+        with counter("Reading logs", total=len(ids)) as advance:
             for job_id in ids:
                 logs[job_id] = await client.fine_tunes.training_log(job_id)
-                progress.advance()
+                advance(1)
     drawn = {job_id: log for job_id, log in logs.items() if log[metric].values}
     for job_id in logs.keys() - drawn.keys():
         say(f"{job_id} has logged no {metric}.")

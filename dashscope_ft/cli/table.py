@@ -14,10 +14,8 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from dashscope_ft.characters import printable
-
 from .noun import Column
-from .terminal import spelled
+from .terminal import displayed, encodable
 from .text import plain
 
 _GAP = "  "
@@ -173,7 +171,7 @@ def shortened(text: Text, width: int) -> Text:
     Return a line, shortened and marked with an ellipsis if it is too wide.
     """
     if text.cell_len > width:
-        ellipsis = spelled("…")
+        ellipsis = encodable("…")
         text.truncate(max(0, width - cell_len(ellipsis)), overflow="crop")
         text.rstrip()
         text.append(ellipsis)
@@ -181,7 +179,7 @@ def shortened(text: Text, width: int) -> Text:
 
 
 def _shown(value: Any) -> str:
-    return spelled(printable(plain(value)))
+    return displayed(plain(value))
 
 
 def _items(value: Any) -> list[str]:

@@ -211,7 +211,7 @@ def _wait_display(job_ids: Sequence[str]) -> Iterator[Callable[[Mapping[str, str
     Show on stderr how long jobs have been waited for, and their statuses once known; print that
     they continue, if the block is cancelled.
     """
-    from .gauge import spinner
+    from .progress import spinner
 
     number = len(set(job_ids))
 

@@ -13,7 +13,7 @@ from dashscope_ft.characters import printable
 
 from .job_ids import JobId
 from .session import Output, Session
-from .terminal import can_animate, console, say, show_lines, spelled, write
+from .terminal import can_animate, console, displayed, encodable, say, write, write_lines
 from .text import csv_line, finite, json_line
 from .waits import Deadline, PollInterval, leaving, tell_ends, telling_failed_looks
 
@@ -170,7 +170,7 @@ class _Picture:
         self._live = live
         self._width = min(output.width - _MARGIN, 100)
         self._height = max(3, min(_MAX_HEIGHT, output.height - _OTHER_LINES))
-        self._braille = spelled("⣿") == "⣿"
+        self._braille = encodable("⣿") == "⣿"
 
     def show(self, progress: Progress) -> None:
         """
@@ -188,7 +188,7 @@ class _Picture:
         from rich.text import Text
 
         if sys.stderr.isatty():
-            show_lines([Text(printable(words))], sys.stdout)
+            write_lines([Text(printable(words))], wrapped=True)
         else:
             say(words)
 
@@ -204,9 +204,9 @@ def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Itera
 
     job = progress.job
     head = Text(no_wrap=True, overflow="ignore")
-    head.append(spelled(printable(job.job_id)), "bold").append("  ")
-    head.append(spelled(printable(job.status)), style_of(job.status))
-    head.append(f"  {spelled(printable(job.model or ''))}", "dim")
+    head.append(displayed(job.job_id), "bold").append("  ")
+    head.append(displayed(job.status), style_of(job.status))
+    head.append(f"  {displayed(job.model or '')}", "dim")
     yield shortened(head, width)
     fraction = progress.fraction
     if fraction is not None:
@@ -215,9 +215,9 @@ def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Itera
         bar = Text(no_wrap=True, overflow="ignore")
         bar.append(("█" if braille else "#") * full, "cyan")
         bar.append(("░" if braille else ".") * (room - full), "dim")
-        yield shortened(bar.append(f" {spelled(printable(_percent(progress)))}"), width)
+        yield shortened(bar.append(f" {displayed(_percent(progress))}"), width)
     if figures := _figures(progress):
-        line = Text(spelled(printable(figures)), no_wrap=True, overflow="ignore")
+        line = Text(displayed(figures), no_wrap=True, overflow="ignore")
         yield shortened(line, width)
     yield from chart(progress.log.loss.values, width=width, height=height, braille=braille)
 

@@ -26,7 +26,7 @@ from attrs import evolve
 from dashscope_ft import Outcome, Plan, Selection
 from dashscope_ft.bulk import GRACE
 from dashscope_ft.cleanup.journal import Journal
-from dashscope_ft.cli.gauge import gauge
+from dashscope_ft.cli.progress import outcome_bar
 from dashscope_ft.cli.rules import bound_of
 from dashscope_ft.emulator import Emulator, Fault, ManualClock, Pace
 from dashscope_ft.errors import InvalidArgument
@@ -1193,8 +1193,8 @@ async def test_a_bar_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) ->
     There is neither a rate yet nor a time that it takes.
     """
     stderr = screen(monkeypatch)
-    monkeypatch.setattr("dashscope_ft.cli.terminal._PROGRESS_DELAY", 0)
-    with gauge("Deleting", total=40):
+    monkeypatch.setattr("dashscope_ft.cli.progress._PROGRESS_DELAY", 0)
+    with outcome_bar("Deleting", total=40):
         await turns()
         shown = stderr.getvalue()
 
@@ -1209,12 +1209,12 @@ async def test_a_bar_of_a_run_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
     stderr = screen(monkeypatch)
     now = 0.0
     monkeypatch.setattr("rich.console.monotonic", lambda: now)
-    monkeypatch.setattr("dashscope_ft.cli.terminal._PROGRESS_DELAY", 0)
-    with gauge("Deleting", total=500, settled=400) as meter:
+    monkeypatch.setattr("dashscope_ft.cli.progress._PROGRESS_DELAY", 0)
+    with outcome_bar("Deleting", total=500, settled=400) as count:
         for moment in (4.9, 5.0):
             now = moment
             for _ in range(5):
-                meter.count(failed=False)
+                count(False)
         await turns()
         shown = stderr.getvalue()
 

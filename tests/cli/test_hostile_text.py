@@ -29,7 +29,7 @@ from dashscope_ft.cli.imports import IMPORT
 from dashscope_ft.cli.jobs import JOB
 from dashscope_ft.cli.noun import Column
 from dashscope_ft.cli.table import details, table
-from dashscope_ft.cli.terminal import say, show_lines, write_lines
+from dashscope_ft.cli.terminal import say, write_lines
 from dashscope_ft.cli.text import csv_line, json_text
 from dashscope_ft.emulator import Emulator, Fault
 from dashscope_ft.errors import NotFound
@@ -550,7 +550,7 @@ def test_words_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """
     say(POISON)
     write_lines([Text(printable(POISON))])
-    show_lines([Text(printable(POISON))], sys.stderr)
+    write_lines([Text(printable(POISON))], sys.stderr, wrapped=True)
     out, err = capsys.readouterr()
 
     assert hostile(out) == []

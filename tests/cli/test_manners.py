@@ -26,7 +26,8 @@ from dashscope_ft import ImportStatus, JobStatus
 from dashscope_ft.cli import main
 from dashscope_ft.cli.questions import ask
 from dashscope_ft.cli.rules import What, known_statuses, life_of
-from dashscope_ft.cli.terminal import prepare_streams, steps
+from dashscope_ft.cli.steps import steps
+from dashscope_ft.cli.terminal import prepare_streams
 from dashscope_ft.emulator import Emulator, Fault, Pace
 from dashscope_ft.emulator.__main__ import main as emulator_main
 from tests.interpreter import run_script
