@@ -12,7 +12,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from .changes import OUTCOME_FIELDS, outcome_row
-from .noun import Column
+from .kind import Column
 from .session import Output, Session
 from .table import noted_table
 from .terminal import say, width_of, write, write_lines

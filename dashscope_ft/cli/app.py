@@ -13,13 +13,13 @@ from . import (
     checkpoints,
     cleanup,
     compare,
-    creating,
+    create,
     imports,
     jobs,
     logs,
     plot,
     tryout,
-    waits,
+    wait,
     watch,
 )
 from .command import command, execute, group
@@ -53,16 +53,16 @@ command(
         "jobs create --model qwen3-14b --training-file ID -p n_epochs=3",
         "jobs create --from job.toml --wait",
     ),
-)(creating.create_job)
-command(jobs.app, "wait")(waits.wait_for_jobs)
+)(create.create_job)
+command(jobs.app, "wait")(wait.wait_for_jobs)
 command(jobs.app, "watch")(watch.watch_job)
 command(jobs.app, "logs", reads=True)(logs.show_log)
 command(jobs.app, "plot", reads=True)(plot.plot_jobs)
 command(jobs.app, "compare", reads=True)(compare.compare_jobs)
 command(jobs.app, "checkpoints", reads=True)(checkpoints.list_checkpoints)
 command(jobs.app, "export")(checkpoints.export_checkpoint)
-command(imports.app, "create")(creating.create_import)
-command(imports.app, "wait")(waits.wait_for_imports)
+command(imports.app, "create")(create.create_import)
+command(imports.app, "wait")(wait.wait_for_imports)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(imports.app, name="imports")
 app.add_typer(cleanup.app, name="cleanup")

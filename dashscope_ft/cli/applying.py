@@ -18,7 +18,7 @@ from dashscope_ft.cleanup.journal import Journal, JournalUnwritable
 from dashscope_ft.cleanup.rehearsal import rehearse
 
 from .account import Account
-from .decision import decision, noun_of, unfinished
+from .decision import decision, kind_of, unfinished
 from .exits import exit_code
 from .progress import outcome_bar, spinner
 from .questions import Refused, agree, can_ask
@@ -154,7 +154,7 @@ def _read_journal(plan: Plan, file: Path | None) -> Journal:
 
 
 def _question(plan: Plan, terms: Terms, settled: frozenset[str], place: str) -> str:
-    count = noun_of(plan).count(len(plan.entries))
+    count = kind_of(plan).count(len(plan.entries))
     if settled:
         count = f"the {len(plan.entries) - len(settled):,} that are left of {count}"
     running = unfinished(plan, but=settled)
@@ -242,8 +242,7 @@ async def _rehearse(
     terms: Terms,
     journal: Journal,
 ) -> int:
-    noun = noun_of(plan)
-    with spinner(f"Listing {noun.word}s"):
+    with spinner(f"Listing {kind_of(plan).word}s"):
         async with client:
             jobs = (client.fine_tunes if plan.noun == "fine_tunes" else client.imports).list()
             report = await rehearse(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from .command import Work
+from .errors import error_text
 from .exits import exit_code
-from .faults import told
 from .progress import counter
 from .questions import confirm
 from .session import Output, Session, place_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, AsyncOutcomes, Outcome, Report
     from dashscope_ft.outcomes import Action
 
-    from .noun import Noun
+    from .kind import Kind
 
 
 MissingOk = Annotated[
@@ -45,7 +45,7 @@ def change(
     session: Session,
     client: AsyncClient,
     action: Action,
-    noun: Noun,
+    kind: Kind,
     job_ids: Sequence[str],
     run: AsyncOutcomes,
     *,
@@ -64,7 +64,7 @@ def change(
     from dashscope_ft.arguments import check_job_id
 
     ids = [check_job_id(job_id) for job_id in dict.fromkeys(job_ids)]
-    question = f"{action.capitalize()} {noun.count(len(ids))} in {place_of(client)}?"
+    question = f"{action.capitalize()} {kind.count(len(ids))} in {place_of(client)}?"
     confirm(question, ids, yes=yes, stdin_taken=session.stdin_taken)
     tolerant = "" if missing_ok else " with --missing-ok"
     resume = f"The same command{tolerant} goes on with what is left." if action == "delete" else ""
@@ -128,7 +128,7 @@ def _write_outcome(session: Session, outcome: Outcome) -> None:
         write(f"{outcome.job_id}  {_MISSING if _is_missing(outcome) else word}\n")
     if outcome.result == "failed":
         error = outcome.error
-        words = told(error, session) if error else f"{outcome.job_id}: {outcome.reason}"
+        words = error_text(error, session) if error else f"{outcome.job_id}: {outcome.reason}"
         say(f"Error: {words}", style="red")
 
 

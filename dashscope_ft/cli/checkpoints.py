@@ -9,21 +9,22 @@ from typing import Annotated
 from typer import Argument, Option
 
 from .job_ids import JobId
+from .kind import Column, Kind, minute
 from .listing import write_table
-from .noun import Column, Noun, minute
 from .session import Output, Session
 from .terminal import say, write
 from .text import csv_line, json_line
-from .waits import (
+from .waiting import (
     Deadline,
     PollInterval,
-    check_patience,
-    failing_when_late,
-    saying_when_left,
-    telling_failed_looks,
+    check_wait_options,
+    failing_at_deadline,
+    reporting_failed_polls,
+    saying_if_cancelled,
 )
 
-CHECKPOINT = Noun(
+CHECKPOINT = Kind(
+    group="jobs",
     word="checkpoint",
     columns=(
         Column("CHECKPOINT", "checkpoint"),
@@ -88,11 +89,11 @@ async def export_checkpoint(
     """
     Publish a checkpoint as a model. The export is never requested twice.
     """
-    check_patience(poll_interval, deadline)
+    check_wait_options(poll_interval, deadline)
     look = session.command("jobs", "checkpoints", job_id)
     async with session.client() as client:
         fine_tunes = client.fine_tunes
-        with saying_when_left(
+        with saying_if_cancelled(
             f"Interrupted: it may have been asked for. Before exporting it again, look at `{look}`."
         ):
             receipt = await fine_tunes.export_checkpoint(job_id, checkpoint, model_name=model_name)
@@ -105,9 +106,9 @@ async def export_checkpoint(
         }
         if wait:
             with (
-                saying_when_left(f"The export goes on by itself: `{look}` shows how it is."),
-                failing_when_late(look),
-                telling_failed_looks(),
+                saying_if_cancelled(f"The export goes on by itself: `{look}` shows how it is."),
+                failing_at_deadline(look),
+                reporting_failed_polls(),
             ):
                 exported = await fine_tunes.wait_for_export(
                     job_id, checkpoint, poll_interval=poll_interval, deadline=deadline

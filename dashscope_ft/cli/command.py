@@ -14,10 +14,11 @@ import typer
 
 from dashscope_ft import DashScopeError
 
+from .errors import error_text, os_error_text
 from .exits import ExitCode, exit_code
-from .faults import fault_of, told
 from .grammar import Command, Group, first_sentence
 from .job_ids import STDIN_TAKEN
+from .kind import Kind
 from .questions import Refused
 from .session import Output, Session
 from .terminal import reader_left, say, write
@@ -85,14 +86,14 @@ Version = Annotated[
 ]
 
 
-def group(help: str, *, epilog: str | None = None, noun: str | None = None) -> typer.Typer:
+def group(help: str, *, epilog: str | None = None, kind: Kind | None = None) -> typer.Typer:
     """
     Return a new group of commands that accepts the shared options before their names.
 
     Args:
         help: What the commands do, in a sentence.
         epilog: The last paragraphs of its help.
-        noun: Its name, if its commands are about one kind of job.
+        kind: The kind of job that its commands are about, if it is one.
     """
     app = typer.Typer(
         cls=Group,
@@ -118,7 +119,7 @@ def group(help: str, *, epilog: str | None = None, noun: str | None = None) -> t
     ) -> None:
         session: Session = context.obj or Session()  # of the group that this one belongs to
         context.obj = session.refined(
-            region=region, workspace=workspace, base_url=base_url, output=output, noun=noun
+            region=region, workspace=workspace, base_url=base_url, output=output, kind=kind
         )
 
     return app
@@ -204,7 +205,7 @@ def execute(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
             result = run(result)
     except DashScopeError as error:
         session = next((each for each in arguments if isinstance(each, Session)), Session())
-        say(f"Error: {told(error, session)}", style="red")
+        say(f"Error: {error_text(error, session)}", style="red")
         return exit_code(error)
     except Refused as refusal:
         say(str(refusal))
@@ -214,7 +215,7 @@ def execute(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
     except BrokenPipeError:
         return ExitCode.READER_LEFT
     except OSError as error:  # such as an unwritable file, or a port in use
-        say(f"Error: {fault_of(error)}", style="red")
+        say(f"Error: {os_error_text(error)}", style="red")
         return ExitCode.FAILED
     except (typer.Exit, typer.BadParameter, typer.Abort):
         raise

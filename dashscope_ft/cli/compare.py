@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .job_ids import JobIds
-from .noun import Column
+from .kind import Column
 from .progress import counter
 from .session import Output, Session
 from .terminal import displayed, encodable, say, width_of, write, write_lines

@@ -17,14 +17,14 @@ from dashscope_ft.models import FINISHED_STATUSES
 
 from .imports import IMPORT
 from .jobs import JOB
-from .noun import Column, Noun, minute
+from .kind import Column, Kind, minute
 from .table import noted_table
 
 if TYPE_CHECKING:
     from dashscope_ft import Plan
     from dashscope_ft.cleanup import Group
 
-_NOUNS = {"fine_tunes": JOB, "imports": IMPORT}
+_KINDS = {"fine_tunes": JOB, "imports": IMPORT}
 _MAX_GROUPS = 20
 """The most groups of staying jobs shown; all groups of jobs to be deleted are."""
 _MAX_ENTRIES = 5
@@ -56,11 +56,11 @@ _ENTRIES = (
 )
 
 
-def noun_of(plan: Plan) -> Noun:
+def kind_of(plan: Plan) -> Kind:
     """
     Return the kind of jobs that a plan is about.
     """
-    return _NOUNS[plan.noun]
+    return _KINDS[plan.noun]
 
 
 def unfinished(plan: Plan, *, but: Collection[str] = ()) -> int:
@@ -93,8 +93,8 @@ def decision(
             of the jobs that stay.
         naming_all: The options with which the command lists all jobs to be deleted.
     """
-    going, noun, now = len(plan.entries), noun_of(plan), plan.created
-    yield _heading(f"Clean-up of {noun.word}s in {place}")
+    going, kind, now = len(plan.entries), kind_of(plan), plan.created
+    yield _heading(f"Clean-up of {kind.word}s in {place}")
     for rule in plan.selection.describe():
         yield Text(f"  {printable(rule)}")
     made = minute("created")({"created": now.isoformat()})
@@ -103,14 +103,14 @@ def decision(
 
     share = f" ({going / plan.listed:.0%})" if plan.listed else ""
     yield Text()
-    yield _heading(f"GOES: {going:,} of {noun.count(plan.listed)}{share}")
+    yield _heading(f"GOES: {going:,} of {kind.count(plan.listed)}{share}")
     if going:
         yield from _groups(_GOES, "status", plan.goes, now, width, total=going)
     if running := unfinished(plan):
         verb = "has" if running == 1 else "have"
         end = (
             "skipped, since imports cannot be cancelled"
-            if noun is IMPORT
+            if kind is IMPORT
             else "cancelled first with --cancel-running, else skipped"
         )
         yield Text(f"{running:,} of them {verb} not ended: {end}.", "yellow")

@@ -11,13 +11,14 @@ from typer import Option
 from .changes import MissingOk, change
 from .command import Work, command, group
 from .job_ids import JobId, JobIds
+from .kind import Column, Kind, minute
 from .listing import Limit, ListingForm, show_listing, show_one
-from .noun import Column, Noun, minute
 from .questions import Confirmed
 from .rules import Name, NewerThan, OlderThan, What, matcher_of, note_pattern, statuses_of
 from .session import Session, place_of
 
-IMPORT = Noun(
+IMPORT = Kind(
+    group="imports",
     word="import job",
     columns=(
         Column("JOB ID", "job_id"),
@@ -38,7 +39,7 @@ IMPORT = Noun(
     ),
 )
 
-app = group("List, create and delete model-import jobs.", noun="imports")
+app = group("List, create and delete model-import jobs.", kind=IMPORT)
 
 
 @command(
@@ -78,7 +79,7 @@ async def list_imports(
         await show_listing(
             session,
             pager,
-            noun=IMPORT,
+            kind=IMPORT,
             limit=limit,
             output=output,
             wanted=wanted,
@@ -92,7 +93,7 @@ async def show_import(session: Session, job_id: JobId) -> None:
     Show one import job in full.
     """
     async with session.client() as client:
-        show_one(session, await client.imports.get(job_id), noun=IMPORT)
+        show_one(session, await client.imports.get(job_id), kind=IMPORT)
 
 
 @command(app, "delete")

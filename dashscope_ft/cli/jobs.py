@@ -12,8 +12,8 @@ from typer import Option
 from .changes import MissingOk, change
 from .command import Work, command, group
 from .job_ids import JobId, JobIds
+from .kind import Column, Kind, minute
 from .listing import Limit, ListingForm, show_listing, show_one
-from .noun import Column, Noun, minute
 from .questions import Confirmed
 from .rules import (
     Creator,
@@ -33,7 +33,8 @@ def _given_name(row: Mapping[str, Any]) -> Any:
     return None if name == row.get("job_id") else name
 
 
-JOB = Noun(
+JOB = Kind(
+    group="jobs",
     word="fine-tuning job",
     columns=(
         Column("JOB ID", "job_id"),
@@ -61,7 +62,7 @@ JOB = Noun(
     ),
 )
 
-app = group("List, create, watch, stop and delete fine-tuning jobs.", noun="jobs")
+app = group("List, create, watch, stop and delete fine-tuning jobs.", kind=JOB)
 
 
 @command(
@@ -108,7 +109,7 @@ async def list_jobs(
         await show_listing(
             session,
             pager,
-            noun=JOB,
+            kind=JOB,
             limit=limit,
             output=output,
             wanted=wanted,
@@ -124,7 +125,7 @@ async def show_job(session: Session, job_id: JobId) -> None:
     Times are in UTC+8.
     """
     async with session.client() as client:
-        show_one(session, await client.fine_tunes.get(job_id), noun=JOB)
+        show_one(session, await client.fine_tunes.get(job_id), kind=JOB)
 
 
 @command(app, "cancel")

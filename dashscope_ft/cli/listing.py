@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dashscope_ft import AsyncPager, FineTuneJob, ImportJob
 
-    from .noun import Noun
+    from .kind import Kind
 
     AnyPager: TypeAlias = AsyncPager[FineTuneJob] | AsyncPager[ImportJob]
 
@@ -58,7 +58,7 @@ async def show_listing(
     session: Session,
     pager: AnyPager,
     *,
-    noun: Noun,
+    kind: Kind,
     limit: int | None,
     output: Form | None,
     wanted: Callable[[FineTuneJob | ImportJob], bool] | None = None,
@@ -74,7 +74,7 @@ async def show_listing(
     Args:
         session: Determines the output format.
         pager: The jobs.
-        noun: The kind of job.
+        kind: The kind of job.
         limit: How many jobs to write at most.
         output: The output format, if not the session's.
         wanted: Which of the pager's jobs to write; None for all.
@@ -82,12 +82,12 @@ async def show_listing(
     """
     form = output or Form(session.form)
     streams = form in {Form.JSONL, Form.CSV, Form.IDS}
-    with counter(f"Listing {noun.word}s", streams=streams) as advance:
+    with counter(f"Listing {kind.word}s", streams=streams) as advance:
         if streams:
             if form is Form.CSV:
-                write(csv_line(noun.fields))
+                write(csv_line(kind.fields))
             async for batch in _wire_batches(pager, limit, wanted):
-                write("".join(_record(form, row, noun) for row in batch))
+                write("".join(_record(form, row, kind) for row in batch))
                 advance(len(batch))
             return
         rows: list[dict[str, Any]] = []
@@ -97,21 +97,21 @@ async def show_listing(
                 advance(len(batch))
         except Exception:
             if rows and form is Form.TABLE:
-                write_table(noun, rows)
+                write_table(kind, rows)
             raise
     if form is Form.JSON:
         write(json_line(rows, indent=2))
         return
     if rows:
-        write_table(noun, rows)
+        write_table(kind, rows)
     if not rows and filtered_in is not None:
-        say(f"No {noun.word} in {filtered_in} matches.")
+        say(f"No {kind.word} in {filtered_in} matches.")
         return
     limited = limit is not None and len(rows) >= limit
-    say(f"{noun.count(len(rows))}{', the newest' if limited else ''}.")
+    say(f"{kind.count(len(rows))}{', the newest' if limited else ''}.")
 
 
-def show_one(session: Session, job: FineTuneJob | ImportJob, *, noun: Noun) -> None:
+def show_one(session: Session, job: FineTuneJob | ImportJob, *, kind: Kind) -> None:
     """
     Write one job in the session's form.
     """
@@ -121,7 +121,7 @@ def show_one(session: Session, job: FineTuneJob | ImportJob, *, noun: Noun) -> N
 
         write_lines(details(row, width=width_of(sys.stdout)))
     elif session.form is Output.CSV:
-        write(csv_line(noun.fields) + _record(Form.CSV, row, noun))
+        write(csv_line(kind.fields) + _record(Form.CSV, row, kind))
     else:
         write(json_line(row, indent=2 if session.form is Output.JSON else None))
 
@@ -147,21 +147,21 @@ async def _wire_batches(
                     return
 
 
-def _record(form: Form, row: Mapping[str, Any], noun: Noun) -> str:
+def _record(form: Form, row: Mapping[str, Any], kind: Kind) -> str:
     if form is Form.CSV:
-        return csv_line([row.get(name) for name in noun.fields])
+        return csv_line([row.get(name) for name in kind.fields])
     if form is Form.IDS:
         return printable(row["job_id"]) + "\n"
     return json_line(row)
 
 
-def write_table(noun: Noun, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_table(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     Write rows as a table, and print which columns a narrow terminal has no room for.
     """
     from .table import Table, left_out
 
-    table = Table(noun.columns, rows, width=width_of(sys.stdout))
+    table = Table(kind.columns, rows, width=width_of(sys.stdout))
     write_lines(table.lines())
     if table.left_out:
         say(f"{left_out(table.left_out)}; -o csv has all.")

@@ -15,7 +15,7 @@ from .job_ids import JobId
 from .session import Output, Session
 from .terminal import write
 from .text import csv_line, json_line
-from .waits import Deadline, PollInterval, telling_failed_looks
+from .waiting import Deadline, PollInterval, reporting_failed_polls
 
 
 async def show_log(
@@ -39,7 +39,7 @@ async def show_log(
         )
         if session.form is Output.CSV:
             write(csv_line(["line", "text"]))
-        with telling_failed_looks():
+        with reporting_failed_polls():
             async with aclosing(log):
                 number = 0
                 async for line in log:

@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from dashscope_ft import InvalidArgument
 
-from .noun import UTC_PLUS_8
+from .kind import UTC_PLUS_8
 from .terminal import say
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient
 
+    from .kind import Kind
+
 
 class Output(StrEnum):
     """
@@ -33,8 +35,8 @@ class Session:
     workspace: str | None = None
     base_url: str | None = None
     output: Output | None = None
-    noun: str | None = None
-    """The group of the command if it is about one kind of job: `jobs` or `imports`."""
+    kind: Kind | None = None
+    """The kind of job that the command is about, if its group has one."""
 
     stdin_taken: bool = False
     """Whether the command has read its ids from stdin, so that it cannot read an answer there."""

@@ -14,7 +14,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from .noun import Column
+from .kind import Column
 from .terminal import displayed, encodable
 from .text import plain
 

@@ -15,7 +15,7 @@ from .job_ids import JobId
 from .session import Output, Session
 from .terminal import can_animate, console, displayed, encodable, say, write, write_lines
 from .text import csv_line, finite, json_line
-from .waits import Deadline, PollInterval, leaving, tell_ends, telling_failed_looks
+from .waiting import Deadline, PollInterval, report_ends, reporting_failed_polls, saying_jobs_go_on
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,15 +48,15 @@ async def watch_job(
     Elsewhere: a line for each change. Fails if the job does not succeed.
     """
     ends: list[FineTuneJob] = []
-    with leaving([job_id]):
+    with saying_jobs_go_on([job_id]):
         async with session.client() as client:
             watch = client.fine_tunes.watch(job_id, poll_interval=poll_interval, deadline=deadline)
-            with _screen(session) as screen, telling_failed_looks(screen.tell):
+            with _screen(session) as screen, reporting_failed_polls(screen.tell):
                 async with aclosing(watch):
                     async for progress in watch:
                         screen.show(progress)
                         ends = [progress.job]
-    return tell_ends(ends)
+    return report_ends(ends)
 
 
 class Screen(Protocol):

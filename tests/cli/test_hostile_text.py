@@ -27,7 +27,7 @@ from dashscope_ft.characters import printable
 from dashscope_ft.cli.account import account_lines
 from dashscope_ft.cli.imports import IMPORT
 from dashscope_ft.cli.jobs import JOB
-from dashscope_ft.cli.noun import Column
+from dashscope_ft.cli.kind import Column
 from dashscope_ft.cli.table import details, table
 from dashscope_ft.cli.terminal import say, write_lines
 from dashscope_ft.cli.text import csv_line, json_text

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from dashscope_ft.cli.imports import IMPORT
 from dashscope_ft.cli.jobs import JOB
-from dashscope_ft.cli.noun import Noun, minute
+from dashscope_ft.cli.kind import Kind, minute
 from dashscope_ft.cli.table import details, table
 
 JOBS: list[dict[str, Any]] = [
@@ -35,8 +35,8 @@ IMPORTS: list[dict[str, Any]] = [
 ]
 
 
-def lines(noun: Noun, rows: list[dict[str, Any]], width: int | None) -> list[str]:
-    return [line.plain for line in table(noun.columns, rows, width=width)]
+def lines(kind: Kind, rows: list[dict[str, Any]], width: int | None) -> list[str]:
+    return [line.plain for line in table(kind.columns, rows, width=width)]
 
 
 @pytest.mark.parametrize(

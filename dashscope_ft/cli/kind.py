@@ -1,5 +1,5 @@
 """
-The names and columns of the kinds of jobs.
+Kinds of things that commands show, and the columns of their tables.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Column:
     """The field that it shows, or a function of the row."""
 
     rank: int = 0
-    """On narrow terminals, the highest is dropped first; the first two columns are always kept."""
+    """On a narrow terminal, the column with the highest goes first; the first two always stay."""
 
     elastic: bool = False
-    """Whether its text may be shortened."""
+    """Whether its text may be cut to make the table fit."""
 
     def of(self, row: Mapping[str, Any]) -> Any:
         """
@@ -39,10 +39,13 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Noun:
+class Kind:
     """
-    A kind of job.
+    A kind of thing that commands show: fine-tuning jobs, import jobs or checkpoints.
     """
+
+    group: str
+    """The group of the commands that show it: `jobs` or `imports`."""
 
     word: str
     """The singular, such as `import job`."""
@@ -55,7 +58,7 @@ class Noun:
 
     def count(self, number: int) -> str:
         """
-        Return a number of jobs in words, such as `2 import jobs`.
+        Return a number of them in words, such as `2 import jobs`.
         """
         return f"{number:,} {self.word}{'' if number == 1 else 's'}"
 
