@@ -31,7 +31,7 @@ _IN_A_STORM = "interrupts by the hundred come here, and those are left out"
 
 REASONS = {
     r"cli/\w+\.py: case Output\.(TABLE|JSON): → ": _SEEN_BY_TYPES,
-    r"cli/checkpoints\.py: if wait: → match": "taken, but nobody is told of the way out of an "
+    r"cli/checkpoints\.py: if wait: → if session": "taken, but nobody is told of the way out of an "
     "`async with` on Python 3.11",
     r"cli/terminal\.py: raise error$": "type checkers need it: only what is written comes here",
     r"cleanup/journal\.py: (return(  # opening|$)|if sys\.platform != .win32.: → )": _ELSEWHERE,

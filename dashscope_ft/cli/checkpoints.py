@@ -8,12 +8,13 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from dashscope_ft.characters import printable
+
 from .job_ids import JobId
 from .kind import Column, Kind, minute
-from .listing import write_table
+from .listing import write_row, write_rows, write_table
 from .session import Output, Session
 from .terminal import say, write
-from .text import csv_line, json_line
 from .waiting import (
     Deadline,
     PollInterval,
@@ -56,21 +57,12 @@ async def list_checkpoints(session: Session, job_id: JobId) -> None:
     """
     async with session.client() as client:
         rows = [each.to_dict() for each in await client.fine_tunes.checkpoints(job_id)]
-    match session.form:
-        case Output.JSON:
-            write(json_line(rows, indent=2))
-        case Output.JSONL:
-            write("".join(json_line(row) for row in rows))
-        case Output.CSV:
-            records = [
-                CHECKPOINT.fields,
-                *([row.get(f) for f in CHECKPOINT.fields] for row in rows),
-            ]
-            write("".join(map(csv_line, records)))
-        case Output.TABLE:
-            if rows:
-                write_table(CHECKPOINT, rows)
-            say(f"{CHECKPOINT.count(len(rows))}.")
+    if session.form is Output.TABLE:
+        if rows:
+            write_table(CHECKPOINT, rows)
+        say(f"{CHECKPOINT.count(len(rows))}.")
+    else:
+        write_rows(session.form, rows, CHECKPOINT.fields)
 
 
 async def export_checkpoint(
@@ -114,12 +106,7 @@ async def export_checkpoint(
                     job_id, checkpoint, poll_interval=poll_interval, deadline=deadline
                 )
             row |= {"status": exported.status, "model_name": exported.model_name}
-    match session.form:
-        case Output.JSON | Output.JSONL:
-            write(json_line(row, indent=2 if session.form is Output.JSON else None))
-        case Output.CSV:
-            write(csv_line(row) + csv_line(row.values()))
-        case Output.TABLE:
-            from dashscope_ft.characters import printable
-
-            write(printable(row["model_name"] or f"{checkpoint}  exporting") + "\n")
+    if session.form is Output.TABLE:
+        write(printable(row["model_name"] or f"{checkpoint}  exporting") + "\n")
+    else:
+        write_row(session.form, row, tuple(row))

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, BadParameter, Exit, Option
+from typer import Argument, BadParameter, Option
 
 from .command import Work, command, group
 from .files import check_writable
+from .listing import write_rows
 from .questions import Confirmed, Refused, can_ask
 from .rules import (
     By,
@@ -30,7 +31,7 @@ from .rules import (
 )
 from .session import Output, Session, place_of
 from .terminal import say, width_of, write, write_lines
-from .text import csv_line, json_line
+from .text import json_line
 
 if TYPE_CHECKING:
     from dashscope_ft import AsyncClient, Plan, Selection
@@ -67,7 +68,7 @@ LongOutputForm = Annotated[
 ]
 
 _MAX_DELETES, _MAX_PERCENT = 20, 50.0
-_FIELDS = ("job_id", "status", "model", "name", "output", "create_time", "end_time")
+_ENTRY_FIELDS = ("job_id", "status", "model", "name", "output", "create_time", "end_time")
 
 app = group("Delete many jobs by rules: make a plan, look at it, apply it.")
 
@@ -100,7 +101,7 @@ def plan_cleanup(
     Show which jobs would be deleted, which stay, and why. Deletes nothing.
     """
     session = session.refined(output=output)
-    _check_file(save)
+    _check_plan_file(save)
     selection = selection_of(
         what,
         status=status,
@@ -178,7 +179,7 @@ def apply_cleanup(
     """
     from dashscope_ft import Plan
 
-    from .applying import Terms, apply
+    from .cleanup_apply import Terms, apply
 
     plan = Plan.load(file)
     _check_cancelling(plan.noun, cancel_running)
@@ -233,7 +234,7 @@ def run_cleanup(
             "Nothing was sent: `run` needs a terminal, to show the plan and ask. Without one, use"
             " `cleanup plan -o FILE`, then `cleanup apply FILE --yes --digest HEX`."
         )
-    _check_file(save)
+    _check_plan_file(save)
     selection = selection_of(
         what,
         status=status,
@@ -249,7 +250,7 @@ def run_cleanup(
     client = session.client()
     plan = _make_plan(client, what, selection, save)
 
-    from .applying import Terms, apply, check_bounds
+    from .cleanup_apply import Terms, apply, check_bounds
 
     if dry_run:
         _write(session, plan, place_of(client))
@@ -268,23 +269,19 @@ def run_cleanup(
 
 def _make_plan(client: AsyncClient, what: What, selection: Selection, save: Path | None) -> Plan:
     """
-    Make a plan, and save it if requested; exit on SIGTERM.
+    Make a plan, and save it if there is a file for it.
     """
     from .interrupts import run
     from .progress import spinner
 
-    made: list[Plan] = []
-
-    async def make() -> None:
+    async def make() -> Plan:
         with spinner(f"Listing {what}"):
             async with client:
                 resource = client.fine_tunes if what is What.JOBS else client.imports
-                made.append(await resource.plan(selection))
+                return await resource.plan(selection)
 
     # In a loop of its own: a running loop would handle Ctrl-C during the question that may follow.
-    if code := run(make()):
-        raise Exit(code)
-    [plan] = made
+    plan = run(make())
     if selection.protect and all(group.reason != "protected" for group in plan.stays):
         say("Note: --protect protects nothing: no job listed has such an id, name or result.")
     if save is not None:
@@ -292,13 +289,13 @@ def _make_plan(client: AsyncClient, what: What, selection: Selection, save: Path
     return plan
 
 
-def _check_file(save: Path | None) -> None:
+def _check_plan_file(save: Path | None) -> None:
     """
-    Raise `BadParameter`, before anything is listed, for an output format or an unwritable file.
+    Raise `BadParameter`, before anything is listed, if a plan cannot be saved there.
     """
     if save is None:
         return
-    if str(save) in {*Output, "ids"}:
+    if str(save) in {*Output, "ids"}:  # other commands take these after -o
         raise BadParameter(f"-o names the plan's file here; for {save} say --output {save}.")
     check_writable("-o", save)
 
@@ -320,10 +317,10 @@ def _journal_beside(file: Path, plan: Plan) -> Path:
 
 def _apply_command(session: Session, plan: Plan, file: Path) -> str:
     """
-    Return the command line that applies a plan, with sufficient guards, where it was made.
+    Return the command line that applies a plan, with guards that let it pass.
     """
     going = len(plan.entries)
-    percent = -(-going * 100 // plan.listed) if going else 0
+    percent = -(-going * 100 // plan.listed) if going else 0  # rounded up
     options = {
         "--max-deletes": going if going > _MAX_DELETES else None,
         "--max-percent": percent if percent > _MAX_PERCENT else None,
@@ -336,20 +333,16 @@ def _apply_command(session: Session, plan: Plan, file: Path) -> str:
 
 
 def _write(session: Session, plan: Plan, place: str) -> None:
+    """
+    Write a plan: all of it as text or JSON, the jobs to be deleted as CSV or JSON Lines.
+    """
     if session.form is Output.TABLE:
-        from .decision import decision
+        from .cleanup_plan import plan_lines
 
-        write_lines(decision(plan, place, width=width_of(sys.stdout)), wrapped=True)
+        write_lines(plan_lines(plan, place, width=width_of(sys.stdout)), wrapped=True)
         return
     values = plan.to_dict()
     if session.form is Output.JSON:
         write(json_line(values, indent=2))
-        return
-    if session.form is Output.CSV:
-        write(csv_line(_FIELDS))
-    for entry in values["entries"]:
-        write(
-            csv_line([entry[name] for name in _FIELDS])
-            if session.form is Output.CSV
-            else json_line(entry)
-        )
+    else:
+        write_rows(session.form, values["entries"], _ENTRY_FIELDS)

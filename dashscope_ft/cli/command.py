@@ -15,7 +15,7 @@ import typer
 from dashscope_ft import DashScopeError
 
 from .errors import error_text, os_error_text
-from .exits import ExitCode, exit_code
+from .exits import ExitCode, Terminated, exit_code
 from .grammar import Command, Group, first_sentence
 from .job_ids import STDIN_TAKEN
 from .kind import Kind
@@ -212,6 +212,8 @@ def execute(work: Callable[..., Any], /, *arguments: Any, **values: Any) -> int:
         return ExitCode.REFUSED
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except Terminated:
+        result = ExitCode.TERMINATED
     except BrokenPipeError:
         return ExitCode.READER_LEFT
     except OSError as error:  # such as an unwritable file, or a port in use

@@ -65,6 +65,12 @@ class ExitCode(IntEnum):
     """SIGTERM."""
 
 
+class Terminated(Exception):
+    """
+    SIGTERM ended a command.
+    """
+
+
 _BY_ERROR: tuple[tuple[type[DashScopeError], ExitCode], ...] = (
     (ConfigurationError, ExitCode.USAGE),
     (InvalidArgument, ExitCode.USAGE),

@@ -7,28 +7,33 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dashscope_ft.daemons import DaemonExecutor
 
-from .exits import ExitCode
+from .exits import Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 
-def run(work: Coroutine[Any, Any, int | None]) -> int:
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
     """
-    Run a coroutine, and return its exit code. SIGTERM cancels it as Ctrl-C does; a second one kills
-    the process.
+    Run a coroutine, and return its result.
+
+    SIGTERM cancels it as Ctrl-C does; a second one kills the process.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C, once the coroutine has ended.
+        KeyboardInterrupt: Ctrl-C was pressed, and the coroutine has ended.
+        Terminated: SIGTERM came, and the coroutine has ended.
     """
     terminated = False
 
-    async def interruptible() -> int | None:
-        task = cast(asyncio.Task[int | None], asyncio.current_task())
+    async def interruptible() -> T:
+        task = cast(asyncio.Task[T], asyncio.current_task())
         loop = asyncio.get_running_loop()
         loop.set_default_executor(DaemonExecutor())  # the exit must not wait for a DNS lookup
 
@@ -44,8 +49,8 @@ def run(work: Coroutine[Any, Any, int | None]) -> int:
 
     try:
         with asyncio.Runner() as runner:
-            return runner.run(interruptible()) or 0
+            return runner.run(interruptible())
     except asyncio.CancelledError:
         if not terminated:
             raise
-        return ExitCode.TERMINATED
+    raise Terminated

@@ -113,17 +113,15 @@ async def show_listing(
 
 def show_one(session: Session, job: FineTuneJob | ImportJob, *, kind: Kind) -> None:
     """
-    Write one job in the session's form.
+    Write one job in full, in the session's format.
     """
     row = job.to_dict()
     if session.form is Output.TABLE:
         from .table import details
 
         write_lines(details(row, width=width_of(sys.stdout)))
-    elif session.form is Output.CSV:
-        write(csv_line(kind.fields) + _record(Form.CSV, row, kind))
     else:
-        write(json_line(row, indent=2 if session.form is Output.JSON else None))
+        write_row(session.form, row, kind.fields)
 
 
 async def _wire_batches(
@@ -155,13 +153,36 @@ def _record(form: Form, row: Mapping[str, Any], kind: Kind) -> str:
     return json_line(row)
 
 
+def write_row(form: Output, row: Mapping[str, Any], fields: Sequence[str]) -> None:
+    """
+    Write one object as JSON, or as CSV with these fields.
+    """
+    if form is Output.CSV:
+        write(csv_line(fields) + csv_line([row.get(name) for name in fields]))
+    else:
+        write(json_line(row, indent=2 if form is Output.JSON else None))
+
+
+def write_rows(form: Output, rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:
+    """
+    Write objects as a JSON array, as JSON Lines, or as CSV with these fields.
+    """
+    if form is Output.JSON:
+        write(json_line(rows, indent=2))
+    elif form is Output.CSV:
+        records = [fields, *([row.get(name) for name in fields] for row in rows)]
+        write("".join(map(csv_line, records)))
+    else:
+        write("".join(map(json_line, rows)))
+
+
 def write_table(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     Write rows as a table, and print which columns a narrow terminal has no room for.
     """
-    from .table import Table, left_out
+    from .table import Table, left_out_note
 
     table = Table(kind.columns, rows, width=width_of(sys.stdout))
     write_lines(table.lines())
     if table.left_out:
-        say(f"{left_out(table.left_out)}; -o csv has all.")
+        say(f"{left_out_note(table.left_out)}; -o csv has all.")

@@ -122,23 +122,41 @@ def noted_table(
     hidden: Sequence[str] = (),
 ) -> Iterator[Text]:
     """
-    Yield rows as a table, and below it which columns a narrow terminal has no room for.
+    Yield rows as the lines of a `Table`, and a note on the columns that it has no room for.
 
     Args:
         columns: The columns.
         rows: The rows.
         width: The greatest width of a line, in cells; None for a pipe.
-        hidden: The titles of columns that the rows lack for want of room.
+        hidden: The titles of columns that were left out before, for the same reason.
     """
     shown = Table(columns, rows, width=width)
     yield from shown.lines()
     if titles := [*shown.left_out, *hidden]:
-        yield Text(f"{left_out(titles)}.")
+        yield Text(f"{left_out_note(titles)}.")
 
 
-def left_out(titles: Sequence[str]) -> str:
+def count_table(
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    width: int | None,
+    hidden: Sequence[str] = (),
+) -> Iterator[Text]:
     """
-    Return in words which columns are not shown, without their zones.
+    Yield rows as `noted_table` does; in their column `jobs` are numbers, which are right-aligned.
+    """
+    numbers = [f"{row['jobs']:,}" for row in rows]
+    digits = max(map(len, ("JOBS", *numbers)))
+    rows = [
+        {**row, "jobs": number.rjust(digits)} for row, number in zip(rows, numbers, strict=True)
+    ]
+    return noted_table(columns, rows, width=width, hidden=hidden)
+
+
+def left_out_note(titles: Sequence[str]) -> str:
+    """
+    Return in words which columns are not shown; their titles go without the time zone.
     """
     names = ", ".join(title.partition(" (")[0] for title in titles)
     return f"Left out for width: {names}"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from dashscope_ft.characters import printable
 
 from .job_ids import JobIds
+from .listing import write_rows
 from .session import Output, Session
 from .terminal import write
-from .text import csv_line, json_line
 from .waiting import Deadline, PollInterval, ended_jobs, report_ends
 
 if TYPE_CHECKING:
@@ -68,15 +68,8 @@ async def _wait(
 
 
 def _write(session: Session, jobs: AnyJobs) -> None:
-    if session.form is Output.JSON:
-        write(json_line([job.to_dict() for job in jobs], indent=2))
-        return
-    if session.form is Output.CSV:
-        write(csv_line(["job_id", "status"]))
-    for job in jobs:
-        if session.form is Output.JSONL:
-            write(json_line(job.to_dict()))
-        elif session.form is Output.CSV:
-            write(csv_line([job.job_id, job.status]))
-        else:
+    if session.form is Output.TABLE:
+        for job in jobs:
             write(printable(f"{job.job_id}  {job.status}") + "\n")
+    else:
+        write_rows(session.form, [job.to_dict() for job in jobs], ("job_id", "status"))

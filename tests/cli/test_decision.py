@@ -18,8 +18,8 @@ from rich.text import Text
 from dashscope_ft import FineTuneJob, Outcome, Plan, Report, Selection
 from dashscope_ft.cleanup import Facts, PlanEntry
 from dashscope_ft.cleanup.groups import Membership, groups_of
-from dashscope_ft.cli.account import account_lines
-from dashscope_ft.cli.decision import decision
+from dashscope_ft.cli.cleanup_plan import plan_lines
+from dashscope_ft.cli.cleanup_report import report_lines
 from dashscope_ft.errors import ConnectionFailed, DashScopeError, StateConflict
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -57,7 +57,7 @@ def plan_of(jobs: list[Facts], selection: Selection | None = None) -> Plan:
 
 
 def shown(plan: Plan, width: int | None) -> list[str]:
-    return [line.plain for line in decision(plan, PLACE, width=width)]
+    return [line.plain for line in plan_lines(plan, PLACE, width=width)]
 
 
 MIXED = [
@@ -140,7 +140,7 @@ def test_an_account_without_room() -> None:
         outcomes=[Outcome(job_id="ft-1", action="delete", result="skipped", reason="changed")]
     )
 
-    narrow, wide = ([line.plain for line in account_lines(report, width=n)] for n in (20, 80))
+    narrow, wide = ([line.plain for line in report_lines(report, width=n)] for n in (20, 80))
 
     assert narrow[-1] == "Left out for width: WHY."
     assert wide[-1] == "ft-1    skipped  changed since it was planned"
@@ -150,7 +150,7 @@ def test_a_plan_that_was_seen_before() -> None:
     """
     Before it is applied, what matters to the decision is shown once more, and no more.
     """
-    brief = [line.plain for line in decision(plan_of(MIXED), PLACE, width=80, brief=True)]
+    brief = [line.plain for line in plan_lines(plan_of(MIXED), PLACE, width=80, brief=True)]
 
     assert len(brief) < len(shown(plan_of(MIXED), 80))
     assert "STAYS: 306" in brief
@@ -213,7 +213,7 @@ def test_whatever_the_service_says(said: list[tuple[str, str, str]], width: int)
     No text of a job steers the terminal or is taken for markup, and every line stays one.
     """
     jobs = [job(n, status, model, n, name) for n, (model, status, name) in enumerate(said)]
-    lines = list(decision(plan_of(jobs), PLACE, width=width))
+    lines = list(plan_lines(plan_of(jobs), PLACE, width=width))
 
     written = {category(character) for line in lines for character in line.plain}
     assert all(isinstance(line, Text) for line in lines)
@@ -235,7 +235,7 @@ def test_an_account_of_many_ends() -> None:
         Outcome(job_id="ft-x", action="delete", result="failed", reason="AccessDenied",
                 error=DashScopeError("No.\x1b[2J")),
     ]  # fmt: skip
-    lines = [line.plain for line in account_lines(Report(outcomes=outcomes), width=60)]
+    lines = [line.plain for line in report_lines(Report(outcomes=outcomes), width=60)]
     rows = [re.split(" {2,}", line.strip()) for line in lines]
 
     assert rows[1:6] == [
@@ -280,7 +280,7 @@ def test_a_status_that_kept_a_job(
         job=None if status is None else FineTuneJob(job_id="ft-1", status=status),
     )
     report = Report(outcomes=[outcome])
-    lines = [each.plain for each in account_lines(report, width=80, cancel_running=cancel_running)]
+    lines = [each.plain for each in report_lines(report, width=80, cancel_running=cancel_running)]
 
     assert lines[-1] == f"ft-1    skipped  {why}"
 
@@ -296,7 +296,7 @@ def test_a_failure_without_a_code() -> None:
         reason="ConnectionFailed",
         error=ConnectionFailed("No answer."),
     )
-    lines = [line.plain for line in account_lines(Report(outcomes=[outcome]), width=80)]
+    lines = [line.plain for line in report_lines(Report(outcomes=[outcome]), width=80)]
 
     assert lines[1] == "   1  failed  no connection to the service"
 
@@ -322,7 +322,7 @@ def test_why_a_job_failed(what: str | None, message: str, why: str) -> None:
     error.what = what and what.format(job_id)
     told = str(error)
     outcome = Outcome(job_id=job_id, action="delete", result="failed", reason="X", error=error)
-    lines = [line.plain for line in account_lines(Report(outcomes=[outcome]), width=None)]
+    lines = [line.plain for line in report_lines(Report(outcomes=[outcome]), width=None)]
 
     assert lines[-1] == f"{job_id}  failed  {why.format(job_id)} (code X) Wait."
     assert str(error) == told

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from dashscope_ft import Outcome, Report
 from dashscope_ft.characters import printable
-from dashscope_ft.cli.account import account_lines
+from dashscope_ft.cli.cleanup_report import report_lines
 from dashscope_ft.cli.imports import IMPORT
 from dashscope_ft.cli.jobs import JOB
 from dashscope_ft.cli.kind import Column
@@ -447,7 +447,7 @@ def test_any_text_anywhere(id_: str, first: str, second: str, width: int | None)
         *table(IMPORT.columns, [row], width=width),
         *table([Column(first, "job_id"), Column(second, "model")], [row], width=width),
         *details(row, width=width),
-        *account_lines(Report(outcomes=(outcome,)), width=width),
+        *report_lines(Report(outcomes=(outcome,)), width=width),
     ]
     for line in lines:
         screen.print(line, soft_wrap=True)

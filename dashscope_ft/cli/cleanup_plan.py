@@ -1,11 +1,11 @@
 """
-A plan as text, to decide whether to apply it: what is deleted, what stays, and why.
+A plan as text, for a person to decide on: which jobs are deleted, which stay, and why.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from dashscope_ft.models import FINISHED_STATUSES
 from .imports import IMPORT
 from .jobs import JOB
 from .kind import Column, Kind, minute
-from .table import noted_table
+from .table import count_table, noted_table
 
 if TYPE_CHECKING:
     from dashscope_ft import Plan
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"fine_tunes": JOB, "imports": IMPORT}
 _MAX_GROUPS = 20
-"""The most groups of staying jobs shown; all groups of jobs to be deleted are."""
+"""The most groups of staying jobs that are shown; groups of jobs to be deleted are all shown."""
 _MAX_ENTRIES = 5
 """The most jobs to be deleted that are listed individually."""
 
@@ -63,16 +63,16 @@ def kind_of(plan: Plan) -> Kind:
     return _KINDS[plan.noun]
 
 
-def unfinished(plan: Plan, *, but: Collection[str] = ()) -> int:
+def count_unfinished(plan: Plan, *, but: Collection[str] = ()) -> int:
     """
-    Return how many jobs of a plan, except those in `but`, have not ended and so cannot be deleted.
+    Return how many jobs of a plan, except those in `but`, had not ended: they cannot be deleted.
     """
     return sum(
         entry.status not in FINISHED_STATUSES and entry.job_id not in but for entry in plan.entries
     )
 
 
-def decision(
+def plan_lines(
     plan: Plan,
     place: str,
     *,
@@ -89,24 +89,32 @@ def decision(
         plan: The plan.
         place: The region, host and workspace of the jobs.
         width: The greatest width of a line, in cells; None for a pipe.
-        brief: Whether to leave out what matters less to a user who has seen the plan: the models
-            of the jobs that stay.
+        brief: Whether to leave out the models of the jobs that stay, for users who have seen the
+            plan before.
         naming_all: The options with which the command lists all jobs to be deleted.
     """
-    going, kind, now = len(plan.entries), kind_of(plan), plan.created
-    yield _heading(f"Clean-up of {kind.word}s in {place}")
+    yield _heading(f"Clean-up of {kind_of(plan).word}s in {place}")
     for rule in plan.selection.describe():
         yield Text(f"  {printable(rule)}")
-    made = minute("created")({"created": now.isoformat()})
+    made = minute("created")({"created": plan.created.isoformat()})
     yield Text(f"  planned {made} (UTC+8)")
     yield Text(f"  digest {plan.digest[:12]}")
-
-    share = f" ({going / plan.listed:.0%})" if plan.listed else ""
     yield Text()
+    yield from _what_goes(plan, width)
+    yield Text()
+    yield from _what_stays(plan, width, brief=brief)
+    if plan.entries:
+        yield Text()
+        yield from _first_entries(plan, width, naming_all)
+
+
+def _what_goes(plan: Plan, width: int | None) -> Iterator[Text]:
+    going, kind = len(plan.entries), kind_of(plan)
+    share = f" ({going / plan.listed:.0%})" if plan.listed else ""
     yield _heading(f"GOES: {going:,} of {kind.count(plan.listed)}{share}")
     if going:
-        yield from _groups(_GOES, "status", plan.goes, now, width, total=going)
-    if running := unfinished(plan):
+        yield from _group_table(_GOES, "status", plan.goes, plan.created, width, total=going)
+    if running := count_unfinished(plan):
         verb = "has" if running == 1 else "have"
         end = (
             "skipped, since imports cannot be cancelled"
@@ -115,32 +123,41 @@ def decision(
         )
         yield Text(f"{running:,} of them {verb} not ended: {end}.", "yellow")
 
-    staying = plan.listed - going
-    yield Text()
+
+def _what_stays(plan: Plan, width: int | None, *, brief: bool) -> Iterator[Text]:
+    staying = plan.listed - len(plan.entries)
     yield _heading(f"STAYS: {staying:,}")
     if staying:
         narrow = width is not None and width < _ROOM_FOR_MODELS
         groups = _merged(plan.stays) if narrow or brief else plan.stays
-        hidden = ["MODEL"] if narrow else []
-        yield from _groups(
-            _STAYS, "why", groups[:_MAX_GROUPS], now, width, total=staying, hidden=hidden
+        yield from _group_table(
+            _STAYS,
+            "why",
+            groups[:_MAX_GROUPS],
+            plan.created,
+            width,
+            total=staying,
+            hidden=["MODEL"] if narrow else [],
         )
 
-    if going:
-        oldest = ", the oldest" if going > _MAX_ENTRIES else ""
-        yield Text()
-        yield _heading(f"THE JOBS THAT GO{oldest}")
-        rows = [_entry(each) for each in plan.to_dict()["entries"][:_MAX_ENTRIES]]
-        yield from noted_table(_ENTRIES, rows, width=width)
-        if going > _MAX_ENTRIES:
-            yield Text(f"… and {going - _MAX_ENTRIES:,} more; {naming_all} names all of them.")
+
+def _first_entries(plan: Plan, width: int | None, naming_all: str) -> Iterator[Text]:
+    more = len(plan.entries) - _MAX_ENTRIES
+    yield _heading(f"THE JOBS THAT GO{', the oldest' if more > 0 else ''}")
+    rows = [
+        {**entry, "status": entry["status"] or "(none)"}
+        for entry in plan.to_dict()["entries"][:_MAX_ENTRIES]
+    ]
+    yield from noted_table(_ENTRIES, rows, width=width)
+    if more > 0:
+        yield Text(f"… and {more:,} more; {naming_all} names all of them.")
 
 
 def _heading(words: str) -> Text:
     return Text(printable(words), "bold")
 
 
-def _groups(
+def _group_table(
     columns: Sequence[Column],
     label: str,
     groups: Sequence[Group],
@@ -150,9 +167,21 @@ def _groups(
     total: int,
     hidden: Sequence[str] = (),
 ) -> Iterator[Text]:
+    """
+    Return groups of jobs as a table, and below them the number of the jobs of all groups.
+
+    Args:
+        columns: The columns.
+        label: The field in which the last rows say what they are.
+        groups: The groups to show.
+        now: When the plan was made.
+        width: The greatest width of a line, in cells; None for a pipe.
+        total: How many jobs there are, in groups that are not shown, too.
+        hidden: The titles of columns that are left out for want of room.
+    """
     rows: list[dict[str, Any]] = [
         {
-            "jobs": f"{group.jobs:,}",
+            "jobs": group.jobs,
             "why": _why(group),
             "status": group.status or "(none)",
             "model": "(not told)" if group.model is None else group.model,
@@ -161,12 +190,9 @@ def _groups(
         for group in groups
     ]
     if rest := total - sum(group.jobs for group in groups):
-        rows.append({"jobs": f"{rest:,}", label: "in smaller groups"})
-    rows.append({"jobs": f"{total:,}", label: "in all"})
-    digits = max(len("JOBS"), len(rows[-1]["jobs"]))
-    for row in rows:
-        row["jobs"] = row["jobs"].rjust(digits)
-    yield from noted_table(columns, rows, width=width, hidden=hidden)
+        rows.append({"jobs": rest, label: "in smaller groups"})
+    rows.append({"jobs": total, label: "in all"})
+    return count_table(columns, rows, width=width, hidden=hidden)
 
 
 def _merged(groups: Iterable[Group]) -> list[Group]:
@@ -201,7 +227,3 @@ def _age(group: Group, now: datetime) -> str:
     # A job may have been created meanwhile, or by a clock that is ahead.
     newest, oldest = (max((now - time).days, 0) for time in (group.newest, group.oldest))
     return f"{newest} d" if newest == oldest else f"{newest}–{oldest} d"
-
-
-def _entry(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, "status": values["status"] or "(none)"}

@@ -1,5 +1,5 @@
 """
-The application of a plan: check it, show it, ask for confirmation, carry it out and report.
+Applying a plan: it is checked, shown, confirmed by the user, carried out, and reported on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dashscope_ft.cleanup.guards import check_guards, check_place
 from dashscope_ft.cleanup.journal import Journal, JournalUnwritable
 from dashscope_ft.cleanup.rehearsal import rehearse
 
-from .account import Account
-from .decision import decision, kind_of, unfinished
+from .cleanup_plan import count_unfinished, kind_of, plan_lines
+from .cleanup_report import WrittenReport
 from .exits import exit_code
 from .progress import outcome_bar, spinner
 from .questions import Refused, agree, can_ask
@@ -26,10 +26,12 @@ from .session import Session, place_of
 from .terminal import say, width_of, write_lines
 
 if TYPE_CHECKING:
-    from dashscope_ft import AsyncClient, Plan
+    from dashscope_ft import AsyncClient, FineTunes, Imports, Plan
+
+    from .command import Work
 
 _MIN_DIGEST_LENGTH = 12
-"""How many characters of a digest identify a plan; as many are shown."""
+"""The fewest characters of a digest that identify a plan; so many are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +41,10 @@ class Terms:
     """
 
     max_deletes: int
-    """How many jobs may be deleted."""
+    """How many jobs may be deleted at most."""
 
     max_percent: float
-    """What percentage of the listed jobs may be deleted."""
+    """What percentage of the listed jobs may be deleted at most."""
 
     cancel_running: bool
     """Whether unfinished jobs are cancelled first."""
@@ -57,21 +59,19 @@ class Terms:
     """Whether to change nothing."""
 
     brief: bool = False
-    """Whether the plan was shown in full when it was made."""
+    """Whether the user has seen the plan before, so that it is shown in brief."""
 
     journal: Path | None = None
-    """The file from which an interrupted run is resumed."""
+    """The file that records what is done, so that an interrupted run can be resumed."""
 
     digest: str | None = None
     """The beginning of the digest of the plan that was confirmed."""
 
     resume: str = "The same command plans anew, and goes on with what is left."
-    """What to print about resuming after an interruption."""
+    """What to print after an interruption or failures: how to go on."""
 
 
-def apply(
-    session: Session, client: AsyncClient, plan: Plan, terms: Terms
-) -> Coroutine[Any, Any, int]:
+def apply(session: Session, client: AsyncClient, plan: Plan, terms: Terms) -> Work:
     """
     Check a plan, show it and ask for confirmation; return the coroutine that carries it out.
 
@@ -94,7 +94,7 @@ def apply(
     settled = frozenset(entry.job_id for entry in plan.entries if journal.standing(entry.job_id))
     left = len(plan.entries) - len(settled)
     if sys.stderr.isatty() and (left or not plan.entries):
-        lines = decision(
+        lines = plan_lines(
             plan,
             place,
             width=width_of(sys.stderr),
@@ -145,7 +145,7 @@ def _check_digest(plan: Plan, digest: str) -> None:
 
 def _read_journal(plan: Plan, file: Path | None) -> Journal:
     """
-    Return the journal of earlier runs, to be read only: it is closed already.
+    Return the journal of earlier runs, closed, since it is only read here.
     """
     path = file if file is not None and file.exists() else None
     journal = Journal(plan.digest, path, now=lambda: datetime.now(UTC))
@@ -154,10 +154,13 @@ def _read_journal(plan: Plan, file: Path | None) -> Journal:
 
 
 def _question(plan: Plan, terms: Terms, settled: frozenset[str], place: str) -> str:
+    """
+    Return the question whether to delete the jobs of a plan that an earlier run has not settled.
+    """
     count = kind_of(plan).count(len(plan.entries))
     if settled:
         count = f"the {len(plan.entries) - len(settled):,} that are left of {count}"
-    running = unfinished(plan, but=settled)
+    running = count_unfinished(plan, but=settled)
     if not running:
         return f"Delete {count} in {place}?"
     if terms.cancel_running:
@@ -166,6 +169,12 @@ def _question(plan: Plan, terms: Terms, settled: frozenset[str], place: str) -> 
 
 
 def _confirm(question: str, terms: Terms) -> None:
+    """
+    Return only if the user confirms, or did so in advance: without a terminal, by digest, too.
+
+    Raises:
+        Refused: The plan was not confirmed.
+    """
     if terms.yes and (terms.digest is not None or can_ask()):
         return
     if not can_ask():
@@ -179,9 +188,11 @@ def _confirm(question: str, terms: Terms) -> None:
 async def _carry_out(
     session: Session, client: AsyncClient, plan: Plan, terms: Terms, settled: frozenset[str]
 ) -> int:
-    account = Account(session, plan, settled=settled, cancel_running=terms.cancel_running)
-    rows_suffice = account.streams and sys.stdout.isatty()
-    resource = client.fine_tunes if plan.noun == "fine_tunes" else client.imports
+    """
+    Delete the jobs of a plan, write what came of them, and return the exit code.
+    """
+    written = WrittenReport(session, plan, settled=settled, cancel_running=terms.cancel_running)
+    rows_suffice = written.streams and sys.stdout.isatty()
     async with client:
         try:
             with outcome_bar(
@@ -191,10 +202,10 @@ async def _carry_out(
                 def on_outcome(outcome: Outcome) -> None:
                     if outcome.job_id not in settled and outcome.reason != "not_attempted":
                         count(outcome.result == "failed")
-                    account.add(outcome)
+                    written.add(outcome)
 
                 report = await _stoppable(
-                    resource.apply(
+                    _resource(client, plan).apply(
                         plan,
                         journal=terms.journal,
                         max_deletes=terms.max_deletes,
@@ -206,11 +217,11 @@ async def _carry_out(
         except BaseException as error:
             so_far = vars(error).get("report")
             if isinstance(so_far, Report):  # otherwise nothing was started
-                account.close(so_far)
+                written.close(so_far)
                 if not isinstance(error, JournalUnwritable):  # which says how to resume
                     say(terms.resume)
             raise
-        account.close(report)
+        written.close(report)
     if report.failed:
         say(terms.resume)
     return exit_code(report, strict=terms.strict)
@@ -242,12 +253,14 @@ async def _rehearse(
     terms: Terms,
     journal: Journal,
 ) -> int:
+    """
+    Write what applying a plan would do by now, and return the exit code.
+    """
     with spinner(f"Listing {kind_of(plan).word}s"):
         async with client:
-            jobs = (client.fine_tunes if plan.noun == "fine_tunes" else client.imports).list()
             report = await rehearse(
                 plan,
-                jobs,
+                _resource(client, plan).list(),
                 base_url=client.base_url,
                 workspace=client.workspace,
                 cancel_running=terms.cancel_running,
@@ -259,9 +272,13 @@ async def _rehearse(
         for outcome in report.outcomes
         if outcome.result == "done" and outcome.job is None
     )
-    account = Account(
+    written = WrittenReport(
         session, plan, dry_run=True, settled=settled, cancel_running=terms.cancel_running
     )
-    account.close(report)
+    written.close(report)
     check_bounds(plan, max_deletes=terms.max_deletes, max_percent=terms.max_percent)
     return exit_code(report, strict=terms.strict)
+
+
+def _resource(client: AsyncClient, plan: Plan) -> FineTunes | Imports:
+    return client.fine_tunes if plan.noun == "fine_tunes" else client.imports

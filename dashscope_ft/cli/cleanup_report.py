@@ -1,5 +1,5 @@
 """
-The outcomes of all jobs of a plan, written as they arrive and summarized at the end.
+What came of a plan's jobs: rows as the jobs end, then a table or JSON, and a summary.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .changes import OUTCOME_FIELDS, outcome_row
 from .kind import Column
 from .session import Output, Session
-from .table import noted_table
+from .table import count_table, noted_table
 from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_line
 
@@ -46,6 +46,7 @@ _REASONS: Final = {
 }
 """Outcomes' reasons in words; an error code of the service stands for itself."""
 
+_RESULT_ORDER: Final = ("deleted", "goes", "skipped", "failed")
 _COUNTS = (
     Column("JOBS", "jobs"),
     Column("RESULT", "result"),
@@ -58,15 +59,16 @@ _JOBS = (
 )
 
 
-class Account:
+class WrittenReport:
     """
-    The outcomes of a plan, written in a session's format: rows at once, the rest at the end.
+    The report on a plan, written in a session's format: JSON Lines and CSV as outcomes arrive, a
+    table or a JSON object at the end.
 
     Args:
         session: Determines the output format.
         plan: The plan being applied.
-        dry_run: Whether nothing is deleted, so that `done` means that a job would be.
-        settled: The jobs that an earlier run has settled.
+        dry_run: Whether `done` means that a job would be deleted, rather than that it was.
+        settled: The jobs whose outcomes are those of an earlier run.
         cancel_running: Whether jobs that have not ended are cancelled first.
     """
 
@@ -84,8 +86,8 @@ class Account:
         self._dry_run = dry_run
         self._settled = settled
         self._cancel_running = cancel_running
-        self._added = 0
-        self._begun = False
+        self._added = 0  # outcomes
+        self._has_heading = False
 
     @property
     def streams(self) -> bool:
@@ -114,7 +116,7 @@ class Account:
                 if self._form is Output.JSON:
                     write(json_line(self._as_json(report), indent=2))
                 elif self._form is Output.TABLE and report.outcomes:
-                    lines = account_lines(
+                    lines = report_lines(
                         report,
                         width=width_of(sys.stdout),
                         planned=self._planned(report),
@@ -125,9 +127,9 @@ class Account:
             say(self._summary(report))
 
     def _write_rows(self, outcomes: Sequence[Outcome]) -> None:
-        if self._form is Output.CSV and not self._begun:
+        if self._form is Output.CSV and not self._has_heading:
             write(csv_line(OUTCOME_FIELDS))
-        self._begun = True
+            self._has_heading = True
         for outcome in outcomes:
             if self._form is Output.JSONL:
                 write(json_line(self._row(outcome)))
@@ -189,7 +191,7 @@ class Account:
         return (", ".join(words) or "Nothing to delete") + "."
 
 
-def account_lines(
+def report_lines(
     report: Report,
     *,
     width: int | None,
@@ -197,8 +199,8 @@ def account_lines(
     cancel_running: bool = False,
 ) -> Iterator[Text]:
     """
-    Yield a report as lines: the number of jobs per result, then the jobs that were neither deleted
-    nor left unattempted.
+    Yield a report as lines: how many jobs had which result, then the jobs that were skipped or
+    failed.
 
     Args:
         report: The report.
@@ -213,16 +215,13 @@ def account_lines(
         for outcome in report.outcomes
     )
     rows = [
-        {"jobs": f"{number:,}", "result": result, "why": why}
+        {"jobs": number, "result": result, "why": why}
         for (result, why), number in sorted(
             counts.items(), key=lambda item: (_RESULT_ORDER.index(item[0][0]), -item[1])
         )
     ]
-    rows.append({"jobs": f"{report.selected:,}", "result": "in all", "why": ""})
-    digits = max(len("JOBS"), len(rows[-1]["jobs"]))
-    for row in rows:
-        row["jobs"] = row["jobs"].rjust(digits)
-    yield from noted_table(_COUNTS, rows, width=width)
+    rows.append({"jobs": report.selected, "result": "in all", "why": ""})
+    yield from count_table(_COUNTS, rows, width=width)
 
     not_done = [
         outcome
@@ -255,16 +254,13 @@ def account_lines(
 
 def _cause(error: DashScopeError, job_id: str) -> str:
     """
-    Return an error's text without the job's id, which the table shows beside it.
+    Return an error's text without the job's id, since that stands beside it in the table.
     """
     error = copy(error)
     if error.what is None:  # our own text: the service's stays unchanged
         error.message = error.message.replace(f" {job_id} ", " it ")
     error.what = None
     return str(error)
-
-
-_RESULT_ORDER: Final = ("deleted", "goes", "skipped", "failed")
 
 
 def _result(outcome: Outcome) -> str:
