@@ -11,6 +11,8 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.text import Text
+
 from .changes import OUTCOME_FIELDS, outcome_row
 from .kind import Column
 from .session import Output, Session
@@ -19,8 +21,6 @@ from .terminal import say, width_of, write, write_lines
 from .text import csv_line, json_line
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from dashscope_ft import DashScopeError, Outcome, Plan, Report
 
 _MAX_LISTED = 20
@@ -222,34 +222,36 @@ def report_lines(
     ]
     rows.append({"jobs": report.selected, "result": "in all", "why": ""})
     yield from count_table(_COUNTS, rows, width=width)
-
     not_done = [
         outcome
         for outcome in report.outcomes
         if outcome.result != "done" and outcome.reason != _NOT_ATTEMPTED
     ]
-    not_done.sort(key=lambda outcome: outcome.result)
-    if not not_done:
-        return
-    from rich.text import Text
+    if not_done:
+        yield Text()
+        yield from _one_by_one(not_done, width=width, cancel_running=cancel_running)
 
-    yield Text()
-    yield from noted_table(
-        _JOBS,
-        [
-            {
-                "job_id": outcome.job_id,
-                "result": outcome.result,
-                "why": _cause(outcome.error, outcome.job_id)
-                if outcome.result == "failed" and outcome.error
-                else _why(outcome, cancel_running),
-            }
-            for outcome in not_done[:_MAX_LISTED]
-        ],
-        width=width,
-    )
-    if len(not_done) > _MAX_LISTED:
-        yield Text(f"… and {len(not_done) - _MAX_LISTED:,} more; --output jsonl tells of each.")
+
+def _one_by_one(
+    outcomes: Sequence[Outcome], *, width: int | None, cancel_running: bool
+) -> Iterator[Text]:
+    """
+    Yield the first failed and skipped jobs, each with the reason.
+    """
+    failed_first = sorted(outcomes, key=lambda outcome: outcome.result)
+    rows = [
+        {
+            "job_id": outcome.job_id,
+            "result": outcome.result,
+            "why": _cause(outcome.error, outcome.job_id)
+            if outcome.result == "failed" and outcome.error
+            else _why(outcome, cancel_running),
+        }
+        for outcome in failed_first[:_MAX_LISTED]
+    ]
+    yield from noted_table(_JOBS, rows, width=width)
+    if len(outcomes) > _MAX_LISTED:
+        yield Text(f"… and {len(outcomes) - _MAX_LISTED:,} more; --output jsonl tells of each.")
 
 
 def _cause(error: DashScopeError, job_id: str) -> str:

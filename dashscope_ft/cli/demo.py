@@ -16,7 +16,7 @@ from dashscope_ft import AsyncClient, ImportStatus, JobStatus
 from dashscope_ft.emulator import Account, Emulator, Fault
 
 from .exits import ExitCode
-from .findings import Book, Findings, verdict
+from .findings import Change, Findings, verdict
 from .steps import Steps, steps
 from .terminal import say, write_lines
 
@@ -64,6 +64,9 @@ def _lost_answer(job_id: str) -> Fault:
 
 
 async def _run_region(region: str, emulator: Emulator, seed: int, shown: Steps) -> Findings:
+    """
+    List, cancel, delete and list again in one region, while other users change its jobs.
+    """
     account = emulator.account(region)
     async with AsyncClient(
         region=region,
@@ -103,12 +106,9 @@ async def _run_region(region: str, emulator: Emulator, seed: int, shown: Steps) 
         after=after,
         listed=[job.job_id for job in listed],
         missed_plainly=len(missed_plainly),
-        reports=(cancelled, deleted, imports_deleted),
-        books=(
-            Book.of(account.books, "canceled", "fine_tunes"),
-            Book.of(account.books, "deleted", "fine_tunes"),
-            Book.of(account.books, "deleted", "imports"),
-        ),
+        cancelled=Change.of(cancelled, account.books, "canceled", "fine_tunes"),
+        deleted=Change.of(deleted, account.books, "deleted", "fine_tunes"),
+        imports_deleted=Change.of(imports_deleted, account.books, "deleted", "imports"),
         listed_again=[job.job_id for job in left],
         left=set(account.jobs),
     )

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Book:
+class Change:
     """
-    The emulator's record of one kind of change.
+    One kind of change: what the library reported, and what the emulator's books say.
     """
+
+    report: Report
+    """The library's report."""
 
     by_request: set[str]
     """The jobs that a request changed."""
@@ -31,15 +34,40 @@ class Book:
     """The jobs that anyone changed, other users included."""
 
     @classmethod
-    def of(cls, books: Books, action: str, noun: str) -> Book:
+    def of(cls, report: Report, books: Books, action: str, noun: str) -> Change:
         """
-        Return the record of one action on one kind of job.
+        Return a report beside the entries of the books on the same action and kind of job.
         """
         entries = [each for each in books.entries if (each.action, each.noun) == (action, noun)]
         return cls(
+            report=report,
             by_request={each.job_id for each in entries if each.request_id is not None},
             by_anybody={each.job_id for each in entries},
         )
+
+    @property
+    def done(self) -> set[str]:
+        """
+        The jobs that were changed according to the report.
+        """
+        return {each.job_id for each in self.report.outcomes if each.result == "done"}
+
+    @property
+    def confirmed_by_books(self) -> int:
+        """
+        How many of these are in the books.
+        """
+        return len(self.done & self.by_anybody)
+
+    @property
+    def agrees(self) -> bool:
+        """
+        Whether the report names all that its requests changed, nothing that did not happen, and no
+        failure.
+
+        A job that another user deleted while an answer was lost rightly counts as done.
+        """
+        return self.by_request <= self.done <= self.by_anybody and not self.report.failed
 
 
 @dataclass(frozen=True)
@@ -63,11 +91,14 @@ class Findings:
     missed_plainly: int
     """How many jobs plain paging missed, of those that existed throughout."""
 
-    reports: tuple[Report, Report, Report]
-    """The library's reports on cancelled jobs, deleted jobs and deleted imports."""
+    cancelled: Change
+    """The running jobs, which were cancelled."""
 
-    books: tuple[Book, Book, Book]
-    """The same changes in the emulator's own books."""
+    deleted: Change
+    """The failed jobs, which were deleted."""
+
+    imports_deleted: Change
+    """The import jobs that were deleted."""
 
     listed_again: list[str]
     """The jobs that the library listed at the end."""
@@ -101,36 +132,26 @@ class Findings:
         """
         How many changes were inferred after their answers were lost.
         """
-        return sum(report.reasons.get("inferred", 0) for report in self.reports)
-
-    def done(self, index: int) -> set[str]:
-        """
-        Return the jobs that were changed according to a report.
-        """
-        return {each.job_id for each in self.reports[index].outcomes if each.result == "done"}
-
-    def found(self, index: int) -> int:
-        """
-        Return how many of these are in the emulator's books.
-        """
-        return len(self.done(index) & self.books[index].by_anybody)
-
-    def agrees(self, index: int) -> bool:
-        """
-        Return whether a report names all that its requests changed, nothing that did not happen,
-        and no failure.
-
-        A job that another user deleted while an answer was lost rightly counts as done.
-        """
-        done, book = self.done(index), self.books[index]
-        return book.by_request <= done <= book.by_anybody and not self.reports[index].failed
+        changes = (self.cancelled, self.deleted, self.imports_deleted)
+        return sum(change.report.reasons.get("inferred", 0) for change in changes)
 
 
 @dataclass(frozen=True)
 class _Line:
     words: str
     figure: Callable[[Findings], int]
-    holds: Callable[[Findings], bool] | None = None
+    holds: Callable[[Findings], bool] | None = None  # whether a promise is kept, if it is about one
+
+
+def _change_lines(words: str, change: Callable[[Findings], Change]) -> tuple[_Line, _Line]:
+    return (
+        _Line(words, lambda found: len(change(found).done)),
+        _Line(
+            "  in the emulator's books",
+            lambda found: change(found).confirmed_by_books,
+            lambda found: change(found).agrees,
+        ),
+    )
 
 
 _LINES = (
@@ -146,24 +167,9 @@ _LINES = (
     _Line("  missed", lambda found: found.missed, lambda found: not found.missed),
     _Line("  seen twice", lambda found: found.repeated, lambda found: not found.repeated),
     _Line("  missed by plain paging", lambda found: found.missed_plainly),
-    _Line("Running, cancelled", lambda found: len(found.done(0))),
-    _Line(
-        "  in the emulator's books",
-        lambda found: found.found(0),
-        lambda found: found.agrees(0),
-    ),
-    _Line("Failed, deleted", lambda found: len(found.done(1))),
-    _Line(
-        "  in the emulator's books",
-        lambda found: found.found(1),
-        lambda found: found.agrees(1),
-    ),
-    _Line("Imports deleted", lambda found: len(found.done(2))),
-    _Line(
-        "  in the emulator's books",
-        lambda found: found.found(2),
-        lambda found: found.agrees(2),
-    ),
+    *_change_lines("Running, cancelled", lambda found: found.cancelled),
+    *_change_lines("Failed, deleted", lambda found: found.deleted),
+    *_change_lines("Imports deleted", lambda found: found.imports_deleted),
     _Line("Settled though answer lost", lambda found: found.inferred),
     _Line("Listed at the end", lambda found: len(found.listed_again)),
     _Line(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dashscope_ft import FineTuneJob, Progress
 
+_FIELDS = ("job_id", "status", "fraction", "lines", "figures")
 _FIRST_FIGURES = ("loss", "eval_loss", "learning_rate", "epoch")
 """The figures that come first, if present."""
 
@@ -80,13 +81,10 @@ class Screen(Protocol):
 @contextmanager
 def _screen(session: Session) -> Iterator[Screen]:
     """
-    Yield records for a data format, a picture on a terminal that can redraw, or else lines.
+    Yield a picture for a terminal that can redraw, otherwise lines.
     """
-    if session.form is not Output.TABLE:
-        yield _Records(session.form)
-        return
-    if not can_animate(sys.stdout):
-        yield _Lines()
+    if session.form is not Output.TABLE or not can_animate(sys.stdout):
+        yield _Lines(session.form)
         return
     from rich.live import Live
 
@@ -101,10 +99,25 @@ def _screen(session: Session) -> Iterator[Screen]:
         yield _Picture(live, output)
 
 
-class _MessagesOnStderr:
+class _Lines:
     """
-    Messages on stderr, separate from the data.
+    A line for each poll that brings something new; messages go to stderr, apart from it.
     """
+
+    def __init__(self, form: Output) -> None:
+        self._form = form
+        self._last = ""
+
+    def show(self, progress: Progress) -> None:
+        """
+        Write a line, unless it is the same as the last.
+        """
+        line = self._line(progress)
+        if self._form is Output.CSV and not self._last:
+            write(csv_line(_FIELDS))
+        if line != self._last:
+            write(line)
+        self._last = line
 
     def tell(self, words: str) -> None:
         """
@@ -112,53 +125,17 @@ class _MessagesOnStderr:
         """
         say(words)
 
-
-class _Records(_MessagesOnStderr):
-    """
-    A line of JSON, or of CSV below a header, for each poll that brings something new.
-    """
-
-    last = ""
-
-    def __init__(self, form: Output) -> None:
-        self._csv = form is Output.CSV
-
-    def show(self, progress: Progress) -> None:
-        """
-        Write a line, unless it is the same as the last.
-        """
-        figures = {name: finite(value) for name, value in progress.log.final.items()}
-        row = {
-            "job_id": progress.job.job_id,
-            "status": progress.job.status,
-            "fraction": progress.fraction,
-            "lines": len(progress.log.lines),
-            "figures": figures,
-        }
-        line = csv_line(row.values()) if self._csv else json_line(row)
-        if self._csv and not self.last:
-            write(csv_line(row))
-        if line != self.last:
-            write(line)
-        self.last = line
-
-
-class _Lines(_MessagesOnStderr):
-    """
-    A line of text for each poll that brings something new.
-    """
-
-    last = ""
-
-    def show(self, progress: Progress) -> None:
-        """
-        Write a line, unless it is the same as the last.
-        """
-        parts = [progress.job.status, _percent(progress), _figures(progress)]
-        line = printable("  ".join(filter(None, parts)))
-        if line != self.last:
-            write(line + "\n")
-        self.last = line
+    def _line(self, progress: Progress) -> str:
+        job, log = progress.job, progress.log
+        if self._form is Output.TABLE:
+            parts = [job.status, _percent(progress), _figures(progress)]
+            words = printable("  ".join(filter(None, parts)))
+            return f"{words}\n" if words else ""
+        figures = {name: finite(value) for name, value in log.final.items()}
+        values = (job.job_id, job.status, progress.fraction, len(log.lines), figures)
+        if self._form is Output.CSV:
+            return csv_line(values)
+        return json_line(dict(zip(_FIELDS, values, strict=True)))
 
 
 class _Picture:
@@ -178,12 +155,12 @@ class _Picture:
         """
         from rich.console import Group
 
-        lines = draw(progress, width=self._width, height=self._height, braille=self._braille)
+        lines = _draw(progress, width=self._width, height=self._height, braille=self._braille)
         self._live.update(Group(*lines), refresh=True)
 
     def tell(self, words: str) -> None:
         """
-        Show a message above the picture, which stderr on the same terminal would corrupt.
+        Show a message above the picture: on stderr it would corrupt a picture on the same terminal.
         """
         from rich.text import Text
 
@@ -193,9 +170,9 @@ class _Picture:
             say(words)
 
 
-def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Iterator[Text]:
+def _draw(progress: Progress, *, width: int, height: int, braille: bool) -> Iterator[Text]:
     """
-    Yield a job's progress as lines for a terminal.
+    Yield a job's progress as lines for a terminal: what it is, how far it is, and its loss.
     """
     from rich.text import Text
 
@@ -223,6 +200,9 @@ def draw(progress: Progress, *, width: int, height: int, braille: bool) -> Itera
 
 
 def _percent(progress: Progress) -> str:
+    """
+    Return how far a job is, such as `40%, epoch 1.2 of 3`; nothing if that is not known.
+    """
     fraction, epoch = progress.fraction, progress.log.epoch.last
     if fraction is None:
         return ""
@@ -232,6 +212,9 @@ def _percent(progress: Progress) -> str:
 
 
 def _figures(progress: Progress) -> str:
+    """
+    Return the last figures of a job's log, the usual ones first.
+    """
     final = progress.log.final
     names = [name for name in _FIRST_FIGURES if name in final]
     names += [name for name in final if name not in names]
