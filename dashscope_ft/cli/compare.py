@@ -108,7 +108,8 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
     ids = [displayed(side["job_id"]) for side in sides]
     min_widths = list(map(cell_len, ids))
     natural = [
-        max(min_widths[n], *(cell_len(row["values"][n]) for row in rows)) for n in range(len(sides))
+        max([min_widths[n], *(cell_len(row["values"][n]) for row in rows)])
+        for n in range(len(sides))
     ]
     name_width = max((cell_len(row["name"]) for row in rows), default=0)
     room = None

@@ -60,8 +60,8 @@ class Table:
         self._cells = [[_shown(column.of(row)) for column in columns] for row in rows]
         self._titles = [_shown(column.title) for column in columns]
         widest = [
-            max((cell_len(cell) for cell in column), default=0)
-            for column in zip(*self._cells, strict=True)
+            max((cell_len(line[index]) for line in self._cells), default=0)
+            for index in range(len(columns))
         ]
         # Empty columns matter only on a pipe, where a program may count columns.
         self._natural = [

@@ -907,6 +907,22 @@ def test_comparing_a_job_with_nothing(run: Run, studio: Emulator) -> None:
     assert "batch_size" not in done.stdout
 
 
+def test_comparing_a_job_of_which_only_the_id_is_known(run: Run, studio: Emulator) -> None:
+    """
+    A job without any of the fields that are compared is shown as its id alone.
+    """
+    bare: dict[str, object] = {"output": {"job_id": "ft-1"}}
+    no_log: dict[str, object] = {"output": {"logs": [], "total": 0}}
+    studio.inject(
+        Fault(operation="fine_tunes.get", status=200, body=bare),
+        Fault(operation="fine_tunes.logs", status=200, body=no_log),
+    )
+
+    done = run("jobs", "compare", "ft-1")
+
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["ft-1"], "")
+
+
 @pytest.mark.parametrize(("width", "beside"), [(80, 2), (110, 3), (40, 1)])
 def test_comparing_on_a_terminal(
     terminal: Callable[..., Terminal], studio: Emulator, width: int, beside: int
