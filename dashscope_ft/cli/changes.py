@@ -53,9 +53,18 @@ def change(
     missing_ok: bool = False,
 ) -> Work:
     """
-    Ask for confirmation, and return the coroutine that runs over the jobs.
+    Ask for confirmation, and return the coroutine that cancels or deletes the jobs.
 
-    A deletion that leaves out jobs prints how to resume without failing for those already deleted.
+    Args:
+        session: Determines the output format.
+        client: The client of the run, which is closed after it.
+        action: What is done.
+        kind: The kind of job.
+        job_ids: The ids, as given.
+        run: The library's run over them.
+        yes: Whether the user confirmed in advance.
+        missing_ok: Whether jobs that are gone already are no failures; otherwise, after an
+            interruption, a message tells to allow them.
 
     Raises:
         InvalidArgument: An id is invalid.
@@ -79,6 +88,9 @@ async def _carry_out(
     ids: Sequence[str],
     resume: str,
 ) -> int:
+    """
+    Write an outcome for each job, also after an interrupt, and return the exit code.
+    """
     from dashscope_ft import Report
     from dashscope_ft.outcomes import skipped
 
@@ -115,6 +127,9 @@ async def _carry_out(
 
 
 def _is_missing(outcome: Outcome) -> bool:
+    """
+    Return whether a job counts as done since it was not found, as `--missing-ok` allows.
+    """
     return outcome.result == "done" and outcome.error is not None
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dashscope_ft import FineTuneJob, TrainingLog
 
 _FIELDS = ("status", "model", "training_type", "training_file_ids", "create_time", "usage")
-_MARK = 3  # cells beside the name, for the mark of a difference
+_MARK = 3  # cells after the name, for the mark of a difference
 _HEADINGS = {
     "job": "Job",
     "hyper_parameters": "Hyper-parameters",
@@ -57,6 +57,9 @@ async def compare_jobs(session: Session, job_ids: JobIds) -> None:
 
 
 def _side(job: FineTuneJob, log: TrainingLog) -> dict[str, Any]:
+    """
+    Return what is compared of a job.
+    """
     values = job.to_dict()
     figures: dict[str, Any] = dict(log.final)
     if log.loss.lowest is not None:
@@ -71,7 +74,7 @@ def _side(job: FineTuneJob, log: TrainingLog) -> dict[str, Any]:
 
 def _rows(sides: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]]:
     """
-    Return part, name and each job's value for every field that any of the jobs has.
+    Return every field that any of the jobs has: its part, its name, and the value of each job.
     """
     rows = []
     for part in ("job", "hyper_parameters", "figures"):
@@ -114,7 +117,8 @@ def _write_table(sides: Sequence[Mapping[str, Any]], width: int | None) -> None:
     name_width = max((cell_len(row["name"]) for row in rows), default=0)
     room = None
     if width is not None:
-        for shortest, beside in ((20, min_widths), (10, [max(min_widths, default=0)])):
+        # Names make room for the ids: down to 20 cells for all of them, to 10 for the widest.
+        for shortest, beside in ((20, min_widths), (10, [max(min_widths)])):
             name_width = min(
                 name_width, max(shortest, width - _MARK - sum(size + 2 for size in beside))
             )
@@ -147,7 +151,8 @@ def _sizes(
     block: Sequence[int], min_widths: Sequence[int], natural: Sequence[int], room: int | None
 ) -> dict[int, int]:
     """
-    Return the widths of a block's jobs: that of the id, and what it needs of the spare room.
+    Return the widths of a block's jobs: each gets that of its id, and what it needs beyond that if
+    there is room; those that need least come first.
     """
     if room is None:
         return {n: natural[n] for n in block}

@@ -1,5 +1,5 @@
 """
-What a command line may look like, and what help says of it, where typer decides otherwise.
+How command lines are parsed and help is laid out, where that differs from typer.
 """
 
 from __future__ import annotations

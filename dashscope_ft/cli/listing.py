@@ -86,13 +86,13 @@ async def show_listing(
         if streams:
             if form is Form.CSV:
                 write(csv_line(kind.fields))
-            async for batch in _wire_batches(pager, limit, wanted):
+            async for batch in _batches(pager, limit, wanted):
                 write("".join(_record(form, row, kind) for row in batch))
                 advance(len(batch))
             return
         rows: list[dict[str, Any]] = []
         try:
-            async for batch in _wire_batches(pager, limit, wanted):
+            async for batch in _batches(pager, limit, wanted):
                 rows += batch
                 advance(len(batch))
         except Exception:
@@ -124,11 +124,14 @@ def show_one(session: Session, job: FineTuneJob | ImportJob, *, kind: Kind) -> N
         write_row(session.form, row, kind.fields)
 
 
-async def _wire_batches(
+async def _batches(
     pager: AnyPager,
     limit: int | None,
     wanted: Callable[[FineTuneJob | ImportJob], bool] | None,
 ) -> AsyncIterator[list[dict[str, Any]]]:
+    """
+    Yield the wanted jobs as the API's objects, as many at once as were proven, up to the limit.
+    """
     if limit is not None and wanted is None:
         # `collect` reads only as far as needed; a loop that is left early would have read ahead.
         yield [job.to_dict() for job in await pager.collect(limit)]

@@ -157,8 +157,9 @@ def matcher_of(
     creator: list[str] | None = None,
 ) -> Callable[[FineTuneJob | ImportJob], bool] | None:
     """
-    Return a function that says whether a job, of any status, certainly matches the rules of a
-    listing; None if there are no rules.
+    Return a function that says whether a job matches a listing's rules; None if there are none.
+
+    A job for which that cannot be decided does not match. Its status plays no part.
 
     Raises:
         InvalidArgument: An option is invalid, or two contradict each other.
@@ -173,12 +174,13 @@ def matcher_of(
     selection = selection_of(
         what, name=name, creator=creator, older_than=older_than, newer_than=newer_than
     )
-    now, allowed = datetime.now(UTC), min(selection.status)
+    now = datetime.now(UTC)
+    allowed = min(selection.status)  # any status that the selection lets pass
     goes_by_time = selection.older_than is not None or selection.newer_than is not None
 
     def matches(job: FineTuneJob | ImportJob) -> bool:
         facts = evolve(Facts.of(job), status=allowed)
-        if not goes_by_time:  # then a time that cannot be read does not matter
+        if not goes_by_time:  # or a time that cannot be read would exclude the job
             facts = evolve(facts, garbled_time=None)
         return selection.why_not(facts, now) is None
 
@@ -197,11 +199,14 @@ def statuses_of(what: What, status: list[str] | None, *, therefore: str = "") ->
     """
     Return statuses in upper case, and print a note on those that are not known for such jobs.
 
-    Each of the texts is a status, or several with commas between them.
+    Args:
+        what: The kind of jobs.
+        status: What was given: each item is a status, or several with commas between them.
+        therefore: What follows from an unknown one, to go on with after the note's first words.
     """
     words = {word.strip().upper() for text in status or () for word in text.split(",")}
-    for word in sorted(words - known_statuses(what) - {""}):  # an empty one is refused later
-        known = ", ".join(life_of(what))
+    for word in sorted(words - known_statuses(what) - {""}):  # the library refuses an empty one
+        known = ", ".join(statuses_in_order(what))
         say(f"Note: {word} is not a known status of {what}{therefore}. Known: {known}.")
     return words
 
@@ -217,9 +222,9 @@ def known_statuses(what: What) -> frozenset[str]:
     return JobStatus.KNOWN
 
 
-def life_of(what: What) -> list[str]:
+def statuses_in_order(what: What) -> list[str]:
     """
-    Return the statuses of a kind of job, in the order of its life cycle.
+    Return the statuses of a kind of job, in the order in which a job has them.
     """
     from dashscope_ft import ImportStatus, JobStatus
 

@@ -64,12 +64,14 @@ class Table:
             for index in range(len(columns))
         ]
         # Empty columns matter only on a pipe, where a program may count columns.
-        self._natural = [
+        self._full_widths = [
             max(size, cell_len(title)) if size or width is None else 0
             for title, size in zip(self._titles, widest, strict=True)
         ]
         self._shown = (
-            dict(enumerate(self._natural)) if width is None else _fit(columns, self._natural, width)
+            dict(enumerate(self._full_widths))
+            if width is None
+            else _column_widths(columns, self._full_widths, width)
         )
 
     @property
@@ -79,14 +81,14 @@ class Table:
         """
         if self._shown is None:  # stacked: of the others, as many as fit
             room = min(
-                (len(_fitting(others, self._width)) for _, *others in self._cells), default=0
+                (len(_fitting_cells(others, self._width)) for _, *others in self._cells), default=0
             )
             shown: Collection[int] = range(room + 1)
         else:
             shown = self._shown
         return [
             title
-            for index, (title, size) in enumerate(zip(self._titles, self._natural, strict=True))
+            for index, (title, size) in enumerate(zip(self._titles, self._full_widths, strict=True))
             if size and index not in shown
         ]
 
@@ -97,7 +99,7 @@ class Table:
         if self._shown is None:
             for first, *others in self._cells:
                 yield Text(first, "bold", no_wrap=True, overflow="ignore")
-                yield _joined(_fitting(others, self._width))
+                yield _joined(_fitting_cells(others, self._width))
             return
         widths = list(self._shown.values())
         yield _line([self._titles[index] for index in self._shown], widths, heading=True)
@@ -206,17 +208,22 @@ def _items(value: Any) -> list[str]:
     return [plain(item) for item in value] if isinstance(value, list) else [plain(value)]
 
 
-def _fit(columns: Sequence[Column], natural: list[int], width: int) -> dict[int, int] | None:
+def _column_widths(columns: Sequence[Column], full: list[int], width: int) -> dict[int, int] | None:
     """
     Return the columns to show, in order, with their widths; None if not even two fit.
+
+    Args:
+        columns: All columns.
+        full: The width that each needs to be shown whole.
+        width: The width of the terminal.
     """
-    shown = [index for index, size in enumerate(natural) if index < 2 or size]
+    shown = [index for index, size in enumerate(full) if index < 2 or size]
 
     def min_width(index: int) -> int:
         if not columns[index].elastic:
-            return natural[index]
+            return full[index]
         last = max(columns[other].rank for other in shown)
-        return min(natural[index], _MIN_WIDTH if columns[index].rank == last else _PREFERRED_WIDTH)
+        return min(full[index], _MIN_WIDTH if columns[index].rank == last else _PREFERRED_WIDTH)
 
     def needed() -> int:
         return sum(map(min_width, shown)) + len(_GAP) * (len(shown) - 1)
@@ -228,7 +235,7 @@ def _fit(columns: Sequence[Column], natural: list[int], width: int) -> dict[int,
     spare = width - needed()
     widths = {}
     for index in sorted(shown, key=lambda index: columns[index].rank):
-        widths[index] = min_width(index) + min(spare, natural[index] - min_width(index))
+        widths[index] = min_width(index) + min(spare, full[index] - min_width(index))
         spare -= widths[index] - min_width(index)
     return {index: widths[index] for index in shown}
 
@@ -243,7 +250,7 @@ def _line(cells: list[str], widths: list[int], *, heading: bool = False) -> Text
     return line
 
 
-def _fitting(cells: list[str], width: int | None) -> list[str]:
+def _fitting_cells(cells: list[str], width: int | None) -> list[str]:
     """
     Return the cells, from the first on, that fit into an indented line.
     """

@@ -199,13 +199,13 @@ def write_lines(
         stream: The stream.
         wrapped: Whether to break lines that are too long for a terminal between words.
     """
-    stream = sys.stdout if stream is None else stream
-    text = _rendered(lines, stream, wrapped=wrapped and stream.isatty())
-    if stream is not sys.stdout:
-        _put(encodable(text, stream), stream)
+    target = sys.stdout if stream is None else stream
+    text = encodable(_rendered(lines, target, wrapped=wrapped and target.isatty()), target)
+    if target is not sys.stdout:
+        _put(text, target)
         return
     with suppress(BrokenPipeError):
-        write(encodable(text, stream))
+        write(text)
 
 
 def _rendered(

@@ -25,7 +25,7 @@ import dashscope_ft
 from dashscope_ft import ImportStatus, JobStatus
 from dashscope_ft.cli import main
 from dashscope_ft.cli.questions import ask
-from dashscope_ft.cli.rules import What, known_statuses, life_of
+from dashscope_ft.cli.rules import What, known_statuses, statuses_in_order
 from dashscope_ft.cli.steps import steps
 from dashscope_ft.cli.terminal import prepare_streams
 from dashscope_ft.emulator import Emulator, Fault, Pace
@@ -164,7 +164,7 @@ def test_every_status_is_known(noun: str, words: type) -> None:
 
     assert all_words
     assert all_words <= known_statuses(What(noun))
-    assert all_words == set(life_of(What(noun)))
+    assert all_words == set(statuses_in_order(What(noun)))
 
 
 @pytest.mark.parametrize("noun", ["jobs", "imports"])
@@ -174,7 +174,7 @@ def test_the_statuses_in_the_help(run: Run, noun: str) -> None:
     """
     helped = run(noun, "list", "--help")
 
-    assert ", ".join(life_of(What(noun))) == LIVES[noun]
+    assert ", ".join(statuses_in_order(What(noun))) == LIVES[noun]
     assert f" Known: {LIVES[noun]}." in " ".join(helped.stdout.split())
 
 
