@@ -26,7 +26,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import wraps
 from inspect import iscoroutinefunction, signature
 from itertools import chain
@@ -75,14 +75,23 @@ def blocking(
 @overload
 def blocking(
     operation: Callable[Concatenate[A, P], AsyncIterator[T]],
+    *,
+    in_batches: Callable[Concatenate[A, P], AsyncGenerator[list[T], None]] | None = None,
 ) -> Callable[Concatenate[BlockingWrapper[A], P], Generator[T, None, None]]: ...
 @overload
 def blocking(
     operation: Callable[Concatenate[A, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[BlockingWrapper[A], P], T]: ...
-def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
+def blocking(
+    operation: Callable[..., Any], *, in_batches: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
     """
     Turn an operation into one that blocks, with the same parameters and docstring.
+
+    Args:
+        operation: The operation.
+        in_batches: The same one giving many items at a time, so that not each of them has to cross
+            from the loop's thread to the caller's.
     """
     waits = iscoroutinefunction(operation)
 
@@ -93,6 +102,9 @@ def blocking(operation: Callable[..., Any]) -> Callable[..., Any]:
         if waits:
             # The loop makes the coroutine: an interrupt here cannot leave one behind unawaited.
             return self._portal.call(operation, self._inner, *args, **kwargs)
+        if in_batches is not None:
+            batches = in_batches(self._inner, *args, **kwargs)
+            return _each(self._portal.iterate(batches))
         return _wrapped(self._portal, operation(self._inner, *args, **kwargs))
 
     blocked.__name__, blocked.__qualname__ = operation.__name__, f"Sync{operation.__qualname__}"
@@ -132,6 +144,12 @@ def _wrapped(
     if isinstance(answer, AsyncOutcomes):
         return Outcomes(portal, answer)
     return portal.iterate(answer)
+
+
+def _each(batches: Generator[list[T], None, None]) -> Generator[T, None, None]:
+    with closing(batches):
+        for batch in batches:
+            yield from batch
 
 
 def _unwrapped(value: object) -> object:
@@ -249,7 +267,7 @@ class SyncFineTunes(BlockingWrapper[FineTunes]):
     reconcile_create = blocking(FineTunes.reconcile_create)
     wait = blocking(FineTunes.wait)
     wait_many = blocking(FineTunes.wait_many)
-    logs = blocking(FineTunes.logs)
+    logs = blocking(FineTunes.logs, in_batches=FineTunes._logs_in_batches)
     training_log = blocking(FineTunes.training_log)
     watch = blocking(FineTunes.watch)
     checkpoints = blocking(FineTunes.checkpoints)

@@ -12,7 +12,7 @@ import orjson
 from attrs import define, frozen
 
 from .envelope import Reply, malformed, read_count
-from .errors import MalformedResponse, NotFound, StateConflict
+from .errors import DashScopeError, MalformedResponse, NotFound, StateConflict
 from .models import FineTuneJob, JobStatus
 from .training_log import TrainingLog
 from .waiting import Poll
@@ -149,9 +149,26 @@ class Tail:
         self.short.path = "output.logs"
 
 
+class Look(NamedTuple):
+    """
+    A look at a job that is being followed.
+    """
+
+    job: FineTuneJob
+    """The job as it was at this look."""
+
+    lines: list[str]
+    """The lines of its log that are new since the last look."""
+
+
 async def follow(
-    what: str, get: Callable[[], Awaitable[FineTuneJob]], tail: Tail, poll: Poll
-) -> AsyncGenerator[Progress, None]:
+    what: str,
+    get: Callable[[], Awaitable[FineTuneJob]],
+    tail: Tail,
+    poll: Poll,
+    *,
+    gathers: bool = False,
+) -> AsyncGenerator[Look, None]:
     """
     Look at a job and its log until the job has ended and the log was read to its end.
 
@@ -160,28 +177,28 @@ async def follow(
         get: Gets the job.
         tail: Its log.
         poll: How often to look, and until when.
+        gathers: Whether a look that finds many lines yields as many at once as were read before,
+            rather than those of one request.
 
     Yields:
-        A progress for each look, or several if a look finds many lines.
+        Each look, or several times the same one if it finds many lines.
 
     Raises:
         DeadlineExceeded: The job has not ended in time, or its log was not read to its end.
         MalformedResponse: It has, and its log ended before its own total, look after look.
     """
-    log = TrainingLog()
     last_status, short, looks_in_vain = None, None, 0
     while poll.seconds_left > 0:
         with poll.tolerating_failures():
             job = await get()
             last_status = job.status or last_status
             has_new_lines = False
-            async with aclosing(_new_lines(tail)) as pages:
-                async for lines in pages:
-                    log = log.extended(lines)
+            async with aclosing(_new_lines(tail, gathers=gathers)) as batches:
+                async for lines in batches:
                     has_new_lines = True
-                    yield Progress(job=job, lines=tuple(lines), log=log)
+                    yield Look(job, lines)
             if not has_new_lines:
-                yield Progress(job=job, lines=(), log=log)
+                yield Look(job, [])
             if job.is_finished:
                 # The log was read after the job was seen to have ended: nothing follows.
                 if not tail.short:
@@ -199,14 +216,40 @@ async def follow(
     raise late
 
 
-async def _new_lines(tail: Tail) -> AsyncGenerator[list[str], None]:
+async def watch(looks: AsyncGenerator[Look, None]) -> AsyncGenerator[Progress, None]:
+    """
+    Yield the progress at each look; the looks should gather lines.
+    """
+    log = TrainingLog()
+    async with aclosing(looks):
+        async for job, lines in looks:
+            # This copies the whole log: for each request of a long one, that would be too much.
+            log = log.extended(lines)
+            yield Progress(job=job, lines=tuple(lines), log=log)
+
+
+async def _new_lines(tail: Tail, *, gathers: bool) -> AsyncGenerator[list[str], None]:
     """
     Yield the lines that are new. A refusal before the first line means that there is no log yet.
     """
+    lines: list[str] = []
     try:
         async with aclosing(tail.more()) as pages:
-            async for lines in pages:
-                yield lines
-    except (NotFound, StateConflict) as refusal:
-        if tail.offset or (isinstance(refusal, NotFound) and not refusal.is_from_service):
+            async for page in pages:
+                lines += page
+                if not gathers or 2 * len(lines) >= tail.offset:
+                    yield lines
+                    lines = []
+    except DashScopeError as error:
+        if lines:
+            yield lines
+        if tail.offset or not _means_no_log(error):
             raise
+        return
+    if lines:
+        yield lines
+
+
+def _means_no_log(error: DashScopeError) -> bool:
+    is_missing = isinstance(error, NotFound) and error.is_from_service
+    return is_missing or isinstance(error, StateConflict)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from dashscope_ft import (
     TrainingLog,
 )
 from dashscope_ft.emulator import Emulator, Fault
+from dashscope_ft.loop_thread import LoopThread, Stream
 
 from .life import Life, living
 from .scripted import Answer, Received, Script, job, scripted
@@ -227,6 +230,29 @@ def test_a_log_in_code_that_blocks() -> None:
         assert [p.job.status for p in client.fine_tunes.watch(job_id)] == ["SUCCEEDED"] * 3
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_log_in_code_that_blocks_comes_in_batches(
+    follow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Lines go from the loop's thread to the caller's by the thousand, not one by one.
+    """
+    with Emulator() as emulator, Client(base_url=emulator.url, api_key=emulator.key()) as client:
+        [job_id] = emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+        emulator.account().set_log(job_id, numbered(2500))
+        steps: list[Stream[object]] = []
+        step = Stream[object].step
+
+        def noted(stream: Stream[object], thread: LoopThread) -> Coroutine[Any, Any, object]:
+            steps.append(stream)
+            return step(stream, thread)
+
+        monkeypatch.setattr(Stream, "step", noted)
+
+        assert list(client.fine_tunes.logs(job_id, follow=follow)) == numbered(2500)
+        assert len(steps) == 4  # three batches, and the end
+
+
 def page(lines: object, total: object) -> Answer:
     return Answer({"request_id": "r", "output": {"logs": lines, "total": total}})
 
@@ -420,6 +446,39 @@ async def test_watching_a_job_of_unknown_length(epochs: object) -> None:
 
     assert set(fractions[:-1]) == {None}
     assert fractions[-1] == 1.0
+
+
+async def test_watching_a_long_log() -> None:
+    """
+    A log that is long already comes in ever larger parts, since each progress holds all of it; a
+    failure within a part loses none of its lines.
+    """
+    pages = [page(numbered(1000, start), 40_000) for start in range(0, 40_000, 1000)]
+    acts = [
+        *pages[:6],
+        Answer({"code": "Busy", "message": ""}, status=503),
+        *pages[6:],
+        page([], 40_000),
+    ]
+    async with scripted(growing(job("SUCCEEDED"), *acts)) as server:
+        client = server.client(max_attempts=1)
+        seen = [each async for each in client.fine_tunes.watch("ft-1")]
+
+    assert len(seen) <= 10
+    assert [line for each in seen for line in each.lines] == numbered(40_000)
+    assert [len(each.log.lines) for each in seen][-1] == 40_000
+
+
+async def test_following_keeps_no_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever follows a log wants its lines one by one: they are neither kept nor read for figures.
+    """
+    async with living() as life:
+        [job_id] = life.emulator.seed(jobs=1, statuses=["SUCCEEDED"])
+        life.account.set_log(job_id, numbered(2500))
+        monkeypatch.delattr(TrainingLog, "extended")
+
+        assert await read(life, job_id, follow=True) == numbered(2500)
 
 
 async def test_leaving_a_log_early() -> None:

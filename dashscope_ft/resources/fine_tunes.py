@@ -14,6 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import aclosing
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -371,10 +372,11 @@ class FineTunes:
 
         Wire: `GET /fine-tunes/{job_id}/logs`, and `GET /fine-tunes/{job_id}` when following.
         """
-        job_id = self._jobs.id_of(job)
-        if not follow:
-            return self._logs.lines(job_id)
-        return self._logs.new_lines(job_id, self._jobs.poll(poll_interval, deadline))
+        return _each_line(
+            self._logs_in_batches(
+                job, follow=follow, poll_interval=poll_interval, deadline=deadline
+            )
+        )
 
     async def training_log(self, job: str | FineTuneJob) -> TrainingLog:
         """
@@ -608,6 +610,22 @@ class FineTunes:
             on_outcome=on_outcome,
         )
 
+    def _logs_in_batches(
+        self,
+        job: str | FineTuneJob,
+        *,
+        follow: bool = False,
+        poll_interval: float = 15.0,
+        deadline: float = 86_400.0,
+    ) -> AsyncGenerator[builtins.list[str], None]:
+        """
+        Read a job's log as `logs` does, the lines of one request at a time.
+        """
+        job_id = self._jobs.id_of(job)
+        if not follow:
+            return self._logs.lines(job_id)
+        return self._logs.new_lines(job_id, self._jobs.poll(poll_interval, deadline))
+
     @property
     def _logs(self) -> Logs:
         from .logs import Logs
@@ -626,3 +644,12 @@ def _is_of(job: FineTuneJob, model: str | None) -> bool:
         return True
     named = {job.model, job.base_model}
     return model in named or named == {None}
+
+
+async def _each_line(
+    batches: AsyncGenerator[builtins.list[str], None],
+) -> AsyncGenerator[str, None]:
+    async with aclosing(batches):
+        async for lines in batches:
+            for line in lines:
+                yield line

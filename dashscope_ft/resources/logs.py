@@ -12,7 +12,7 @@ from attrs import frozen
 from ..calls import Call, Request
 from ..models import FineTuneJob
 from ..retry import Operation
-from ..tail import MOST_LINES, LogPage, Progress, Tail, follow, read_log_page
+from ..tail import MOST_LINES, LogPage, Look, Progress, Tail, follow, read_log_page, watch
 from ..training_log import TrainingLog
 from ..waiting import Poll
 from .jobs import Jobs
@@ -27,43 +27,43 @@ class Logs:
     jobs: Jobs[FineTuneJob]
     """The jobs."""
 
-    async def lines(self, job_id: str) -> AsyncGenerator[str, None]:
+    def lines(self, job_id: str) -> AsyncGenerator[list[str], None]:
         """
-        Yield the lines that a log has now.
+        Yield the lines that a log has now, those of one request at a time.
         """
-        tail = Tail(lambda offset: _page(self.jobs, job_id, offset))
-        async with aclosing(tail.rest()) as batches:
-            async for lines in batches:
-                for line in lines:
-                    yield line
+        return Tail(lambda offset: _page(self.jobs, job_id, offset)).rest()
 
     async def read(self, job_id: str) -> TrainingLog:
         """
         Return a log as it is now.
         """
-        return TrainingLog.read([line async for line in self.lines(job_id)])
+        log = [line async for lines in self.lines(job_id) for line in lines]
+        return TrainingLog.read(log)
 
-    async def new_lines(self, job_id: str, poll: Poll) -> AsyncGenerator[str, None]:
+    async def new_lines(self, job_id: str, poll: Poll) -> AsyncGenerator[list[str], None]:
         """
-        Yield a log's lines until the job has ended.
+        Yield a log's lines until the job has ended, those of one request at a time.
         """
-        async with aclosing(self.watch(job_id, poll)) as watch:
-            async for progress in watch:
-                for line in progress.lines:
-                    yield line
+        async with aclosing(self._follow(job_id, poll)) as looks:
+            async for look in looks:
+                yield look.lines
 
     def watch(self, job_id: str, poll: Poll) -> AsyncGenerator[Progress, None]:
         """
         Watch a job and its log to their end.
         """
+        return watch(self._follow(job_id, poll, gathers=True))
 
+    def _follow(
+        self, job_id: str, poll: Poll, *, gathers: bool = False
+    ) -> AsyncGenerator[Look, None]:
         async def get() -> FineTuneJob:
             return await self.jobs.within(poll.seconds_left).get(job_id, patient=True)
 
         async def read(offset: int) -> LogPage:
             return await _page(self.jobs.within(poll.seconds_left), job_id, offset)
 
-        return follow(job_id, get, Tail(read), poll)
+        return follow(job_id, get, Tail(read), poll, gathers=gathers)
 
 
 async def _page(jobs: Jobs[FineTuneJob], job_id: str, offset: int) -> LogPage:
