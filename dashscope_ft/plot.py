@@ -4,10 +4,13 @@ Pictures of training: the extra `plot`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
 from io import BytesIO
+from itertools import accumulate
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +184,8 @@ def _places(series: MetricSeries, main: MetricSeries, *, by_epoch: bool) -> Sequ
         return [epoch or 0.0 for epoch in series.epochs]
     if series is main:
         return range(1, len(series) + 1)
-    return [sum(line < place for line in main.lines) for place in series.lines]
+    lines = sorted(main.lines)
+    return [bisect_left(lines, place) for place in series.lines]
 
 
 def _rises(epochs: Sequence[float | None]) -> bool:
@@ -196,9 +200,14 @@ def _averages(values: Sequence[float]) -> list[float]:
     value that is not finite.
     """
     reach = max(1, len(values) // 40)
+    finite = [isfinite(value) for value in values]
+    counts = [*accumulate(finite, initial=0)]
+    # As fractions, since they are exact: one enormous value would leave nothing of later ones.
+    exact = (Fraction(value) if isfinite(value) else Fraction() for value in values)
+    sums = [*accumulate(exact, initial=Fraction())]
     averages = []
-    for index, value in enumerate(values):
-        near = values[max(0, index - reach) : index + reach + 1]
-        finite = [each for each in near if isfinite(each)]
-        averages.append(sum(finite) / len(finite) if isfinite(value) else nan)
+    for index, is_finite in enumerate(finite):
+        begin, end = max(0, index - reach), min(index + reach + 1, len(values))
+        near = sums[end] - sums[begin]
+        averages.append(float(near / (counts[end] - counts[begin])) if is_finite else nan)
     return averages

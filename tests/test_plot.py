@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import sys
 from io import BytesIO
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dashscope_ft import ConfigurationError, InvalidArgument, TrainingLog
+from dashscope_ft import ConfigurationError, InvalidArgument, TrainingLog, plot
 from dashscope_ft.plot import _COLOURS, _INK, draw_figures
 
 LOG = [f"{{'loss': {3 - n / 50}, 'epoch': {n / 50}}}" for n in range(100)]
@@ -85,6 +86,45 @@ def test_averages_are_called_so() -> None:
     assert label == "loss  (moving average; pale: as logged)"
     assert [len(line) for line in lines] == [100, 100, 10, 10]
     assert lines[2] == list(short.loss.values) != lines[3]
+
+
+def test_a_long_log_is_drawn_in_proportion_to_its_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    The work on a value does not grow with the number of values, and one that is enormous changes
+    only the averages near it.
+    """
+    pytest.importorskip("matplotlib")
+    looks = 0
+
+    def counted(value: float) -> bool:
+        nonlocal looks
+        looks += 1
+        return isfinite(value)
+
+    monkeypatch.setattr(plot, "isfinite", counted)
+    values = [1e300] + [2.0] * 3998 + [float("nan")]
+
+    _, lines = drawn("loss", TrainingLog.read(f"{{'loss': {value}}}" for value in values))
+
+    averages = lines[1]
+    assert looks <= 10 * len(values)
+    assert averages[0] == pytest.approx(1e300 / 101)
+    assert averages[101:-1] == [2.0] * 3898
+    assert isnan(averages[-1])
+
+
+def test_where_validation_without_epochs_stands() -> None:
+    """
+    Without epochs, a value of the validation stands behind the records that were logged before it.
+    """
+    pytest.importorskip("matplotlib")
+    log = TrainingLog.read(["{'loss': 3}", "{'loss': 2}", "{'eval_loss': 2}", "{'loss': 1}"])
+
+    [axes] = draw_figures({"ft-1": log}).axes
+
+    assert list(axes.lines[1].get_xdata()) == [2]  # type: ignore[arg-type]
 
 
 def test_what_is_logged_is_drawn() -> None:
