@@ -47,11 +47,11 @@ class Creation:
         Return whether a job may be the one: its creation time is near, and no known field differs.
         """
         created = job.create_time if isinstance(job, FineTuneJob) else job.gmt_create
+        if self.distance(created) > _SLACK:
+            return False
         agrees = _fine_tune_agrees if isinstance(job, FineTuneJob) else _import_agrees
         reported = job.to_dict()
-        return self.distance(created) <= _SLACK and all(
-            agrees(name, asked, reported) for name, asked in self.fields.items()
-        )
+        return all(agrees(name, asked, reported) for name, asked in self.fields.items())
 
     def distance(self, created: datetime | None) -> timedelta:
         """

@@ -364,6 +364,31 @@ async def test_a_lost_import_is_found() -> None:
     assert "weights/mine/" in str(caught.value)
 
 
+async def test_jobs_of_other_times_are_not_looked_at_closely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    In a large account, the fields of a job are compared only if its time is near.
+    """
+    async with living() as life:
+        life.emulator.seed(jobs=300)
+        life.clock.advance(3600)
+        life.emulator.inject(Fault(operation="fine_tunes.create", lose="after"))
+        with pytest.raises(OutcomeUnknown) as caught:
+            await life.job()
+        compared: list[str] = []
+        to_dict = FineTuneJob.to_dict
+
+        def noted(job: FineTuneJob) -> dict[str, Any]:
+            compared.append(job.job_id)
+            return to_dict(job)
+
+        monkeypatch.setattr(FineTuneJob, "to_dict", noted)
+        [found] = await life.client.fine_tunes.reconcile_create(caught.value)
+
+    assert compared == [found.job_id]
+
+
 async def test_equal_jobs_are_all_candidates() -> None:
     """
     Two equal jobs of the same minutes are both named, the nearer first: nobody guesses.

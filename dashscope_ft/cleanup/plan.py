@@ -123,7 +123,7 @@ class Plan:
         """
         The SHA-256 of the content, in hex: plans with the same content have the same digest.
         """
-        return sha256(orjson.dumps(self._content(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return _digest(self._content())
 
     def summary(self, *, jobs: int = 20) -> str:
         """
@@ -141,7 +141,8 @@ class Plan:
         """
         Return the plan as plain JSON values, digest included.
         """
-        return {**self._content(), "digest": self.digest}
+        content = self._content()
+        return {**content, "digest": _digest(content)}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
@@ -273,6 +274,10 @@ def _entries(jobs: Iterable[Facts]) -> tuple[PlanEntry, ...]:
     first = datetime.min.replace(tzinfo=UTC)
     entries = [PlanEntry.of(job) for job in jobs]
     return tuple(sorted(entries, key=lambda entry: (entry.create_time or first, entry.job_id)))
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _to_dict(value: PlanEntry | Group) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -332,11 +333,20 @@ _NOT_TOLD: Final = {
 
 
 def _any_matches(patterns: tuple[str, ...], texts: tuple[str | None, ...]) -> bool:
+    exact, wild = _divided(patterns)
     return any(
-        text is not None and (text == pattern or fnmatchcase(text, pattern))
+        text is not None and (text in exact or any(fnmatchcase(text, each) for each in wild))
         for text in texts
-        for pattern in patterns
     )
+
+
+@lru_cache(maxsize=16)
+def _divided(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """
+    Return patterns as the texts that they match as they stand, and those that match others, too:
+    hundreds of ids to protect are then no more work than one.
+    """
+    return frozenset(patterns), tuple(each for each in patterns if {*each} & {*"*?["})
 
 
 def _why_unmatched(

@@ -144,9 +144,9 @@ def _what_stays(plan: Plan, width: int | None, *, brief: bool) -> Iterator[Text]
 def _first_entries(plan: Plan, width: int | None, naming_all: str) -> Iterator[Text]:
     more = len(plan.entries) - _MAX_ENTRIES
     yield _heading(f"THE JOBS THAT GO{', the oldest' if more > 0 else ''}")
+    shown = evolve(plan, entries=plan.entries[:_MAX_ENTRIES], stays=())
     rows = [
-        {**entry, "status": entry["status"] or "(none)"}
-        for entry in plan.to_dict()["entries"][:_MAX_ENTRIES]
+        {**entry, "status": entry["status"] or "(none)"} for entry in shown.to_dict()["entries"]
     ]
     yield from noted_table(_ENTRIES, rows, width=width)
     if more > 0:

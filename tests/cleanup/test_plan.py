@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 
 from dashscope_ft.cleanup import Plan, PlanEntry, Selection, make_plan
 from dashscope_ft.cleanup.guards import check_guards, check_place
@@ -586,3 +586,22 @@ async def test_a_summary_of_so_many_jobs_that_cannot_be(jobs: Any) -> None:
 
     with pytest.raises(InvalidArgument, match="jobs"):
         plan.summary(jobs=jobs)
+
+
+async def test_saving_writes_out_each_job_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The digest is taken of what is saved, and not of a copy made for it alone.
+    """
+    plan = await planned(50)
+    written: list[object] = []
+
+    def noted(value: Any) -> dict[str, Any]:
+        written.append(value)
+        return asdict(value)
+
+    monkeypatch.setattr("dashscope_ft.cleanup.plan.asdict", noted)
+    plan.save(tmp_path / "plan.json")
+
+    assert len(written) == len(plan.entries) + len(plan.stays)

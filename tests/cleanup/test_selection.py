@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -612,3 +613,24 @@ def test_an_age_that_is_none(bound: str, age: dict[str, Any]) -> None:
 
     with pytest.raises((TypeError, ValueError)):
         Selection.from_dict(values)
+
+
+def test_many_ids_to_protect_are_no_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    However many ids and names are protected, only true patterns are tried on every job.
+    """
+    tried: list[str] = []
+
+    def noted(text: str, pattern: str) -> bool:
+        tried.append(pattern)
+        return fnmatchcase(text, pattern)
+
+    monkeypatch.setattr("dashscope_ft.cleanup.selection.fnmatchcase", noted)
+    protect = [*(f"ft-{n}" for n in range(0, 200, 2)), "ft-19?", "[ft]"]
+    names = {"ft-1": "[ft]", "ft-3": "f"}
+    jobs = [job(f"ft-{n}", job_name=names.get(f"ft-{n}", "some")) for n in range(200)]
+
+    going = selected(Selection(protect=protect), jobs)
+
+    assert going == {f"ft-{n}" for n in range(5, 190, 2)}
+    assert set(tried) == {"ft-19?", "[ft]"}

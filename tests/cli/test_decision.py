@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unicodedata import category
 
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -68,6 +69,24 @@ MIXED = [
     job(5_000, "THAWING", "qwen3-8b", 1),
     job(5_001, "FAILED", None, None),
 ]
+
+
+def test_only_the_jobs_shown_are_made_into_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    However long a plan, its jobs are gone through for the digest only.
+    """
+    plan = plan_of(MIXED)
+    written: list[object] = []
+
+    def noted(value: Any) -> dict[str, Any]:
+        written.append(value)
+        return asdict(value)
+
+    monkeypatch.setattr("dashscope_ft.cleanup.plan.asdict", noted)
+    lines = shown(plan, 80)
+
+    assert sum(entry.job_id in "".join(lines) for entry in plan.entries) == 5
+    assert len(written) <= len(plan.entries) + len(plan.stays) + 10
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, None])
