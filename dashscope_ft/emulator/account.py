@@ -156,9 +156,10 @@ class Account:
         """
 
         def matches(job: Mapping[str, Any]) -> bool:
-            return model in (None, job.get("model"), job.get("base_model"))
+            return model in (job.get("model"), job.get("base_model"))
 
-        return self._page("fine_tunes", "jobs", page_no, page_size, caller, matches)
+        wanted = None if model is None else matches
+        return self._page("fine_tunes", "jobs", page_no, page_size, caller, wanted)
 
     @_up_to_date
     def get_job(self, job_id: str, *, caller: Caller = DEFAULT_CALLER) -> dict[str, Any]:
@@ -275,7 +276,8 @@ class Account:
         def matches(job: Mapping[str, Any]) -> bool:
             return status in (None, job["status"]) and model_name in (None, job["model_name"])
 
-        return self._page("imports", "list", page_no, page_size, caller, matches)
+        wanted = None if status is None and model_name is None else matches
+        return self._page("imports", "list", page_no, page_size, caller, wanted)
 
     @_up_to_date
     def get_import(self, job_id: str, *, caller: Caller = DEFAULT_CALLER) -> dict[str, Any]:
@@ -391,7 +393,7 @@ class Account:
         page_no: int,
         page_size: int,
         caller: Caller,
-        matches: Callable[[Mapping[str, Any]], bool],
+        wanted: Callable[[Mapping[str, Any]], bool] | None,
     ) -> dict[str, Any]:
         """
         Return a page of the jobs that a caller sees and that match, in a field named `rows`.
@@ -400,11 +402,9 @@ class Account:
         refusals.check_range("page_no", page_no, 1, None)
         refusals.check_range("page_size", page_size, 1, rules.max_page_size)
         size = min(page_size, rules.page_size_cap or page_size)
-        found = [
-            record
-            for record in self._store.records(noun)
-            if record.workspace == workspace and (rules.ignores_filters or matches(record.wire))
-        ]
+        found = [record for record in self._store.records(noun) if record.workspace == workspace]
+        if wanted is not None and not rules.ignores_filters:
+            found = [record for record in found if wanted(record.wire)]
         if rules.shuffles_ties:
             found.sort(key=lambda record: (-int(record.created), self._random.random()))
         shown = [record.wire for record in found[(page_no - 1) * size : page_no * size]]
