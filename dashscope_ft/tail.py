@@ -72,7 +72,7 @@ class Progress:
 
 def read_log_page(reply: Reply) -> LogPage:
     """
-    Find the lines in an answer. What is not text is written as JSON.
+    Find the lines in an answer. What is not text is written as JSON, and a text is taken apart.
 
     Raises:
         MalformedResponse: There is no list of lines, or one of them cannot be written.
@@ -83,6 +83,8 @@ def read_log_page(reply: Reply) -> LogPage:
     lines = output.get("logs")
     if lines is None and (not output or output.keys() & {"logs", "total"}):
         lines = []
+    if isinstance(lines, str):  # the official SDK 2.0.2 reads both
+        lines = lines.removesuffix("\n").split("\n") if lines else []
     if not isinstance(lines, list):
         raise malformed("output.logs", reply, "a list")
     try:

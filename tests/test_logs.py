@@ -402,7 +402,7 @@ async def test_lines_that_are_not_text() -> None:
         lines = [line async for line in server.client().fine_tunes.logs("ft-1")]
     async with scripted(Answer({"request_id": "r", "output": {}})) as silent:
         none = [line async for line in silent.client().fine_tunes.logs("ft-1")]
-    async with scripted(page("abc", 3), Answer({"output": ["abc"]})) as odd:
+    async with scripted(page(5, 3), Answer({"output": ["abc"]})) as odd:
         with pytest.raises(MalformedResponse) as caught:
             [line async for line in odd.client().fine_tunes.logs("ft-1")]
         with pytest.raises(MalformedResponse, match="output is not a log"):
@@ -411,6 +411,26 @@ async def test_lines_that_are_not_text() -> None:
     assert lines == ["a", '{"b":1}', "null", "3"]
     assert none == []
     assert caught.value.path == "output.logs"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", []),
+        ("one", ["one"]),
+        ("one\ntwo\n", ["one", "two"]),
+        ("\none\n\n\u2028two\r\n", ["", "one", "", "\u2028two\r"]),
+    ],
+)
+async def test_a_log_in_one_text(text: str, lines: list[str]) -> None:
+    """
+    A log that comes as one text, as the official SDK reads it too, is its lines.
+    """
+    async with scripted(page(text, len(lines))) as server:
+        read = [line async for line in server.client().fine_tunes.logs("ft-1")]
+
+    assert read == lines
+    assert len(server.requests) == 1
 
 
 async def test_watching_a_job() -> None:
