@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .account import Account as Account
+    from .account import Caller as Caller
     from .books import Books as Books
     from .books import Entry as Entry
     from .clock import Clock as Clock
@@ -34,6 +35,7 @@ _MODULE = {
     "REGIONS": "emulator",
     "Account": "account",
     "Books": "books",
+    "Caller": "account",
     "Clock": "clock",
     "Emulator": "emulator",
     "Entry": "books",

@@ -305,9 +305,9 @@ class Account:
         *,
         jobs: int = 0,
         imports: int = 0,
-        statuses: Sequence[str] | None = None,
-        import_statuses: Sequence[str] | None = None,
-        models: Sequence[str] = seeding.MODELS,
+        statuses: str | Sequence[str] | None = None,
+        import_statuses: str | Sequence[str] | None = None,
+        models: str | Sequence[str] = seeding.MODELS,
         same_second: int = 0,
         workspace: str | None = None,
     ) -> list[str]:
@@ -317,15 +317,21 @@ class Account:
         Args:
             jobs: How many fine-tuning jobs.
             imports: How many import jobs.
-            statuses: Statuses to choose from at random; None for a realistic mixture.
+            statuses: A status, or several to choose from at random; None for a realistic mixture.
             import_statuses: Likewise for imports.
-            models: Models to choose from.
+            models: A model, or several to choose from.
             same_second: How many of the jobs are created in the same second.
             workspace: The workspace of the jobs; None for the account's own.
 
         Returns:
             The ids of the jobs, oldest first, then those of the imports.
+
+        Raises:
+            ValueError: A number is negative.
         """
+        for name, number in {"jobs": jobs, "imports": imports, "same_second": same_second}.items():
+            if number < 0:
+                raise ValueError(f"{name} must be at least 0, not {number}")
         random, now, workspace = self._random, self._clock.time(), workspace or self.workspace
         records = [
             self._factory.job(fields, status=status, created=created, workspace=workspace)

@@ -16,10 +16,13 @@ from .account import Account
 from .clock import Clock, RealClock
 from .faults import Fault, Faults
 from .journal import Journal
+from .routes import ROUTES
 from .rules import Pace, Rules
 from .server import Server
 
 REGIONS = ("intl", "cn")
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 # Clients cannot rely on connecting to a wildcard address.
 _LOOPBACK_FOR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -29,8 +32,9 @@ class Emulator:
     """
     An emulated Model Studio, with an account in each of two regions.
 
-    Use it as `async with`, on the running loop, or as `with`, on a thread of its own. Either way,
-    all attributes can be read and changed from any thread while it runs.
+    Use it as `async with`, on the running loop, or as `with`, on a thread of its own, which a
+    blocking client needs. Either way, all attributes can be read and changed from any thread while
+    it runs.
 
     Args:
         clock: Its clock; by default, the system's.
@@ -64,11 +68,18 @@ class Emulator:
         rules: Rules | None = None,
     ) -> None:
         self.clock = clock or RealClock()
-        self.faults = Faults()
+        self.faults = Faults(
+            {
+                "operation": ["", *(route.name for route in ROUTES)],
+                "method": _METHODS,
+                "region": REGIONS,
+            }
+        )
         self.journal = Journal()
         self._host = host
         self._wanted_port = port
         self._port = port
+        self._runs = False
         rules = evolve(rules or Rules())
         if rate is not None:
             rules.rate = rate
@@ -126,7 +137,12 @@ class Emulator:
     def account(self, region: str = "intl") -> Account:
         """
         Return the account in a region.
+
+        Raises:
+            ValueError: There is no such region here.
         """
+        if region not in self._accounts:
+            raise ValueError(f"no region {region!r} here; there are {', '.join(REGIONS)}")
         return self._accounts[region]
 
     def seed(
@@ -135,9 +151,9 @@ class Emulator:
         *,
         jobs: int = 0,
         imports: int = 0,
-        statuses: Sequence[str] | None = None,
-        import_statuses: Sequence[str] | None = None,
-        models: Sequence[str] = seeding.MODELS,
+        statuses: str | Sequence[str] | None = None,
+        import_statuses: str | Sequence[str] | None = None,
+        models: str | Sequence[str] = seeding.MODELS,
         same_second: int = 0,
         workspace: str | None = None,
     ) -> list[str]:
@@ -157,11 +173,17 @@ class Emulator:
     def inject(self, *faults: Fault) -> None:
         """
         Inject faults into future requests.
+
+        Raises:
+            ValueError: One can never affect a request, as of a misspelt operation.
         """
         self.faults.add(*faults)
 
     async def __aenter__(self) -> Self:
+        if self._runs:
+            raise RuntimeError("This emulator runs already: use it as it is.")
         self._port = await self._server.start(self._host, self._wanted_port)
+        self._runs = True
         return self
 
     async def __aexit__(
@@ -170,13 +192,15 @@ class Emulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._runs = False
         await self._server.stop()
 
     def __enter__(self) -> Self:
         from ..portal import Portal
 
-        self._portal = Portal(self)
-        self._portal.call(_do_nothing)
+        portal = Portal(self)
+        portal.call(_do_nothing)
+        self._portal = portal
         return self
 
     def __exit__(

@@ -5,7 +5,7 @@ Faults that can be injected into requests, as data.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal, cast
 
@@ -49,7 +49,7 @@ class Fault:
     """The connection ends after so many bytes of the body, or after all of it if it is shorter."""
 
     reset: bool = False
-    """Whether the connection ends by a reset, rather than a close."""
+    """Whether a connection that `lose` or `torn` ends is reset, rather than closed."""
 
     delay: float = 0.0
     """Seconds before the request takes effect; `math.inf` until the emulator ends."""
@@ -60,17 +60,30 @@ class Fault:
     drip: float | None = None
     """Seconds between the bytes of the body."""
 
-    status: int | None = None
-    """The HTTP status to send instead of the real one."""
+    status: int | None = field(
+        default=None,
+        validator=validators.optional([validators.ge(200), validators.le(599)]),
+    )
+    """The HTTP status to send instead of the real one; with 204 and 304, there is no body."""
 
     headers: Mapping[str, str] = field(factory=dict)
-    """Headers added to the answer, or replacing its own."""
+    """Headers added to the answer, or replacing its own, in any case of their names."""
 
     body: bytes | str | Mapping[str, Any] | list[Any] | None = None
     """The body to send instead of the real one; other types than text and bytes become JSON."""
 
     effect: bool | None = None
-    """Whether the request takes effect; None: unless lost before, or failed by `status`."""
+    """
+    Whether the request takes effect.
+
+    None: as `lose` says; where nothing is lost, unless `status` is a failing one.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        if self.lose not in (None, "before", "after"):
+            raise ValueError(f"lose must be 'before' or 'after', not {self.lose!r}")
+        if self.reset and self.lose is None and self.torn is None:
+            raise ValueError("reset needs lose or torn, which say when the connection ends")
 
     @property
     def takes_effect(self) -> bool:
@@ -79,7 +92,9 @@ class Fault:
         """
         if self.effect is not None:
             return self.effect
-        return self.lose != "before" and (self.status or 0) < 400
+        if self.lose is not None:
+            return self.lose == "after"
+        return (self.status or 0) < 400
 
     def matches(self, *, operation: str, method: str, path: str, region: str) -> bool:
         """
@@ -103,9 +118,13 @@ class _Pending:
 class Faults:
     """
     Pending faults, used in order; at most one affects a request.
+
+    Args:
+        possible: The values that each part of a request can have, by the name of its pattern.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, possible: Mapping[str, Collection[str]]) -> None:
+        self._possible = possible
         self._pending: list[_Pending] = []
         self._lock = threading.Lock()
 
@@ -118,7 +137,17 @@ class Faults:
     def add(self, *faults: Fault) -> None:
         """
         Add faults after those that are pending.
+
+        Raises:
+            ValueError: One has a pattern for the operation, the method or the region that nothing
+                can match.
         """
+        for fault in faults:
+            for name, values in self._possible.items():
+                pattern = getattr(fault, name)
+                if not any(fnmatchcase(value, pattern) for value in values):
+                    words = ", ".join(filter(None, values))
+                    raise ValueError(f"no {name} matches {pattern!r}; there are {words}")
         with self._lock:
             self._pending += [_Pending(fault) for fault in faults]
 

@@ -100,7 +100,8 @@ class Journal:
     """The most connections that were open at once."""
 
     _watchers: list[tuple[Callable[[Request], bool], Future[Request]]] = field(factory=list)
-    _lock: threading.Lock = field(factory=threading.Lock, repr=False)
+    # Reentrant: conditions, and what is called when a future is done, may use the journal.
+    _lock: threading.RLock = field(factory=threading.RLock, repr=False)
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -118,7 +119,8 @@ class Journal:
         """
         Return a future for the first request, past or future, that meets a condition.
 
-        Use `.result(timeout)` in blocking code, `await asyncio.wrap_future(…)` in async code.
+        Use `.result(timeout)` in blocking code, `await asyncio.wrap_future(…)` in async code. They
+        raise what the condition raises.
         """
         future: Future[Request] = Future()
         with self._lock:
@@ -166,7 +168,12 @@ class Journal:
             for condition, future in watchers:
                 if future.cancelled():
                     continue
-                if condition(request):
+                try:
+                    met = condition(request)
+                except Exception as error:  # noqa: BLE001 - it is the caller's, not the server's
+                    future.set_exception(error)
+                    continue
+                if met:
                     future.set_result(request)
                 else:
                     self._watchers.append((condition, future))

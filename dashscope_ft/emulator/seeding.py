@@ -39,8 +39,8 @@ def jobs(
     count: int,
     now: float,
     *,
-    statuses: Sequence[str] | None,
-    models: Sequence[str],
+    statuses: str | Sequence[str] | None,
+    models: str | Sequence[str],
     same_second: int,
 ) -> Iterator[Seed]:
     """
@@ -57,8 +57,8 @@ def imports(
     count: int,
     now: float,
     *,
-    statuses: Sequence[str] | None,
-    models: Sequence[str],
+    statuses: str | Sequence[str] | None,
+    models: str | Sequence[str],
 ) -> Iterator[Seed]:
     """
     Yield plausible import jobs, oldest first; the arguments are those of `Account.seed`.
@@ -68,23 +68,23 @@ def imports(
         yield Seed(_import_fields(random, status, models), status, created)
 
 
-def _statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[str]:
+def _statuses(random: Random, count: int, chosen: str | Sequence[str] | None) -> list[str]:
     """
     Return a status for each job, oldest first: by default, the newest tenth is unfinished.
     """
     if chosen is not None:
-        return [random.choice(chosen) for _ in range(count)]
+        return [_choice(random, chosen) for _ in range(count)]
     unfinished = count // 10
     finished = [random.choice(_FINISHED) for _ in range(count - unfinished)]
     return finished + [random.choice(_UNFINISHED) for _ in range(unfinished)]
 
 
-def _import_statuses(random: Random, count: int, chosen: Sequence[str] | None) -> list[str]:
+def _import_statuses(random: Random, count: int, chosen: str | Sequence[str] | None) -> list[str]:
     """
     Return a status for each import, oldest first: by default, the newest is running.
     """
     if chosen is not None:
-        return [random.choice(chosen) for _ in range(count)]
+        return [_choice(random, chosen) for _ in range(count)]
     finished = [random.choice(_FINISHED_IMPORTS) for _ in range(count)]
     return [*finished[:-1], ImportStatus.RUNNING] if count > 1 else finished
 
@@ -106,11 +106,11 @@ def _times(random: Random, count: int, now: float, same_second: int = 0) -> list
     return newest_first[::-1]
 
 
-def _job_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, Any]:
+def _job_fields(random: Random, status: str, models: str | Sequence[str]) -> dict[str, Any]:
     """
     Return the fields of a plausible fine-tuning job, including its result.
     """
-    model, user = random.choice(models), random.choice(_USERS)
+    model, user = _choice(random, models), random.choice(_USERS)
     fields: dict[str, Any] = {
         "model": model,
         "training_file_ids": [uuid_text(random)],
@@ -136,11 +136,11 @@ def _job_fields(random: Random, status: str, models: Sequence[str]) -> dict[str,
     return fields
 
 
-def _import_fields(random: Random, status: str, models: Sequence[str]) -> dict[str, Any]:
+def _import_fields(random: Random, status: str, models: str | Sequence[str]) -> dict[str, Any]:
     """
     Return the fields of a plausible import job, including its error.
     """
-    model = random.choice(models)
+    model = _choice(random, models)
     fields: dict[str, Any] = {
         "model_name": model,
         "display_name": f"Weights of team {random.randint(1, 9)}",
@@ -151,3 +151,7 @@ def _import_fields(random: Random, status: str, models: Sequence[str]) -> dict[s
     if status == ImportStatus.FAILED:
         fields["error_code"] = "The weights' configuration could not be read."
     return fields
+
+
+def _choice(random: Random, words: str | Sequence[str]) -> str:
+    return random.choice((words,) if isinstance(words, str) else words)

@@ -28,6 +28,7 @@ from .wire import uuid_text
 _HANDOVER = 3  # iterations of the loop until asyncio has reported all connections it accepted
 _BASE = "/api/v1"
 _NO_FAULT = Fault()
+_WITHOUT_BODY = (204, 304)
 
 
 class Server:
@@ -283,7 +284,10 @@ def _altered(answer: Answer, fault: Fault, request_id: str) -> Answer:
         altered = _refused(refusal, request_id) if refusal else bare
     else:
         altered = Answer(status, answer.body, answer.headers)
-    return evolve(altered, headers=altered.headers | dict(fault.headers))
+    if status in _WITHOUT_BODY:
+        altered = evolve(altered, body=b"")
+    added = {name.lower(): value for name, value in fault.headers.items()}
+    return evolve(altered, headers=altered.headers | added)
 
 
 def _cut(writer: asyncio.StreamWriter, *, reset: bool) -> None:

@@ -89,6 +89,38 @@ async def test_the_fixture_in_an_async_test(model_studio: Emulator) -> None:
     assert total(model_studio) == 2
 
 
+def test_a_fixture_that_is_entered(model_studio: Emulator) -> None:
+    """
+    An emulator that runs cannot be entered once more; it says so, and runs on.
+    """
+    with pytest.raises(RuntimeError, match="runs already"), model_studio:
+        pass
+
+    assert total(model_studio) == 0
+
+
+def test_an_emulator_that_is_run_again() -> None:
+    """
+    After its end it can be entered again, and has its jobs still.
+    """
+    emulator = Emulator()
+    emulator.seed(jobs=2)
+
+    for _ in range(2):
+        with emulator:
+            assert total(emulator) == 2
+
+
+@pytest.mark.parametrize("region", ["hk", "ap-southeast-1"])
+def test_a_region_that_is_not_emulated(model_studio: Emulator, region: str) -> None:
+    """
+    A region without an account is refused with those that have one.
+    """
+    for ask in (model_studio.account, model_studio.key, model_studio.base_url, model_studio.seed):
+        with pytest.raises(ValueError, match=f"no region '{region}' here; there are intl, cn"):
+            ask(region)
+
+
 def test_the_names_that_are_offered() -> None:
     """
     `dir` and completion show every public name, whether it was used before or not.

@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import http.client
 import math
+import re
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -276,3 +278,110 @@ def test_a_connection_that_ends_behind_an_answer(studio: Studio) -> None:
     assert connection.sock is not None
     assert connection.sock.recv(1) == b""
     connection.close()
+
+
+def test_headers_in_another_case(studio: Studio) -> None:
+    """
+    A header replaces the answer's own, however its name is written: none is sent twice.
+    """
+    headers = {"Content-Type": "text/html", "X-Request-ID": "mine", "Content-Length": "2"}
+    studio.emulator.inject(Fault(body="{}", headers=headers))
+    base = urlsplit(studio.emulator.url)
+
+    connection = http.client.HTTPConnection(base.netloc, timeout=10)
+    connection.request("GET", f"{base.path}/fine-tunes")
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+
+    assert sorted(answer.getheaders()) == [
+        ("content-length", "2"),
+        ("content-type", "text/html"),
+        ("x-request-id", "mine"),
+    ]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_that_has_no_body(studio: Studio, status: int) -> None:
+    """
+    Nothing follows its headers but the next answer on the connection.
+    """
+    studio.emulator.inject(Fault(status=status))
+    base = urlsplit(studio.emulator.url)
+    with socket.create_connection((base.hostname, base.port), timeout=10) as connection:
+        for more in ("", "Connection: close\r\n"):
+            connection.sendall(f"GET {base.path}/fine-tunes HTTP/1.1\r\n{more}\r\n".encode())
+        with connection.makefile("rb") as answers:
+            first, second, _ = answers.read().split(b"\r\n\r\n")
+
+    assert first.startswith(f"HTTP/1.1 {status} ".encode())
+    assert second.startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_failure_lost_after_the_work(studio: Studio) -> None:
+    """
+    Where the answer is lost after the work, its status does not undo the work.
+    """
+    job_id = one_job(studio)
+    studio.emulator.inject(Fault(lose="after", status=503))
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        studio.call("DELETE", f"/fine-tunes/{job_id}")
+
+    assert studio.emulator.account().books.deleted == [job_id]
+
+
+def test_a_reset_without_an_end() -> None:
+    """
+    A reset that does not say when the connection ends is refused at once, as it would do nothing.
+    """
+    with pytest.raises(ValueError, match="reset needs lose or torn"):
+        Fault(reset=True)
+
+
+@pytest.mark.parametrize("lose", ["afterwards", ""])
+def test_an_answer_lost_at_no_time(lose: Any) -> None:
+    """
+    An answer is lost before or after the work; another word is refused at once.
+    """
+    with pytest.raises(ValueError, match=f"'before' or 'after', not '{lose}'"):
+        Fault(lose=lose)
+
+
+@pytest.mark.parametrize("status", [42, 100, 600])
+def test_a_status_that_ends_no_answer(status: int) -> None:
+    """
+    A status that no final answer can have is refused at once.
+    """
+    with pytest.raises(ValueError, match="status"):
+        Fault(status=status)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(operation="fine_tune.delete"), "no operation matches 'fine_tune.delete'"),
+        (Fault(operation="*.remove"), "there are fine_tunes.create, "),
+        (Fault(method="delete"), "no method matches 'delete'"),
+        (Fault(region="ap-southeast-1"), "no region matches 'ap-southeast-1'; there are intl, cn"),
+    ],
+)
+def test_a_fault_that_nothing_matches(studio: Studio, fault: Fault, words: str) -> None:
+    """
+    A fault for an operation, a method or a region that does not exist is refused with those that
+    do, and so are the faults given with it.
+    """
+    with pytest.raises(ValueError, match=re.escape(words)):
+        studio.emulator.inject(Fault(status=500), fault)
+
+    assert not list(studio.emulator.faults)
+
+
+def test_a_fault_on_paths_that_do_not_exist(studio: Studio) -> None:
+    """
+    They have no operation, and a fault can be for those alone.
+    """
+    studio.emulator.inject(Fault(operation="", status=502))
+
+    assert studio.call("GET", "/fine-tunes").status == 200
+    assert studio.call("GET", "/deployments").status == 502

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from dashscope_ft.emulator import Emulator, ManualClock, Refusal
+from dashscope_ft.emulator import Caller, Emulator, ManualClock, Refusal
 
 from .conftest import Studio
 
@@ -652,6 +652,51 @@ def test_a_test_that_acts_as_somebody_else(studio: Studio) -> None:
     assert caught.value.code == "UnsupportedOperation"
     account.set_status(job_id, "SUCCEEDED")
     account.delete_job(job_id)
+    assert account.books.deleted == [job_id]
+
+
+def test_a_seed_of_one_word(studio: Studio) -> None:
+    """
+    A status or a model given as a word is that word, and not its letters.
+    """
+    studio.emulator.seed(
+        jobs=3, imports=2, statuses="FAILED", import_statuses="RUNNING", models="qwen3-14b"
+    )
+
+    account = studio.emulator.account()
+    jobs, imports = account.jobs.values(), account.imports.values()
+    assert {(job["status"], job["model"]) for job in jobs} == {("FAILED", "qwen3-14b")}
+    assert {job["status"] for job in imports} == {"RUNNING"}
+    assert all(job["model_name"].startswith("qwen3-14b-offline-") for job in imports)
+
+
+@pytest.mark.parametrize("name", ["jobs", "imports", "same_second"])
+def test_a_seed_of_less_than_nothing(studio: Studio, name: str) -> None:
+    """
+    A negative number is refused, and nothing is added.
+    """
+    numbers = {"jobs": 2, "imports": 2, "same_second": 2} | {name: -1}
+    with pytest.raises(ValueError, match=f"{name} must be at least 0, not -1"):
+        studio.emulator.seed(
+            jobs=numbers["jobs"],
+            imports=numbers["imports"],
+            same_second=numbers["same_second"],
+        )
+
+    assert not studio.emulator.account().jobs
+
+
+def test_a_test_that_acts_in_another_workspace(studio: Studio) -> None:
+    """
+    The account's own methods take the workspace that a request names in its headers.
+    """
+    account = studio.emulator.account()
+    (job_id,) = account.seed(jobs=1, statuses="FAILED", workspace="llm-other")
+
+    with pytest.raises(Refusal):
+        account.delete_job(job_id)
+    account.delete_job(job_id, caller=Caller(workspace="llm-other"))
+
     assert account.books.deleted == [job_id]
 
 

@@ -222,6 +222,32 @@ def test_a_request_that_is_waited_for_no_longer(studio: Studio) -> None:
     assert other.result(timeout=5).operation == "fine_tunes.list"
 
 
+def test_a_condition_that_fails(studio: Studio) -> None:
+    """
+    Its error reaches whoever waits, and the request is served as if nobody did.
+    """
+    mistaken = studio.emulator.journal.first(lambda request: int(request.job_id or "none") > 0)
+    other = studio.emulator.journal.first(lambda request: True)
+
+    assert studio.call("GET", "/fine-tunes").status == 200
+    assert other.result(timeout=5).operation == "fine_tunes.list"
+    assert studio.emulator.journal.in_flight == 0
+    with pytest.raises(ValueError, match="none"):
+        mistaken.result(timeout=5)
+
+
+def test_a_request_that_is_followed_by_another_wait(studio: Studio) -> None:
+    """
+    What is called when a request comes may use the journal, and holds nothing up.
+    """
+    journal, later = studio.emulator.journal, list[object]()
+    first = journal.first(lambda request: True)
+    first.add_done_callback(lambda _: later.append(journal.first(lambda request: True).result()))
+
+    assert studio.call("GET", "/fine-tunes").status == 200
+    assert later == list(journal)
+
+
 def test_a_latency_on_the_clock(studio: Studio) -> None:
     """
     A delay passes when the clock is advanced, and not before.
