@@ -166,13 +166,19 @@ class LoopThread:
             self._running.put(None)
 
     def _run(self) -> None:
-        loop = self._loop = asyncio.new_event_loop()
-        loop.set_default_executor(DaemonExecutor())
+        loop: asyncio.AbstractEventLoop | None = None
         try:
+            loop = self._loop = asyncio.new_event_loop()
+            loop.set_default_executor(DaemonExecutor())
             loop.run_until_complete(self._run_resource())
             loop.run_until_complete(_wind_up())
+        except Exception as error:
+            self._failure = error  # such as too many open files; `start` raises it
+            if self.calls:  # their callers will hear only that the client was closed
+                raise
         finally:
-            loop.close()
+            if loop:
+                loop.close()
             self.stopped = self.closing = True
             for call in list(self.calls):
                 call.wake(self)

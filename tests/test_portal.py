@@ -1196,3 +1196,35 @@ def test_a_fork_while_another_thread_starts_the_loop() -> None:
     )
 
     assert (end.stdout, end.stderr, end.returncode) == ("the child ended with 0\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("patched", "reason"),
+    [
+        ("asyncio.new_event_loop", "OSError(24, 'Too many open files')"),
+        # As under gevent, where all threads are one.
+        ("asyncio.BaseEventLoop._check_running", "RuntimeError('another loop is running')"),
+    ],
+    ids=["no file left", "no loop may run"],
+)
+def test_a_loop_that_cannot_be_had(patched: str, reason: str) -> None:
+    """
+    The call raises what stood in the way, instead of waiting; once that is gone, calls work.
+    """
+    end = run_script(
+        TOY,
+        f"""
+        from unittest.mock import patch
+        with patch({patched!r}, side_effect={reason}):
+            try:
+                portal.call(guest.echo, "a")
+            except Exception as error:
+                print(repr(error))
+        print(portal.call(guest.echo, "b"))
+        portal.close()
+        """,
+        timeout=15.0,
+    )
+
+    assert end.stdout == f"{reason}\nb\n"
+    assert end.returncode == 0
