@@ -34,13 +34,12 @@ REASONS = {
     r"cli/checkpoints\.py: if wait: → if session": "taken, but nobody is told of the way out of an "
     "`async with` on Python 3.11",
     r"cli/terminal\.py: raise error$": "type checkers need it: only what is written comes here",
-    r"cleanup/journal\.py: (return(  # opening|$)|if sys\.platform != .win32.: → )": _ELSEWHERE,
+    r"cleanup/journal\.py: return$": _ELSEWHERE,
     r"connections\.py: if not bound\.expired\(\): → ": _IN_ONE_INSTANT,
     r"connections\.py: for _ in range\(self\.limit\).* → ": "there are never more idle "
     "connections than connections",
     r"credentials\.py: if sys\.platform != .win32.: → ": _ELSEWHERE,
-    r"emulator/__main__\.py: return 0$": "what is waited for ends by Ctrl-C alone, which types "
-    "cannot say",
+    r"loop_thread\.py: if self\.calls: .* → ": "no loop breaks while it runs",
     r"loop_thread\.py: try:$": "coverage is not told of a thread that `_thread` starts",
     r"loop_thread\.py: (self\.wake\(loop_thread\)$|if not self\.submit\(call, callback\): → "
     r"|if not self\.closing:  # else|return$)": _IN_A_STORM,

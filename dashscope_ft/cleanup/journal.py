@@ -8,6 +8,7 @@ is done, so that only the last one can be torn; a torn line counts as never writ
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections import defaultdict
@@ -24,6 +25,8 @@ from ..errors import DashScopeError, PlanRefused
 from ..outcomes import Action, Outcome, Result
 
 _FORMAT: Final = 1
+_LOCKED_BYTE: Final = 0x7FFF_FFFE  # behind all lines: Windows lets nobody else read a locked one
+_UNSYNCED: Final = {errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -219,20 +222,30 @@ def _refusal(path: str, text: str) -> PlanRefused:
 
 def _unlock(file: int) -> None:
     # To close the file may not be enough: a child process that was forked has it open, too.
-    if sys.platform != "win32":
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+    else:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _lock(file: int, path: str) -> None:
-    if sys.platform == "win32":
-        return  # opening it there keeps no other process out, but neither is flock to be had
-    import fcntl
-
     locked = False
-    with suppress(BlockingIOError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with suppress(BlockingIOError, PermissionError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            os.lseek(file, 0, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         locked = True
     if not locked:
         raise PlanRefused(
@@ -251,11 +264,16 @@ def _read(file: int) -> bytes:
 def _sync_folder(path: str) -> None:
     if sys.platform == "win32":
         return
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        # It may not be read, or its file system, such as a network drive's, syncs files alone.
+        if error.errno not in _UNSYNCED:
+            raise
 
 
 def _outcome_to_dict(outcome: Outcome) -> dict[str, Any]:

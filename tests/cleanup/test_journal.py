@@ -9,7 +9,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -142,27 +143,89 @@ def test_a_journal_is_private(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_journal_on_windows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """
-    Where rights cannot be changed and files are text unless told, a journal keeps to its bytes.
+    Stand in for what Windows has instead of POSIX's; the flags of the files opened are noted.
     """
-    monkeypatch.delattr(os, "fchmod")
-    monkeypatch.setattr(os, "O_BINARY", os.O_NOCTTY, raising=False)
+    locked: dict[tuple[int, int], int] = {}
+
+    def locking(file: int, mode: int, count: int) -> None:
+        place = os.fstat(file).st_ino, os.lseek(file, 0, os.SEEK_CUR)
+        assert count == 1
+        if mode == 0:
+            assert locked.pop(place) == file
+        elif locked.setdefault(place, file) != file:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
     flags: list[int] = []
     open_file = os.open
 
     def spy(name: Any, how: int, *mode: int) -> int:
-        if name == os.fspath(path):
-            flags.append(how)
+        if os.path.isdir(name):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        flags.append(how)
         return open_file(name, how, *mode)
 
+    standing_in = SimpleNamespace(locking=locking, LK_NBLCK=2, LK_UNLCK=0)
+    monkeypatch.setitem(sys.modules, "msvcrt", cast(ModuleType, standing_in))
+    monkeypatch.setitem(sys.modules, "fcntl", cast(ModuleType, None))
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.delattr(os, "fchmod")
+    monkeypatch.setattr(os, "O_BINARY", os.O_NOCTTY, raising=False)
     monkeypatch.setattr(os, "open", spy)
+    return flags
 
+
+def test_a_journal_on_windows(path: Path, windows: list[int]) -> None:
+    """
+    Where rights cannot be changed and files are text unless told, a journal keeps to its bytes.
+    """
     with opened(path) as journal:
         write_some(journal)
     with opened(path) as journal:
         assert journal.standing("ft-1")
-    assert [how & os.O_NOCTTY for how in flags] == [os.O_NOCTTY] * 2
+    assert [how & os.O_NOCTTY for how in windows] == [os.O_NOCTTY] * 2
+
+
+@pytest.mark.usefixtures("windows")
+def test_two_runs_on_windows_cannot_share_a_journal(path: Path) -> None:
+    """
+    There, too, the second run gets a clear error, and afterwards its turn.
+    """
+    with opened(path) as journal:
+        journal.intend("delete", "ft-1")
+        with pytest.raises(PlanRefused, match="Another run"):
+            opened(path)
+        journal.record(outcome("ft-1"))
+    with opened(path) as journal:
+        assert journal.standing("ft-1") == outcome("ft-1")
+
+
+@pytest.mark.parametrize("reason", [errno.EACCES, errno.EINVAL, errno.EIO])
+def test_a_folder_that_cannot_be_synced(
+    path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    """
+    A folder that may not be read, or that its file system never syncs, holds a journal all the
+    same; a disk that fails is told of.
+    """
+    fsync = os.fsync
+
+    def refuse(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(reason, os.strerror(reason))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    if reason == errno.EIO:
+        with pytest.raises(OSError, match="Input/output"):
+            opened(path)
+    else:
+        with opened(path) as journal:
+            write_some(journal)
+        with opened(path) as journal:
+            assert journal.standing("ft-1")
 
 
 def test_each_line_is_on_disk_before_the_call_returns(
