@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -376,6 +377,8 @@ def _description(error: BaseException) -> str:
         return "the answer broke off"
     if isinstance(error, aiohttp.ClientResponseError):
         return "the answer was not HTTP"
+    if sys.platform == "win32" and isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()  # a refused connection has the number of a wrong argument
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower() if error.errno > 0 else "the host has no address"
     if isinstance(error, aiohttp.ClientConnectorError):

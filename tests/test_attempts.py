@@ -5,8 +5,10 @@ One attempt is one request on the wire, and the phase tells what was provably no
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -266,6 +268,24 @@ async def test_a_host_that_has_no_address(ask: Ask, monkeypatch: pytest.MonkeyPa
     assert "no such host" in str(error)
     assert error.attempts == 4
     assert asked == ["studio.invalid"] * 4
+
+
+async def test_a_connection_refused_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    There the system says why; the error's number, which stands for many errors, does not.
+    """
+
+    async def refuse(*_: object) -> None:
+        raise ConnectionRefusedError(errno.EINVAL, "The remote computer refused the connection")
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", refuse)
+    monkeypatch.setattr(sys, "platform", "win32")
+    server = ScriptedServer([ACKNOWLEDGED])
+    async with server.client(base_url="http://127.0.0.1:9", max_attempts=1) as client:
+        error = await ended(get(client))
+
+    assert type(error) is ConnectionFailed
+    assert "the remote computer refused the connection. " in str(error)
 
 
 @every_call
