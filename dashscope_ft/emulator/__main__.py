@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import signal
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from .emulator import REGIONS, Emulator
@@ -57,7 +58,8 @@ def serve(
     **rules: Any,
 ) -> int:
     """
-    Run an emulator until Ctrl-C, and return the exit code: 0, as Ctrl-C is the normal end.
+    Run an emulator until Ctrl-C or SIGTERM, and return the exit code: 0, as these are the normal
+    end.
     """
     emulator = Emulator(
         seed=seed, host=host, port=port, latency=latency, speed=speed, rules=Rules(**rules)
@@ -82,9 +84,13 @@ async def _serve(emulator: Emulator, host: str, port: int) -> int:
                 else f"Error: Cannot listen on {host}:{port}: {error.strerror}.\n"
             )
             return 1
+        terminated = asyncio.Event()
+        # In a container, where it is the first process, a SIGTERM without a handler has no effect.
+        with suppress(NotImplementedError, RuntimeError):  # Windows; not the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
         sys.stdout.write(_welcome(emulator))
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        await terminated.wait()
     return 0
 
 

@@ -262,10 +262,11 @@ def test_leaving_while_requests_wait() -> None:
     assert len(failures) == 1
 
 
-def test_the_command() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command(number: signal.Signals) -> None:
     """
     The command prints a line to paste for each region, serves what was seeded, and ends with
-    Ctrl-C.
+    Ctrl-C, or as containers are stopped.
     """
     options = ["--port", "0", "--seed", "7", "--jobs", "30", "--imports", "4"]
     process = subprocess.Popen(
@@ -289,7 +290,7 @@ def test_the_command() -> None:
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         counted = json.load(answer)["output"]["total"]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, words = process.communicate(timeout=20)
 
     assert counted == 30
