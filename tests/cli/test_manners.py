@@ -1156,8 +1156,8 @@ def test_the_commands_that_the_readme_names(run: Run, noun: str) -> None:
     Its section on the command line leaves none out.
     """
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    sentence = readme.partition("## The command line")[2].partition("may stand")[0]
-    [named] = re.findall(rf"{noun} (\w+\|[\w|]+)", sentence)
+    section = readme.partition("## The command line")[2].partition("\n## ")[0]
+    [named] = re.findall(rf"{noun} (\w+\|[\w|]+)", section)
     _, _, listed = run(noun, "--help").stdout.partition("Commands:\n")
 
     assert set(named.split("|")) == set(re.findall(r"^  (\w+)", listed, re.MULTILINE))
