@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dashscope_ft.bulk import AsyncOutcomes, Change, Stopping
@@ -840,18 +840,18 @@ async def test_a_second_report_meanwhile() -> None:
     assert (await task).reasons == {"confirmed": 50}
 
 
+IDS = st.sampled_from([f"ft-{n}" for n in range(13)])
+FAILURES = [NotFound("n", code="NotFound"), OutcomeUnknown("u"), AuthenticationFailed("a")]
+
+
 @given(
-    ids=st.lists(st.integers(0, 12).map(lambda n: f"ft-{n}"), max_size=30),
-    failing=st.dictionaries(
-        st.integers(0, 12).map(lambda n: f"ft-{n}"),
-        st.sampled_from(
-            [NotFound("n", code="NotFound"), OutcomeUnknown("u"), AuthenticationFailed("a")]
-        ),
-    ),
+    ids=st.lists(IDS, min_size=4, max_size=30),
+    failing=st.dictionaries(IDS, st.sampled_from(FAILURES), min_size=1) | st.just({}),
     concurrency=st.integers(1, 5),
     lazily=st.booleans(),
-    leave_after=st.none() | st.integers(0, 10),
+    leave_after=st.none() | st.integers(0, 5),
 )
+@example(ids=[], failing={}, concurrency=1, lazily=False, leave_after=None)
 def test_every_job_stands_exactly_once(
     ids: list[str],
     failing: dict[str, BaseException],

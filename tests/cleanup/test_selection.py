@@ -456,14 +456,25 @@ def test_an_age_in_words(rules: dict[str, Any], expected: str) -> None:
 
 STATUSES = ["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "CANCELING", "NEW", ""]
 WORDS = st.sampled_from(["ft-1", "ft-*", "a", "a*", "*", "qwen?", "qwen3", "nobody"])
-TEXTS = st.none() | st.sampled_from(["a", "ab", "qwen3", "qwen2", "ft-1"])
-TIMES = st.none() | st.integers(0, 12).map(lambda n: NOW - timedelta(days=n))
-BOUNDS = st.none() | st.integers(0, 12).map(lambda n: timedelta(days=n)) | TIMES
+PATTERNS = st.lists(WORDS, max_size=2)
+TEXTS = st.sampled_from([None, "a", "ab", "qwen3", "qwen2", "ft-1"])
+AGES = [timedelta(days=days) for days in range(13)]
+TIMES = st.sampled_from([None, *(NOW - age for age in AGES)])
+BOUNDS = st.sampled_from(AGES) | TIMES
+RULES: dict[str, st.SearchStrategy[Any]] = {
+    "model": PATTERNS,
+    "name": PATTERNS,
+    "creator": PATTERNS,
+    "protect": PATTERNS,
+    "older_than": BOUNDS,
+    "newer_than": BOUNDS,
+    "keep_latest": st.integers(0, 4),
+}
 
 
 @st.composite
 def listings(draw: st.DrawFn) -> list[FineTuneJob]:
-    ids = draw(st.lists(st.integers(0, 15), max_size=12, unique=True))
+    ids = draw(st.lists(st.integers(0, 15), min_size=4, max_size=12, unique=True))
     return [
         FineTuneJob(
             job_id=f"ft-{n}",
@@ -480,19 +491,20 @@ def listings(draw: st.DrawFn) -> list[FineTuneJob]:
     ]
 
 
-PATTERNS = st.lists(WORDS, max_size=2)
-SELECTIONS = st.builds(
-    Selection,
-    status=st.sets(st.sampled_from(STATUSES[:-1]), min_size=1),
-    model=PATTERNS,
-    name=PATTERNS,
-    creator=PATTERNS,
-    protect=PATTERNS,
-    older_than=BOUNDS,
-    newer_than=BOUNDS,
-    keep_latest=st.none() | st.integers(0, 4),
-    by=st.sampled_from(["create_time", "end_time"]),
-)
+@st.composite
+def selections(draw: st.DrawFn) -> Selection:
+    """
+    Draw a few rules: with all of them at once, hardly a job would ever be selected.
+    """
+    rules = draw(st.lists(st.sampled_from(sorted(RULES)), max_size=3, unique=True))
+    return Selection(
+        status=draw(st.sets(st.sampled_from(STATUSES[:-1]), min_size=4)),
+        by=draw(st.sampled_from(["create_time", "end_time"])),
+        **{rule: draw(RULES[rule]) for rule in rules},
+    )
+
+
+SELECTIONS = selections()
 
 
 @given(SELECTIONS, listings())
