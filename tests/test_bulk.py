@@ -193,6 +193,35 @@ async def test_failures_are_outcomes_and_stop_nothing() -> None:
     assert state.request_id == "r-9"
 
 
+async def test_the_job_of_an_outcome() -> None:
+    """
+    An outcome holds the job as the service told of it last, else as it was given, whatever came
+    of it.
+    """
+    told = ImportJob(job_id="im-told", status="FAILED")
+    given = {
+        end: ImportJob(job_id=f"im-{end}", status="RUNNING")
+        for end in ("told", "untold", "gone", "unknown")
+    }
+
+    async def delete(job_id: str, _: Stopping) -> Receipt:
+        if job_id == "im-gone":
+            raise NotFound("n", code="NotFound")
+        if job_id == "im-unknown":
+            raise OutcomeUnknown("u")
+        return Receipt(job_id=job_id, job=told if job_id == told.job_id else None)
+
+    work = Change("delete", delete)
+    report = await AsyncOutcomes(given.values(), work, model=ImportJob, concurrency=1).report()
+
+    assert {outcome.job_id: outcome.job for outcome in report.outcomes} == {
+        "im-told": told,
+        "im-untold": given["untold"],
+        "im-gone": given["gone"],
+        "im-unknown": given["unknown"],
+    }
+
+
 async def test_raising_for_failures_again() -> None:
     """
     The first failure says once how many there were, however often it is raised.
@@ -365,6 +394,29 @@ async def test_a_source_that_fails_is_raised_after_what_is_under_way() -> None:
     }
     with pytest.raises(ListingInconsistent):
         await outcomes.report()
+
+
+@pytest.mark.parametrize("way", ["outcomes", "batches"])
+async def test_a_source_that_fails_ends_no_loop_in_silence(way: str) -> None:
+    """
+    A loop gets the outcomes of the jobs that were taken up, and then the error.
+    """
+
+    async def source() -> AsyncIterator[str]:
+        yield "ft-a"
+        raise ListingInconsistent("short page")
+
+    outcomes, seen = run(Service(), source()), []
+
+    with pytest.raises(ListingInconsistent, match="short page"):
+        if way == "batches":
+            async for batch in outcomes.batches():
+                seen += batch
+        else:
+            async for outcome in outcomes:
+                seen.append(outcome)
+
+    assert [(outcome.job_id, outcome.result) for outcome in seen] == [("ft-a", "done")]
 
 
 @pytest.mark.parametrize("error", [ListingInconsistent("short"), AuthenticationFailed("no")])

@@ -278,13 +278,14 @@ async def test_a_total_that_says_nothing(total: object) -> None:
 
 async def test_an_empty_answer_in_between() -> None:
     """
-    Nothing where the total promises more is asked for again, and not without end.
+    Nothing where the total promises more is asked for again; how often counts anew with each line.
     """
-    acts = [page(numbered(10), 20), page([], 20), page(numbered(10, 10), 20)]
-    async with scripted(*acts) as server:
+    nothing = [page([], 30)] * 2
+    later = [page(numbered(10, 10), 30), *nothing, page(numbered(10, 20), 30)]
+    async with scripted(page(numbered(10), 30), *nothing, *later) as server:
         lines = [line async for line in server.client().fine_tunes.logs("ft-1")]
 
-    assert lines == numbered(20)
+    assert lines == numbered(30)
 
 
 async def test_a_log_that_ends_below_its_total() -> None:

@@ -535,6 +535,16 @@ async def test_success_that_carries_a_code(code: Any) -> None:
         assert (await get(server.client())).job_id == "ft-1"
 
 
+async def test_a_success_beside_the_code_of_an_error() -> None:
+    """
+    A payload that holds what was asked for is the answer, whatever code stands beside it.
+    """
+    answer = Answer({"code": "Throttling", "output": {"job_id": "ft-1", "status": "RUNNING"}})
+    async with scripted(answer) as server:
+        assert (await get(server.client())).job_id == "ft-1"
+        assert len(server.requests) == 1
+
+
 async def test_a_deletion_in_doubt_of_a_job_that_is_gone() -> None:
     """
     A state that forbids it says nothing for sure where the look for that state finds no job.

@@ -240,6 +240,35 @@ async def test_many_jobs_share_the_pages_of_a_listing() -> None:
     assert life.asked == {"fine_tunes.list": len(life.slept) + 1}
 
 
+async def test_the_newest_jobs_of_a_long_list() -> None:
+    """
+    Once a page has shown all that are waited for, none behind it is read.
+    """
+    async with living() as life:
+        life.emulator.seed(jobs=150)
+        jobs = [await life.job() for _ in range(3)]
+        life.emulator.journal.clear()
+
+        await life.client.fine_tunes.wait_many(jobs)
+
+    assert life.asked == {"fine_tunes.list": len(life.slept) + 1}
+
+
+async def test_jobs_that_no_page_shows() -> None:
+    """
+    What the whole list does not show is not looked for behind its end, but got, once.
+    """
+    async with living() as life:
+        life.emulator.seed(jobs=99)
+        job = await life.job()  # which makes a full page
+        life.emulator.journal.clear()
+
+        with pytest.raises(NotFound):
+            await life.client.fine_tunes.wait_many([job, "ft-none", "ft-nobody"])
+
+    assert life.asked == {"fine_tunes.list": 1, "fine_tunes.get": 2 + len(life.slept)}
+
+
 async def test_what_each_look_shows() -> None:
     """
     Whoever waits can be told at each look how those are that have not ended.

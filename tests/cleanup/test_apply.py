@@ -436,6 +436,21 @@ async def test_a_new_journal_is_on_disk_before_any_deletion(
     assert synced == [0]
 
 
+async def test_a_journal_without_a_folder_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A bare name is a journal where the program runs.
+    """
+    monkeypatch.chdir(tmp_path)
+    world = a_world("FAILED")
+
+    report = await applied(world, await a_plan(world), journal="plan.journal")
+
+    assert results(report) == {"ft-0": "done: confirmed"}
+    assert os.listdir(tmp_path) == ["plan.journal"]
+
+
 async def test_a_journal_that_cannot_be_written_stops_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -560,9 +575,9 @@ async def test_a_job_of_the_hour_that_comes_twice(tmp_path: Path) -> None:
     """
     As clocks are set back, a time in a zone and the same time in UTC are equal all the same.
     """
-    created = datetime(2025, 10, 26, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1)
+    time = datetime(2025, 10, 26, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1)
     world = a_world("FAILED")
-    changed(create_time=created)(world)
+    changed(create_time=time, end_time=time)(world)
     plan = await a_plan(world)
     plan.save(tmp_path / "plan")
 

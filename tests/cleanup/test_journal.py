@@ -391,8 +391,9 @@ def test_two_runs_cannot_share_a_journal(path: Path) -> None:
 
     with opened(path) as journal:
         assert "Another run is using the journal" in other()
-        with pytest.raises(PlanRefused, match="Another run"):
+        with pytest.raises(PlanRefused, match="Another run") as caught:
             opened(path)
+        assert "wait until that one has ended" in str(caught.value.hint)
         # As a child process does that was forked meanwhile.
         inherited = os.dup(int(journal._file or 0))
     assert other() == ""

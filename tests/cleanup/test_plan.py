@@ -157,6 +157,26 @@ async def test_a_saved_plan_is_private_and_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["plan.json"]
 
 
+async def test_a_plan_is_whole_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What is written out is all of it, beside its place: a power cut leaves no half plan, and
+    another disk for temporary files is no hindrance.
+    """
+    path, written = tmp_path / "plan.json", []
+
+    def sync(descriptor: int) -> None:
+        assert not path.exists()
+        written.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    (await planned()).save(path)
+
+    assert written == [path.stat().st_size]
+
+
 async def test_a_plan_that_cannot_be_saved_leaves_the_older_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,22 +390,41 @@ def test_a_plan_needs_a_zoned_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "words", "hint"),
     [
-        ({}, None),
-        ({"now": NOW + timedelta(hours=24)}, None),
-        ({"now": NOW - timedelta(minutes=4)}, None),
-        ({"now": NOW + timedelta(hours=24, seconds=1)}, "24 hours old"),
-        ({"now": NOW - timedelta(hours=1)}, "still to come"),
-        ({"base_url": "https://dashscope.aliyuncs.com/api/v1"}, "dashscope.aliyuncs.com"),
-        ({"workspace": None}, "ws-1, not the key's own"),
-        ({"workspace": "ws-2"}, "ws-2"),
-        ({"noun": "imports"}, "fine_tunes"),
+        ({}, None, None),
+        ({"now": NOW + timedelta(hours=24)}, None, None),
+        ({"now": NOW - timedelta(minutes=5)}, None, None),
+        (
+            {"now": NOW + timedelta(hours=24, seconds=1)},
+            "24 hours old",
+            "After 24 hours, make a new plan.",
+        ),
+        (
+            {"now": NOW - timedelta(minutes=5, seconds=1)},
+            "still to come",
+            "Set the clock right, or make a new plan.",
+        ),
+        (
+            {"base_url": "https://dashscope.aliyuncs.com/api/v1"},
+            "dashscope.aliyuncs.com",
+            "Apply it there, or make a new plan here.",
+        ),
+        (
+            {"workspace": None},
+            "ws-1, not the key's own",
+            "Apply it there, or make a new plan here.",
+        ),
+        ({"workspace": "ws-2"}, "ws-2", "Apply it there, or make a new plan here."),
+        ({"noun": "imports"}, "fine_tunes", "Apply it there."),
     ],
 )
-async def test_a_plan_is_for_one_place_and_a_day(change: dict[str, Any], words: str | None) -> None:
+async def test_a_plan_is_for_one_place_and_a_day(
+    change: dict[str, Any], words: str | None, hint: str | None
+) -> None:
     """
-    Elsewhere, for another workspace or noun, or after a day, a plan is refused.
+    Elsewhere, for another workspace or noun, or after a day, a plan is refused, and it is said
+    what to do instead.
     """
     plan = await planned()
     here: dict[str, Any] = {
@@ -398,22 +437,29 @@ async def test_a_plan_is_for_one_place_and_a_day(change: dict[str, Any], words: 
     if words is None:
         check_place(plan, **here | change)
     else:
-        with pytest.raises(PlanRefused, match=words):
+        with pytest.raises(PlanRefused, match=words) as caught:
             check_place(plan, **here | change)
+
+        assert caught.value.hint == hint
 
 
 async def test_guards_bound_a_plan() -> None:
     """
-    One job more than the bounds is too many, with the figures in the error.
+    One job more than the bounds is too many, with the figures in the error, and which to raise.
     """
     plan = await planned()  # 5 of 20
 
     check_guards(plan, max_deletes=5, max_percent=25)
-    with pytest.raises(GuardExceeded, match="deletes 5 jobs, more than max_deletes=4"):
+    with pytest.raises(GuardExceeded, match="deletes 5 jobs, more than max_deletes=4") as many:
         check_guards(plan, max_deletes=4, max_percent=25)
-    with pytest.raises(GuardExceeded, match=r"5 of 20 jobs \(25%\), more than max_percent=24.5"):
+    with pytest.raises(
+        GuardExceeded, match=r"of 20 jobs \(25%\), more than max_percent=24.5"
+    ) as share:
         check_guards(plan, max_deletes=5, max_percent=24.5)
     check_guards(await planned(0), max_deletes=0, max_percent=0)
+
+    assert "then raise max_deletes" in str(many.value.hint)
+    assert "then raise max_percent" in str(share.value.hint)
 
 
 async def test_a_share_just_above_its_bound() -> None:
