@@ -511,13 +511,20 @@ async def test_a_loop_that_is_closed_with_calls_pending() -> None:
     async with scripted(Silence(), job()) as server:
         ended = await undisturbed(
             """
-            import asyncio, sys
+            import aiohttp, asyncio, sys
             from dashscope_ft import AsyncClient
 
-            client = AsyncClient(base_url=sys.argv[1], api_key="sk-1", concurrency=1)
+            async def tell(*_):
+                sent.set()
+
+            sent, traces = asyncio.Event(), aiohttp.TraceConfig()
+            traces.on_request_headers_sent.append(tell)
+            client = AsyncClient(
+                base_url=sys.argv[1], api_key="sk-1", concurrency=1, trace_configs=[traces]
+            )
             loop = asyncio.new_event_loop()
             calls = [loop.create_task(client.fine_tunes.get("ft-1")) for _ in range(3)]
-            loop.run_until_complete(asyncio.sleep(0.1))
+            loop.run_until_complete(sent.wait())
             loop.close()
             asyncio.run(client.fine_tunes.get("ft-1"))
             print("done")
@@ -630,14 +637,23 @@ async def test_a_loop_that_ends_during_calls() -> None:
     async with scripted(Answer({"output": {"jobs": [{"job_id": "x"}] * 20}}), Silence()) as server:
         ended = await undisturbed(
             """
-            import asyncio, sys
+            import aiohttp, asyncio, sys
             from dashscope_ft import AsyncClient
 
+            async def tell(*_):
+                sent.release()
+
+            sent, traces = asyncio.Semaphore(0), aiohttp.TraceConfig()
+            traces.on_request_headers_sent.append(tell)
+
             async def use():
-                client = AsyncClient(base_url=sys.argv[1], api_key="sk-1")
+                client = AsyncClient(
+                    base_url=sys.argv[1], api_key="sk-1", trace_configs=[traces]
+                )
                 calls = [asyncio.create_task(client.fine_tunes.list().collect()) for _ in range(3)]
                 calls += [asyncio.create_task(client.fine_tunes.delete("ft-1")) for _ in range(3)]
-                await asyncio.sleep(0.1)
+                for _ in calls:
+                    await sent.acquire()
 
             asyncio.run(use())
             print("done")
