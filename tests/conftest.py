@@ -1,3 +1,7 @@
+"""
+What every test is held to: nothing it opened or started is left. And fixtures for all.
+"""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,10 @@
+"""
+A clock for a single transport, which moves only while the client sleeps.
+
+For the scripted server, which has no time of its own; `life` has an emulator that lives by the
+client's clock, `driven` a whole event loop.
+"""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,7 @@
+"""
+The command line as it is run: in this process, in one of its own, on pipes, on a terminal.
+"""
+
 from __future__ import annotations
 
 import fcntl

@@ -1,3 +1,7 @@
+"""
+The emulator on a clock that stands still, asked by the standard library's HTTP client.
+"""
+
 from __future__ import annotations
 
 import http.client
