@@ -58,7 +58,7 @@ def goals(figures: Mapping[str, Figure]) -> list[Goal]:
         ),
         Goal("… to the official async client's", "contest.ours_to.official_async", 0.30),
         Goal("… to the official sync client's", "contest.ours_to.official_sync", 0.40),
-        Goal("Wall at 50 ms latency, 8 in flight, to the ideal", "latency.ratio.8", 1.10),
+        Goal("Wall at 50 ms latency, 8 in flight, to its requests' ideal", "latency.ratio.8", 1.10),
         Goal("… 16 in flight", "latency.ratio.16", 1.10),
         Goal("… 32 in flight", "latency.ratio.32", 1.20),
         Goal(

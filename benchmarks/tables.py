@@ -26,7 +26,8 @@ def write(
         f"Measured by `python -m benchmarks` on {machine['cores']} shared cores, "
         f"{machine['python']}, {machine['system']}, with {peers}. Medians, with quartiles in "
         "brackets; ratios are taken round by round. Pages are read one after another unless a "
-        "row says how many at once; – is for what was not measured.",
+        "row says how many at once; – is for what was not measured. All speak plain HTTP: TLS "
+        "would add to each.",
         "### Side by side",
         _contest(figures),
         "### Goals",
@@ -75,7 +76,7 @@ def _latency(figures: Mapping[str, Figure]) -> str:
     columns = {str(flights): f"{flights} at once" for flights in widths}
     rows = {
         "wall": "latency.alone.{}",
-        "… divided by what latency alone would take": "latency.ratio.{}",
+        "… divided by what latency alone would take for its requests": "latency.ratio.{}",
         "dashscope async's wall divided by ours, in the same rounds": "latency.faster.{}",
         "requests in flight, at most": "latency.most_in_flight.{}",
         "connections": "latency.connections.{}",
@@ -96,14 +97,17 @@ def _calls(figures: Mapping[str, Figure]) -> str:
         "fetching a job, CPU": "calls.cpu.{}",
         "… wall, awaited": "calls.wall.{}_await",
         "… wall, blocking": "calls.wall.{}_blocking",
-        "… wall, blocking, 8 threads sharing a client": "calls.wall.{}_threads",
-        "deleting a job, CPU, 8 at once (raw aiohttp: one after another)": "deleting.cpu.{}",
+        "… wall, blocking, 8 threads sharing a client, divided by all their calls": (
+            "calls.wall.{}_threads"
+        ),
+        "deleting a job, CPU, 8 at once": "deleting.cpu.{}",
         f"deleting {figures['deleting.jobs']} jobs at 50 ms, 64 at once": "deleting.wall.{}_64",
         "… requests in flight, at most": "deleting.most_in_flight.{}_64",
         "… connections": "deleting.connections.{}_64",
         f"importing it, CPU (bare Python: {figures['starting.cpu.bare']})": (
             "starting.cpu.import_{}"
         ),
+        "importing its client, CPU": "starting.cpu.client_{}",
         "a script listing one page, CPU": "starting.cpu.script_{}",
         "`--help`, CPU": "starting.cpu.help_{}",
     }
@@ -138,7 +142,8 @@ def _growth(figures: Mapping[str, Figure]) -> str:
             f"{_each(figures, 'ours')}; raw aiohttp {_each(figures, 'floor')}. The more is "
             "kept, the longer each of Python's garbage collections takes, with either.",
             f"* With the requests in flight: listing {figures['listing.jobs']} jobs at 50 ms "
-            f"takes {', '.join(times)}. Divided by what latency alone would take, that is "
+            f"takes {', '.join(times)}. Divided by what latency alone would take for its "
+            "requests, that is "
             f"{', '.join(ratios)}. {_where_it_bends(figures)}",
         )
     )

@@ -68,7 +68,10 @@ class Answer(BaseModel):
 
 class ByHand:
     """
-    One `httpx.AsyncClient`.
+    One `httpx.AsyncClient`, with its pool as it comes: 20 of its connections are kept.
+
+    With as many kept as there are requests in flight it takes several times as long, since
+    httpx looks through all connections of its pool for each request.
     """
 
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:

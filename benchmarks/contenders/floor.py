@@ -4,6 +4,7 @@ aiohttp and orjson without models: what any client on this stack has to pay.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,8 +47,23 @@ class Floor:
         Delete these jobs, one after another.
         """
         for job_id in job_ids:
-            async with self._session.delete(f"{self._url}/fine-tunes/{job_id}") as response:
-                orjson.loads(await response.read())
+            await self._delete(job_id)
+
+    async def delete_at_once(self, job_ids: Sequence[str], concurrency: int) -> None:
+        """
+        Delete these jobs, so many at once.
+        """
+        turn = asyncio.Semaphore(concurrency)
+
+        async def delete(job_id: str) -> None:
+            async with turn:
+                await self._delete(job_id)
+
+        await asyncio.gather(*map(delete, job_ids))
+
+    async def _delete(self, job_id: str) -> None:
+        async with self._session.delete(f"{self._url}/fine-tunes/{job_id}") as response:
+            orjson.loads(await response.read())
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from math import ceil
 from typing import Any
 
 import dashscope  # type: ignore[import-not-found]
@@ -36,6 +37,21 @@ class OfficialAsync:
             jobs += page.jobs
             page_no, total = page_no + 1, page.total_count
         return jobs
+
+    async def list_at_once(self, concurrency: int) -> Sequence[Any]:
+        """
+        List all jobs, so many pages at once. As page by page, a list that changes loses jobs.
+        """
+        turn = asyncio.Semaphore(concurrency)
+
+        async def page(page_no: int) -> Any:
+            async with turn:
+                return await self._client.fine_tunes.list(page_no=page_no, page_size=PAGE_SIZE)
+
+        first = await page(1)
+        others = map(page, range(2, 1 + ceil(first.total_count / PAGE_SIZE)))
+        rest = await asyncio.gather(*others)
+        return [job for each in (first, *rest) for job in each.jobs]
 
     async def delete(self, job_ids: Sequence[str], concurrency: int) -> None:
         """

@@ -27,9 +27,11 @@ async def measure(lab: Lab) -> None:
         for flights in FLIGHTS:
             client = await stack.enter_async_context(ours.opened(url, concurrency=flights))
             widths[f"ours_{flights}"] = client.list
-        at_once = (await stack.enter_async_context(by_hand.opened(url))).list_at_once
+        httpx_at_once = (await stack.enter_async_context(by_hand.opened(url))).list_at_once
+        sdk_at_once = (await stack.enter_async_context(official.opened(url))).list_at_once
         others: dict[str, Run] = {
-            "by_hand_8": partial(at_once, 8),
+            "by_hand_8": partial(httpx_at_once, 8),
+            "official_async_8": partial(sdk_at_once, 8),
             "by_hand": (await stack.enter_async_context(by_hand.opened(url))).list,
             "official_async": (await stack.enter_async_context(official.opened(url))).list,
         }

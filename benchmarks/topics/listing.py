@@ -14,6 +14,7 @@ from ..lab import Lab
 from ..samples import Figure, Run, in_turn
 
 JOBS = 10_000
+AT_ONCE = ("by_hand_8", "official_async_8")
 
 
 async def measure(lab: Lab) -> None:
@@ -63,7 +64,7 @@ async def _all(lab: Lab) -> None:
     async with AsyncExitStack() as stack:
         near = await _contenders(stack, lab.server.url(jobs), jobs)
         # Eight answers at once leave the heap in another state for whatever is measured next.
-        at_once = {"floor": near["floor"], "by_hand_8": near.pop("by_hand_8")}
+        at_once = {"floor": near["floor"]} | {name: near.pop(name) for name in AT_ONCE}
         samples = await in_turn(near, lab.rounds(15), process_time)
         apart = await in_turn(at_once, lab.rounds(15), process_time)
         # Answers that come at once leave connections idle: so these are counted a little away.
@@ -74,7 +75,7 @@ async def _all(lab: Lab) -> None:
             counts = lab.server.counts()
             lab.figures[f"contest.requests.{name}"] = Figure.exactly(counts.requests)
             lab.figures[f"contest.connections.{name}"] = Figure.exactly(counts.connections)
-    for name in (*samples, "by_hand_8"):
+    for name in (*samples, *AT_ONCE):
         turns = samples if name in samples else apart
         lab.figures[f"contest.cpu.{name}"] = turns.figure(name, "ms", 1000)
         if name != "floor":
@@ -89,11 +90,13 @@ async def _contenders(stack: AsyncExitStack, url: str, jobs: int) -> dict[str, R
     """
     pages = [(number, 100) for number in range(1, 1 + -(-jobs // 100))]
     raw = await stack.enter_async_context(floor.opened(url))
-    at_once = (await stack.enter_async_context(by_hand.opened(url))).list_at_once
+    httpx_at_once = (await stack.enter_async_context(by_hand.opened(url))).list_at_once
+    sdk_at_once = (await stack.enter_async_context(official.opened(url))).list_at_once
     return {
         "floor": partial(raw.list, pages),
         "ours_8": (await stack.enter_async_context(ours.opened(url, concurrency=8))).list,
-        "by_hand_8": partial(at_once, 8),
+        "by_hand_8": partial(httpx_at_once, 8),
+        "official_async_8": partial(sdk_at_once, 8),
         "stock_cattrs": (await stack.enter_async_context(stock_cattrs.opened(url))).list,
         "by_hand": (await stack.enter_async_context(by_hand.opened(url))).list,
         "official_async": (await stack.enter_async_context(official.opened(url))).list,

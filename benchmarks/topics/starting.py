@@ -66,10 +66,20 @@ async def measure(lab: Lab) -> None:
         for name, script in scripts.items()
     }
     samples = await in_turn(runs, lab.rounds(15), _cpu_of_children)
+    clients = {
+        "ours": "from dashscope_ft import AsyncClient",
+        "floor": "import aiohttp, orjson",
+        "by_hand": "import httpx, pydantic",
+        "official": "from dashscope import AsyncClient",
+    }
     others = {
         "help_ours": _starting(str(tools / "dashscope-ft"), "--help"),
         "help_official": _starting(str(tools / "dashscope"), "--help"),
         "import_official": _starting(sys.executable, "-c", "import dashscope"),
+    }
+    others |= {
+        f"client_{name}": _starting(sys.executable, "-c", imports)
+        for name, imports in clients.items()
     }
     samples |= await in_turn(others, lab.rounds(9), _cpu_of_children)
     for name in quick:
