@@ -24,7 +24,7 @@ RESULTS = Path(__file__).with_name("results")
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- from benchmarks/results/table.md -->\n", "<!-- to here -->\n"
 
-TOPICS = ("starting", "listing", "latency", "deleting", "calls", "memory", "growth")
+TOPICS = ("starting", "listing", "latency", "deleting", "clearing", "calls", "memory", "growth")
 PEERS = ("dashscope", "httpx", "pydantic", "aiohttp", "cattrs", "orjson")
 
 

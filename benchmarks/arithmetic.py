@@ -10,9 +10,6 @@ from attrs import frozen
 
 from .samples import Figure
 
-JOBS = 1_000
-"""Jobs in a workspace to be cleared."""
-
 PACE = 10.0
 """Requests a second that a workspace is taken to be admitted; the service publishes no rate."""
 
@@ -20,7 +17,7 @@ PACE = 10.0
 @frozen
 class Clearing:
     """
-    The cost of clearing a workspace: to list all jobs, look at each again, and delete it.
+    What it takes to clear a workspace.
     """
 
     requests: int
@@ -53,12 +50,9 @@ class Clearing:
 
 def clearing(figures: Mapping[str, Figure]) -> Clearing:
     """
-    Compute the cost from the CPU time of a listing, of a get and of a deletion.
+    Take the cost of a clean-up that keeps a journal.
     """
-    share = JOBS / figures["listing.jobs"].median
-    listing = figures["contest.cpu.ours_8"].median / 1e3
-    each = figures["calls.cpu.ours"].median + figures["deleting.cpu.ours"].median
     return Clearing(
-        requests=round(share * figures["listing.requests"].median) + 2 * JOBS,
-        cpu=share * listing + JOBS * each / 1e6,
+        requests=round(figures["clearing.requests"].median),
+        cpu=figures["clearing.cpu.journaled"].median,
     )

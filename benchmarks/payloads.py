@@ -35,12 +35,17 @@ def rows(flavour: Flavour, count: int) -> list[bytes]:
     return made
 
 
+def row(flavour: Flavour, count: int, job_id: str) -> bytes:
+    """
+    Return one of those jobs; by an id that none of them has, the newest under that id.
+    """
+    found = _by_id(flavour, count).get(job_id)
+    return found or orjson.dumps(orjson.loads(rows(flavour, count)[0]) | {"job_id": job_id})
+
+
 @cache
-def job_ids(flavour: Flavour, count: int) -> list[str]:
-    """
-    Return the ids of those jobs.
-    """
-    return [orjson.loads(row)["job_id"] for row in rows(flavour, count)]
+def _by_id(flavour: Flavour, count: int) -> dict[str, bytes]:
+    return {orjson.loads(row)["job_id"]: row for row in rows(flavour, count)}
 
 
 def page(flavour: Flavour, count: int, page_no: int, page_size: int) -> bytes:

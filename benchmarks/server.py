@@ -103,7 +103,7 @@ def _answer(method: str, target: str) -> _Answer:
         return _Answer(delay, _http(payloads.page(kind, jobs, *span)), span)
     output: Any = {"status": "success"}
     if method == "GET":
-        output = orjson.loads(payloads.rows(kind, jobs)[0]) | {"job_id": job_id[0]}
+        output = orjson.loads(payloads.row(kind, jobs, job_id[0]))
     return _Answer(delay, _http(orjson.dumps({"request_id": "4b1d-77", "output": output})))
 
 

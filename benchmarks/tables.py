@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .arithmetic import JOBS, PACE, clearing
+from .arithmetic import PACE, clearing
 from .charts import NAMES, beneath, label, points
 from .goals import REMEMBERED, goals
 from .samples import Figure
@@ -170,11 +170,13 @@ def _each(figures: Mapping[str, Figure], name: str) -> str:
 def _hour(figures: Mapping[str, Figure]) -> str:
     takes = clearing(figures)
     return (
-        f"Clearing a workspace of {JOBS:,} jobs takes {takes.requests:,} requests (list all, look "
-        f"at each again, delete it) and {Figure.exactly(takes.cpu, 's')} of CPU: an hour of one "
-        f"core is enough for about {_about(takes.an_hour)} of them. The service publishes no "
-        f"rate; at {PACE:g} requests a second a workspace takes {takes.seconds:.0f} s, and one "
-        f"core keeps up with about {_about(takes.at_once)} workspaces at once."
+        f"Clearing a workspace of {figures['clearing.jobs']} jobs by `plan` and `apply` takes "
+        f"{takes.requests:,} requests (list all, look at each again, delete it) and "
+        f"{figures['clearing.cpu.journaled']} of CPU with a journal, whose lines are flushed to "
+        f"disk, {figures['clearing.cpu.plain']} without: with one, an hour of one core is enough "
+        f"for about {_about(takes.an_hour)} of them. The service publishes no rate; at {PACE:g} "
+        f"requests a second a workspace takes {takes.seconds:.0f} s, and one core keeps up with "
+        f"about {_about(takes.at_once)} workspaces at once."
     )
 
 

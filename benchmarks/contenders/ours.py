@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
-from dashscope_ft import AsyncClient, Client, FineTuneJob, Report
+from dashscope_ft import AsyncClient, Client, FineTuneJob, JobStatus, Report, Selection
 
 KEY = "sk-benchmark"
 
@@ -39,6 +40,17 @@ class Ours:
         """
         report = await self._client.fine_tunes.delete_many(job_ids).report()
         assert report.done == len(job_ids)
+        return report
+
+    async def clear(self, journal: Path | None = None) -> Report:
+        """
+        Plan to delete all jobs that have ended, and apply the plan.
+        """
+        plan = await self._client.fine_tunes.plan(Selection(status=JobStatus.FINISHED))
+        report = await self._client.fine_tunes.apply(
+            plan, journal=journal, max_deletes=len(plan.entries), max_percent=100
+        )
+        assert report.done == report.selected > 0
         return report
 
 
