@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import sys
 import time
 from base64 import b64encode
@@ -17,8 +18,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextvars import ContextVar
 from ssl import SSLContext, SSLError
 from types import TracebackType
-from typing import NamedTuple
-from weakref import finalize
+from typing import Any, NamedTuple
+from weakref import WeakSet, finalize
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, TraceConfig
@@ -254,23 +255,40 @@ class _Connector(aiohttp.TCPConnector):
     the answer to the next request, and that answer for the one after.
     """
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._used = WeakSet[object]()  # the protocols of connections that had a request before
+
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
         trip = _under_way.get()
         trip.connecting = True
-        if req.method != "GET":
-            # Let the loop read what came while it was busy: a change could take it for its answer.
-            for _ in range(2):
-                await asyncio.sleep(0)
         connection = await super().connect(req, traces, timeout)
         for _ in range(self.limit):  # there cannot be more idle ones
-            if connection.protocol is None or not connection.protocol.should_close:
+            if connection.protocol not in self._used or not _has_unread(connection):
                 break
             connection.close()
             connection = await super().connect(req, traces, timeout)
+        self._used.add(connection.protocol)
         trip.connected = True
         return connection
+
+
+def _has_unread(connection: Connection) -> bool:
+    """
+    Return whether anything came on an idle connection, its end included. The loop may have had no
+    time to read it yet, so the socket itself is asked.
+    """
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or protocol.should_close or transport is None:
+        return True
+    socket = transport.get_extra_info("socket")
+    if not hasattr(select, "poll"):  # on Windows, where `select` has no limit on numbers of files
+        return bool(select.select([socket], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Pool(NamedTuple):
