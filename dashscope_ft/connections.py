@@ -23,6 +23,7 @@ from weakref import WeakSet, finalize
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, TraceConfig
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from attrs import define, field
@@ -252,12 +253,13 @@ class _Connector(aiohttp.TCPConnector):
     Records when an attempt has a connection: from then on it may have been sent.
 
     Discards idle connections on which unexpected bytes arrived: aiohttp would take these for
-    the answer to the next request, and that answer for the one after.
+    the answer to the next request, and that answer for the one after. Before a change, it asks the
+    socket for bytes that the loop had no time to read, too; answers to reads say what they are of.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._used = WeakSet[object]()  # the protocols of connections that had a request before
+        self._used = WeakSet[object]()  # the protocols of connections that have had a request
 
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -266,7 +268,7 @@ class _Connector(aiohttp.TCPConnector):
         trip.connecting = True
         connection = await super().connect(req, traces, timeout)
         for _ in range(self.limit):  # there cannot be more idle ones
-            if connection.protocol not in self._used or not _has_unread(connection):
+            if not self._has_unexpected(connection.protocol, is_change=req.method != "GET"):
                 break
             connection.close()
             connection = await super().connect(req, traces, timeout)
@@ -274,21 +276,23 @@ class _Connector(aiohttp.TCPConnector):
         trip.connected = True
         return connection
 
-
-def _has_unread(connection: Connection) -> bool:
-    """
-    Return whether anything came on an idle connection, its end included. The loop may have had no
-    time to read it yet, so the socket itself is asked.
-    """
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or protocol.should_close or transport is None:
-        return True
-    socket = transport.get_extra_info("socket")
-    if not hasattr(select, "poll"):  # on Windows, where `select` has no limit on numbers of files
-        return bool(select.select([socket], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(socket, select.POLLIN)
-    return bool(poll.poll(0))
+    def _has_unexpected(self, protocol: ResponseHandler | None, *, is_change: bool) -> bool:
+        """
+        Return whether anything came on a connection that was idle, its end included.
+        """
+        if protocol is None:
+            return False
+        if protocol.should_close:
+            return True
+        # On a new connection, news of TLS may wait to be read.
+        if not is_change or protocol not in self._used or protocol.transport is None:
+            return False
+        socket = protocol.transport.get_extra_info("socket")
+        if not hasattr(select, "poll"):  # on Windows, where `select` takes sockets of any number
+            return bool(select.select([socket], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(socket, select.POLLIN)
+        return bool(poll.poll(0))
 
 
 class _Pool(NamedTuple):
