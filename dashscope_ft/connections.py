@@ -280,12 +280,11 @@ class _Connector(aiohttp.TCPConnector):
         """
         Return whether anything came on a connection that was idle, its end included.
         """
-        if protocol is None:
-            return False
-        if protocol.should_close:
+        if protocol is not None and protocol.should_close:
             return True
         # On a new connection, news of TLS may wait to be read.
-        if not is_change or protocol not in self._used or protocol.transport is None:
+        asks_socket = is_change and protocol in self._used
+        if protocol is None or protocol.transport is None or not asks_socket:
             return False
         socket = protocol.transport.get_extra_info("socket")
         if not hasattr(select, "poll"):  # on Windows, where `select` takes sockets of any number
